@@ -1,0 +1,94 @@
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "base/result.h"
+#include "os/fd.h"
+#include "rt/task.h"
+
+// Where functions run. Backends: `namespaces` (namespaces/), `none` (plain processes, for machines where
+// nothing else works; says so at start), later `microvm`. Nothing above this header knows which.
+namespace hearth::sandbox {
+
+// A directory of the outside that the environment sees read-only.
+struct Mount {
+    std::string source;  // absolute, or relative to the data directory
+    std::string target;  // absolute inside, such as "/var/task"
+};
+
+struct EnvironmentSpec {
+    // Shows up in cgroup and log names: [a-z0-9-]{1,64}.
+    std::string id;
+    // The program and its environment variables inside the sandbox.
+    std::vector<std::string> argv;
+    std::vector<std::string> environment;
+    std::string working_directory = "/var/task";
+    std::vector<Mount> mounts;
+    int64_t memory_mb = 128;
+    int64_t ephemeral_storage_mb = 512;
+    int32_t pids_max = 1024;
+    int32_t open_files_max = 1024;
+    // Share of CPU in proportion to memory; 0 means no hard quota.
+    int64_t cpu_quota_millis = 0;
+    // Port the Runtime API listens on inside (127.0.0.1); the listening socket comes up to the cloud.
+    uint16_t runtime_api_port = 9001;
+    bool egress = false;
+};
+
+// How an environment's first process ended.
+struct ExitReport {
+    // As waitpid's: exit code, or signal number.
+    std::optional<int> exit_code;
+    std::optional<int> signal;
+    // The memory limit killed something in it.
+    bool out_of_memory = false;
+};
+
+struct Usage {
+    // Highest memory of the processes, without /tmp.
+    uint64_t memory_bytes_max = 0;
+    uint64_t cpu_ns = 0;
+};
+
+// One environment. All calls from one loop thread at a time. Destroying the object destroys the
+// environment.
+class Environment {
+  public:
+    virtual ~Environment() = default;
+
+    // The Runtime API's listening socket, open inside the environment's network. Taken once.
+    virtual os::Fd TakeRuntimeApiListener() = 0;
+    // Read ends of the function's stdout and stderr. Taken once each.
+    virtual os::Fd TakeStdout() = 0;
+    virtual os::Fd TakeStderr() = 0;
+
+    // Starts the runtime. Called once.
+    virtual Task<Status> Start() = 0;
+    virtual Task<Status> Freeze() = 0;
+    virtual Task<Status> Thaw() = 0;
+    // Ends when the first process has ended, by itself or by Destroy. May be called once.
+    virtual Task<Result<ExitReport>> WaitExit() = 0;
+    virtual Task<Result<Usage>> ReadUsage() = 0;
+    // Starts the high-water mark of memory anew (for Max Memory Used per invocation), where possible.
+    virtual Task<Status> ResetMemoryPeak() = 0;
+    // Kills everything in it and gives back what it held. Idempotent.
+    virtual Task<Status> Destroy() = 0;
+};
+
+class Sandbox {
+  public:
+    virtual ~Sandbox() = default;
+    // Makes an environment ready to Start: mounts, limits, network. Nothing runs yet.
+    virtual Task<Result<std::unique_ptr<Environment>>> Create(EnvironmentSpec spec) = 0;
+    // "namespaces" or "none".
+    virtual const std::string& backend() const = 0;
+};
+
+}  // namespace hearth::sandbox
