@@ -1,0 +1,85 @@
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/clock.h"
+#include "base/ids.h"
+#include "base/result.h"
+
+namespace hearth::lambda {
+
+inline constexpr std::string_view kLatest = "$LATEST";
+
+// Everything that one version of a function is, as kept in storage: its code's identity and its
+// configuration. "$LATEST" changes; a published version never does. Tags and the number of the next
+// version belong to the whole function (FunctionHead, function_store.h).
+//
+// In memory the environment variables are plain; in storage they are sealed under the master key.
+struct FunctionRecord {
+    AccountId account;
+    Region region;
+    std::string name;
+    std::string version;  // "$LATEST", "1", "2", ...
+
+    // Changes with each change of code or configuration: execution environments of another revision
+    // must not serve. Never reused, not even by a function deleted and created anew.
+    std::string revision_id;
+
+    std::string description;
+    std::string runtime;  // "python3.12"
+    std::string handler;  // empty for provided.* when the caller gave none
+    std::string role;     // ARN
+    int32_t memory_mb = 128;
+    int32_t timeout_s = 3;
+    int32_t ephemeral_storage_mb = 512;
+    std::string architecture = "x86_64";
+    std::string package_type = "Zip";
+
+    // The zip as uploaded: its blob's id (also the name of the unpacked directory, code_cache.h), its
+    // SHA-256 in base64 as CodeSha256 shows it, and its size.
+    std::string code_blob;
+    std::string code_sha256;
+    int64_t code_size = 0;
+    // Absolute directory of the machine that is mounted instead of unpacked code (bucket `hot-reload`);
+    // empty for ordinary functions.
+    std::string hot_reload_directory;
+
+    // Absent when the caller never gave an Environment; AWS then leaves the member out.
+    std::optional<std::map<std::string, std::string>> environment;
+
+    std::string tracing_mode = "PassThrough";
+
+    std::string log_format = "Text";                  // or "JSON"
+    std::string log_group;                            // "/aws/lambda/<name>" unless given
+    std::optional<std::string> application_log_level; // JSON only: TRACE DEBUG INFO WARN ERROR FATAL
+    std::optional<std::string> system_log_level;      // JSON only: DEBUG INFO WARN
+
+    // Settings accepted with --lenient alone, as the JSON the caller sent them in; shown again, never
+    // honoured. Member name to JSON text: "VpcConfig" -> {...}.
+    std::map<std::string, std::string> ignored;
+
+    WallClock::time_point last_modified;
+
+    // arn:aws:lambda:<region>:<account>:function:<name>, without a version.
+    std::string Arn() const;
+    // With ":<version>", also for $LATEST.
+    std::string QualifiedArn() const;
+};
+
+// The record as it is stored, without the environment variables, which the caller seals apart.
+std::string EncodeRecord(const FunctionRecord& record, std::string_view sealed_environment);
+
+struct DecodedRecord {
+    FunctionRecord record;
+    // Empty when the function has no Environment.
+    std::string sealed_environment;
+};
+
+Result<DecodedRecord> DecodeRecord(std::string_view bytes);
+
+}  // namespace hearth::lambda
