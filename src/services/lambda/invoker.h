@@ -1,0 +1,115 @@
+#pragma once
+
+#include "base/clock.h"
+#include "base/ids.h"
+#include "base/result.h"
+#include "rt/task.h"
+
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+// The seam between Lambda's control plane (what functions are) and its data plane (how they run).
+// The control plane resolves a name and a qualifier to a FunctionVersion and calls the Invoker.
+namespace hearth::lambda {
+
+// A directory with unpacked code, read-only, kept as long as somebody holds it.
+class CodeDirectory {
+  public:
+    virtual ~CodeDirectory() = default;
+    // Absolute, or relative to the data directory.
+    virtual const std::string& path() const = 0;
+};
+
+// Unpacked code by content. The control plane implements it; the data plane opens code on a cold
+// start.
+class CodeCache {
+  public:
+    virtual ~CodeCache() = default;
+    // `code_id` as the control plane wrote it into a FunctionVersion. Called on any loop.
+    virtual Task<Result<std::shared_ptr<const CodeDirectory>>> Open(std::string code_id) = 0;
+};
+
+// All the data plane knows of one version of a function. Immutable once made; shared by the control
+// plane's cache, the slots and the environments that run it.
+struct FunctionVersion {
+    AccountId account;
+    Region region;
+    std::string name;
+    std::string version;  // "$LATEST", or "7"
+    // Differs whenever code or configuration differ (RevisionId or a counter): an environment
+    // serves exactly one revision.
+    std::string revision;
+    std::string runtime;  // "python3.12", "nodejs20.x", "provided.al2023"
+    std::string handler;
+    std::string role_arn;
+    std::string architecture = "x86_64";
+    int32_t memory_mb = 128;
+    int32_t ephemeral_storage_mb = 512;
+    int32_t timeout_s = 3;
+    std::map<std::string, std::string> environment;
+    std::string code_id;
+    // In order of LayerVersionArn; merged into /opt, later ones win.
+    std::vector<std::string> layer_code_ids;
+
+    std::string log_group;            // "/aws/lambda/<name>" unless configured
+    std::string log_format = "Text";  // or "JSON"
+    // TRACE .. FATAL and DEBUG, INFO, WARN; empty means the default (INFO). Used with JSON only.
+    std::string application_log_level;
+    std::string system_log_level;
+
+    std::optional<int32_t> reserved_concurrency;
+};
+
+struct InvokeRequest {
+    std::string request_id;
+    // With the qualifier the caller used.
+    std::string invoked_function_arn;
+    // JSON text; an empty payload reaches the function as "{}".
+    std::string payload;
+    // Decoded X-Amz-Client-Context; empty when there is none.
+    std::string client_context;
+    // X-Amzn-Trace-Id of the call; empty: a new one is made.
+    std::string trace_header;
+    // The caller wants the last 4 KB of the log.
+    bool log_tail = false;
+};
+
+struct InvokeResult {
+    std::string payload;
+    // "Unhandled" when the function or its runtime failed; the payload then holds AWS's error
+    // shape.
+    std::string function_error;
+    // The last 4 KB of the log as text (base64 is the control plane's matter); empty unless asked
+    // for.
+    std::string log_tail;
+};
+
+class Invoker {
+  public:
+    virtual ~Invoker() = default;
+
+    // Runs the function once and answers when it has answered, failed or timed out. The control
+    // plane has checked that the version may be invoked (state Active, payload is JSON and within
+    // its limit).
+    //   errors  TooManyRequestsException (429, with Reason), and the sandbox's when no environment
+    //           could be made.
+    // Called on any loop.
+    virtual Task<Result<InvokeResult>> Invoke(
+        std::shared_ptr<const FunctionVersion> function, InvokeRequest request) = 0;
+
+    // Puts away all environments of a function (version empty: of all its versions) except those of
+    // `keep_revision`. Busy ones finish their call first. Call after the change is committed: calls
+    // that come with a newer revision never reach an older environment, retired or not.
+    virtual Task<void> Retire(
+        AccountId account,
+        Region region,
+        std::string name,
+        std::string version,
+        std::string keep_revision) = 0;
+};
+
+}  // namespace hearth::lambda
