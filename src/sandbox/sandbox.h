@@ -1,5 +1,9 @@
 #pragma once
 
+#include "base/result.h"
+#include "os/fd.h"
+#include "rt/task.h"
+
 #include <chrono>
 #include <cstdint>
 #include <functional>
@@ -9,12 +13,9 @@
 #include <utility>
 #include <vector>
 
-#include "base/result.h"
-#include "os/fd.h"
-#include "rt/task.h"
-
-// Where functions run. Backends: `namespaces` (namespaces/), `none` (plain processes, for machines where
-// nothing else works; says so at start), later `microvm`. Nothing above this header knows which.
+// Where functions run. Backends: `namespaces` (namespaces/), `none` (plain processes, for machines
+// where nothing else works; says so at start), later `microvm`. Nothing above this header knows
+// which.
 namespace hearth::sandbox {
 
 // A directory of the outside that the environment sees read-only.
@@ -37,8 +38,11 @@ struct EnvironmentSpec {
     int32_t open_files_max = 1024;
     // Share of CPU in proportion to memory; 0 means no hard quota.
     int64_t cpu_quota_millis = 0;
-    // Port the Runtime API listens on inside (127.0.0.1); the listening socket comes up to the cloud.
-    uint16_t runtime_api_port = 9001;
+    // Names of variables that the backend adds to `environment`, because only it knows the
+    // addresses: the Runtime API ("127.0.0.1:9001") and the door to Hearth
+    // ("http://127.0.0.1:4566"). Empty: none.
+    std::string runtime_api_variable = "AWS_LAMBDA_RUNTIME_API";
+    std::string door_variable = "AWS_ENDPOINT_URL";
     bool egress = false;
 };
 
@@ -49,6 +53,8 @@ struct ExitReport {
     std::optional<int> signal;
     // The memory limit killed something in it.
     bool out_of_memory = false;
+    // Set when the program never ran: "execve /var/runtime/bootstrap: No such file or directory".
+    std::string start_error;
 };
 
 struct Usage {
@@ -65,18 +71,25 @@ class Environment {
 
     // The Runtime API's listening socket, open inside the environment's network. Taken once.
     virtual os::Fd TakeRuntimeApiListener() = 0;
+    // The listening socket through which the function calls Hearth itself (the address in
+    // `door_variable`); whoever accepts on it knows which environment calls. Taken once.
+    virtual os::Fd TakeDoorListener() = 0;
     // Read ends of the function's stdout and stderr. Taken once each.
     virtual os::Fd TakeStdout() = 0;
     virtual os::Fd TakeStderr() = 0;
 
-    // Starts the runtime. Called once.
+    // Starts the runtime. Called once. A program that cannot be started ends at once: see
+    // ExitReport::start_error.
     virtual Task<Status> Start() = 0;
+    // Sends a signal (SIGTERM, say) to the runtime process.
+    virtual Status Signal(int signal) = 0;
     virtual Task<Status> Freeze() = 0;
     virtual Task<Status> Thaw() = 0;
     // Ends when the first process has ended, by itself or by Destroy. May be called once.
     virtual Task<Result<ExitReport>> WaitExit() = 0;
     virtual Task<Result<Usage>> ReadUsage() = 0;
-    // Starts the high-water mark of memory anew (for Max Memory Used per invocation), where possible.
+    // Starts the high-water mark of memory anew (for Max Memory Used per invocation), where
+    // possible.
     virtual Task<Status> ResetMemoryPeak() = 0;
     // Kills everything in it and gives back what it held. Idempotent.
     virtual Task<Status> Destroy() = 0;
