@@ -53,6 +53,9 @@ endfunction()
 
 # One precompiled header of standard and Asio headers, never project headers. Tests add gtest.
 function(hearth_use_pch target)
+    # CMake compiles programs with -fPIE and libraries with -fPIC; a precompiled header fits only one of them.
+    set_target_properties(${target} PROPERTIES POSITION_INDEPENDENT_CODE OFF)
+    target_compile_options(${target} PRIVATE -fPIC)
     target_precompile_headers(${target} REUSE_FROM hearth_pch)
 endfunction()
 
