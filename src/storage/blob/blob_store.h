@@ -1,22 +1,22 @@
 #pragma once
 
+#include "base/result.h"
+#include "rt/task.h"
+
 #include <cstdint>
 #include <string>
 #include <string_view>
 
-#include "base/result.h"
-#include "rt/task.h"
-
 namespace hearth::storage {
 
-// Large values as files named by id below the data directory; synced (file and directory) before Put
-// returns, so metadata may be committed after; never changed in place.
+// Large values as files named by id below the data directory; synced (file and directory) before
+// Put returns, so metadata may be committed after; never changed in place.
 class BlobStore {
   public:
     virtual ~BlobStore() = default;
 
-    // Writes `bytes` under `id` ([A-Za-z0-9_-]{1,128}); an existing id is left as it is (same content by
-    // contract). Runs on the blocking pool.
+    // Writes `bytes` under `id` ([A-Za-z0-9_-]{1,128}); an existing id is left as it is (same
+    // content by contract). Runs on the blocking pool.
     virtual Task<Status> Put(std::string_view id, std::string bytes) = 0;
     // Error kNotFound when there is none.
     virtual Task<Result<std::string>> Read(std::string_view id, uint64_t bytes_max) = 0;

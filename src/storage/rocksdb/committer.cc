@@ -1,0 +1,199 @@
+#include "storage/rocksdb/committer.h"
+
+#include "base/log.h"
+
+#include <boost/asio/any_io_executor.hpp>
+#include <boost/asio/async_result.hpp>
+#include <boost/asio/post.hpp>
+#include <boost/asio/this_coro.hpp>
+#include <boost/asio/use_awaitable.hpp>
+#include <pthread.h>
+#include <rocksdb/write_batch.h>
+
+#include <algorithm>
+#include <functional>
+
+namespace hearth::storage {
+namespace {
+
+namespace asio = boost::asio;
+
+// Bounds the memory of one batch and how long its first transaction waits for its last.
+constexpr size_t kBatchBytesMax = 8 * 1024 * 1024;
+constexpr size_t kBatchTransactionsMax = 4'096;
+
+}  // namespace
+
+struct Committer::Waiting {
+    const optimistic::ReadSet& reads;
+    const optimistic::WriteSet& writes;
+    uint64_t snapshot;
+    int attempt;
+    asio::any_io_executor executor;
+    std::move_only_function<void()> wake;
+    Status result;
+};
+
+Committer::Committer(rocksdb::DB& db, OpenSnapshots& snapshots, bool sync)
+    : db_(db), snapshots_(snapshots), sync_(sync) {
+    thread_ = std::thread([this] { Run(); });
+    pthread_setname_np(thread_.native_handle(), "committer");
+}
+
+Committer::~Committer() {
+    {
+        const std::lock_guard lock(mutex_);
+        stopping_ = true;
+    }
+    changed_.notify_one();
+    thread_.join();
+}
+
+Task<Status> Committer::Commit(
+    const optimistic::ReadSet& reads,
+    const optimistic::WriteSet& writes,
+    uint64_t snapshot,
+    int attempt) {
+    Waiting waiting{
+        .reads = reads,
+        .writes = writes,
+        .snapshot = snapshot,
+        .attempt = attempt,
+        .executor = co_await asio::this_coro::executor,
+        .wake = {},
+        .result = {}};
+    // A transaction on its way cannot be called back, so cancellation waits for the answer.
+    co_await asio::this_coro::reset_cancellation_state(asio::disable_cancellation());
+    co_await asio::async_initiate<const asio::use_awaitable_t<>&, void()>(
+        [this, &waiting](auto handler) {
+            waiting.wake = std::move(handler);
+            {
+                const std::lock_guard lock(mutex_);
+                queue_.push_back(&waiting);
+            }
+            changed_.notify_one();
+        },
+        asio::use_awaitable);
+    co_await asio::this_coro::reset_cancellation_state();
+    co_return std::move(waiting.result);
+}
+
+RocksDbStatistics Committer::Statistics() const {
+    return {
+        .commits = commits_.load(std::memory_order_relaxed),
+        .conflicts = conflicts_.load(std::memory_order_relaxed),
+        .batches = batches_.load(std::memory_order_relaxed),
+        .written_bytes = written_bytes_.load(std::memory_order_relaxed)};
+}
+
+void Committer::Run() {
+    std::vector<Waiting*> gathered;
+    std::vector<Waiting*> batch;
+    while (true) {
+        {
+            std::unique_lock lock(mutex_);
+            changed_.wait(lock, [this] { return stopping_ || !queue_.empty(); });
+            if (queue_.empty()) {
+                return;
+            }
+            gathered.swap(queue_);
+        }
+        // Whoever was refused before goes first, so that nobody loses for ever on a busy key.
+        std::sort(gathered.begin(), gathered.end(), [](const Waiting* a, const Waiting* b) {
+            return a->attempt > b->attempt;
+        });
+        for (size_t from = 0; from < gathered.size();) {
+            size_t bytes = 0;
+            batch.clear();
+            while (from < gathered.size() && batch.size() < kBatchTransactionsMax &&
+                   bytes < kBatchBytesMax) {
+                for (const auto& [key, value] : gathered[from]->writes) {
+                    bytes += key.size() + (value ? value->size() : 0);
+                }
+                batch.push_back(gathered[from++]);
+            }
+            CommitBatch(batch);
+            WakeAll(batch);
+        }
+        gathered.clear();
+    }
+}
+
+void Committer::CommitBatch(std::vector<Waiting*>& batch) {
+    if (!failure_.empty()) {
+        for (Waiting* waiting : batch) {
+            waiting->result = errors::Unavailable(
+                fmt::format("the store takes no writes until it is restarted: {}", failure_));
+        }
+        return;
+    }
+    const uint64_t number = last_batch_ + 1;
+    rocksdb::WriteBatch writes;
+    uint64_t committed = 0;
+    for (Waiting* waiting : batch) {
+        if (recent_.ChangedSince(waiting->reads, waiting->snapshot)) {
+            waiting->result = optimistic::ConflictError();
+            conflicts_.fetch_add(1, std::memory_order_relaxed);
+            continue;
+        }
+        for (const auto& [key, value] : waiting->writes) {
+            // These fail only for lack of memory, which ends the process anyway.
+            const rocksdb::Status added = value ? writes.Put(key, *value) : writes.Delete(key);
+            CHECK(added.ok(), "{}", added.ToString());
+        }
+        recent_.Add(waiting->writes, number);
+        ++committed;
+    }
+    if (committed == 0) {
+        return;
+    }
+    last_batch_ = number;
+    rocksdb::WriteOptions options;
+    options.sync = sync_;
+    const rocksdb::Status written = db_.Write(options, &writes);
+    if (!written.ok()) {
+        failure_ = written.ToString();
+        log::Error(
+            "storage: the log could not be written ({}); no write is accepted until a restart",
+            failure_);
+        for (Waiting* waiting : batch) {
+            if (waiting->result.ok()) {
+                waiting->result = optimistic::UnknownError(failure_);
+            }
+        }
+        return;
+    }
+    snapshots_.Publish(number);
+    recent_.Forget(snapshots_.Oldest());
+    commits_.fetch_add(committed, std::memory_order_relaxed);
+    batches_.fetch_add(1, std::memory_order_relaxed);
+    written_bytes_.fetch_add(writes.GetDataSize(), std::memory_order_relaxed);
+}
+
+// One post per loop: a wake-up costs the loop a system call, whoever comes along with it is free.
+void Committer::WakeAll(std::vector<Waiting*>& batch) {
+    struct Group {
+        asio::any_io_executor executor;
+        std::vector<std::move_only_function<void()>> wakes;
+    };
+
+    std::vector<Group> groups;
+    for (Waiting* waiting : batch) {
+        auto group = std::find_if(groups.begin(), groups.end(), [&](const Group& candidate) {
+            return candidate.executor == waiting->executor;
+        });
+        if (group == groups.end()) {
+            group = groups.insert(groups.end(), Group{waiting->executor, {}});
+        }
+        group->wakes.push_back(std::move(waiting->wake));
+    }
+    for (Group& group : groups) {
+        asio::post(group.executor, [wakes = std::move(group.wakes)]() mutable {
+            for (auto& wake : wakes) {
+                wake();
+            }
+        });
+    }
+}
+
+}  // namespace hearth::storage
