@@ -1,10 +1,10 @@
 #pragma once
 
-#include <string>
-#include <string_view>
-
 #include "base/ids.h"
 #include "base/result.h"
+
+#include <string>
+#include <string_view>
 
 namespace hearth::lambda {
 
@@ -18,11 +18,13 @@ struct FunctionReference {
     std::string qualifier;
 };
 
-// Reads `text` as seen from an account and a region; `qualifier` is the Qualifier parameter (empty: none).
-//   errors  InvalidParameterValueException (malformed, or two different qualifiers),
-//           ResourceNotFoundException (an ARN of another region), AccessDeniedException (of another account:
-//           resource policies come with a later issue).
-// Source: Lambda API Reference, FunctionName of each operation; tests/conformance/lambda/test_names.py.
+// Reads `text` as seen from an account and a region; `qualifier` is the Qualifier parameter (empty:
+// none). An ARN may name another account: the caller decides what that means.
+//   errors  ValidationException (malformed), InvalidParameterValueException (two different
+//   qualifiers),
+//           ResourceNotFoundException (an ARN of another region).
+// Source: Lambda API Reference, FunctionName of each operation;
+// tests/conformance/lambda/test_names.py.
 Result<FunctionReference> ParseFunctionName(
     std::string_view text,
     std::string_view qualifier,

@@ -1,5 +1,9 @@
 #pragma once
 
+#include "base/clock.h"
+#include "base/ids.h"
+#include "base/result.h"
+
 #include <cstdint>
 #include <map>
 #include <optional>
@@ -7,9 +11,9 @@
 #include <string_view>
 #include <vector>
 
-#include "base/clock.h"
-#include "base/ids.h"
-#include "base/result.h"
+namespace hearth::codec {
+class SealingKey;
+}
 
 namespace hearth::lambda {
 
@@ -26,9 +30,11 @@ struct FunctionRecord {
     std::string name;
     std::string version;  // "$LATEST", "1", "2", ...
 
-    // Changes with each change of code or configuration: execution environments of another revision
-    // must not serve. Never reused, not even by a function deleted and created anew.
+    // What the API shows as RevisionId: changes with every change, also with a publication.
     std::string revision_id;
+    // Changes with each change of code or configuration alone: execution environments of another
+    // one must not serve. Never reused, not even by a function deleted and created anew.
+    std::string environment_revision;
 
     std::string description;
     std::string runtime;  // "python3.12"
@@ -40,13 +46,13 @@ struct FunctionRecord {
     std::string architecture = "x86_64";
     std::string package_type = "Zip";
 
-    // The zip as uploaded: its blob's id (also the name of the unpacked directory, code_cache.h), its
-    // SHA-256 in base64 as CodeSha256 shows it, and its size.
+    // The zip as uploaded: its blob's id (also the name of the unpacked directory, code_store.h),
+    // its SHA-256 in base64 as CodeSha256 shows it, and its size.
     std::string code_blob;
     std::string code_sha256;
     int64_t code_size = 0;
-    // Absolute directory of the machine that is mounted instead of unpacked code (bucket `hot-reload`);
-    // empty for ordinary functions.
+    // Absolute directory of the machine that is mounted instead of unpacked code (bucket
+    // `hot-reload`); empty for ordinary functions.
     std::string hot_reload_directory;
 
     // Absent when the caller never gave an Environment; AWS then leaves the member out.
@@ -54,13 +60,13 @@ struct FunctionRecord {
 
     std::string tracing_mode = "PassThrough";
 
-    std::string log_format = "Text";                  // or "JSON"
-    std::string log_group;                            // "/aws/lambda/<name>" unless given
-    std::optional<std::string> application_log_level; // JSON only: TRACE DEBUG INFO WARN ERROR FATAL
-    std::optional<std::string> system_log_level;      // JSON only: DEBUG INFO WARN
+    std::string log_format = "Text";                   // or "JSON"
+    std::string log_group;                             // "/aws/lambda/<name>" unless given
+    std::optional<std::string> application_log_level;  // JSON only, as the next
+    std::optional<std::string> system_log_level;
 
-    // Settings accepted with --lenient alone, as the JSON the caller sent them in; shown again, never
-    // honoured. Member name to JSON text: "VpcConfig" -> {...}.
+    // Settings accepted with --lenient alone, as the JSON the caller sent them in; shown again,
+    // never honoured. Member name to JSON text: "VpcConfig" -> {...}.
     std::map<std::string, std::string> ignored;
 
     WallClock::time_point last_modified;
@@ -71,15 +77,19 @@ struct FunctionRecord {
     std::string QualifiedArn() const;
 };
 
-// The record as it is stored, without the environment variables, which the caller seals apart.
-std::string EncodeRecord(const FunctionRecord& record, std::string_view sealed_environment);
+// The text that names `record` wherever its code and configuration matter and nothing else: equal
+// for two records whose publication would give the same version.
+std::string Fingerprint(const FunctionRecord& record);
 
-struct DecodedRecord {
-    FunctionRecord record;
-    // Empty when the function has no Environment.
-    std::string sealed_environment;
-};
-
-Result<DecodedRecord> DecodeRecord(std::string_view bytes);
+// Stored form; the environment variables are sealed, bound to QualifiedArn().
+std::string EncodeRecord(const FunctionRecord& record, const codec::SealingKey& key);
+// Account, region, name and version come from the storage key.
+Result<FunctionRecord> DecodeRecord(
+    std::string_view bytes,
+    const codec::SealingKey& key,
+    AccountId account,
+    Region region,
+    std::string name,
+    std::string version);
 
 }  // namespace hearth::lambda

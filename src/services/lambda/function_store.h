@@ -1,5 +1,16 @@
 #pragma once
 
+#include "base/clock.h"
+#include "base/ids.h"
+#include "base/random.h"
+#include "base/result.h"
+#include "codec/crypto/master_key.h"
+#include "rt/task.h"
+#include "services/lambda/function_name.h"
+#include "services/lambda/function_record.h"
+#include "services/lambda/invoker.h"
+#include "storage/kv.h"
+
 #include <cstdint>
 #include <functional>
 #include <map>
@@ -9,29 +20,24 @@
 #include <string_view>
 #include <vector>
 
-#include "base/clock.h"
-#include "base/ids.h"
-#include "base/random.h"
-#include "base/result.h"
-#include "rt/task.h"
-#include "services/lambda/function_record.h"
-#include "storage/kv.h"
-
 namespace hearth::lambda {
 
-// What an invocation runs, picked once per call.
-struct ResolvedFunction {
-    // The version that runs. Immutable and shared with the store's cache and with the slots.
-    std::shared_ptr<const FunctionRecord> record;
-    // The ARN as the caller meant it: with the qualifier when one was given.
-    std::string invoked_arn;
-    // Set when an alias was named.
-    std::string alias;
+// Names one function.
+struct FunctionKey {
+    AccountId account;
+    Region region;
+    std::string name;
 };
 
 // What belongs to a function as a whole, whatever its versions are.
 struct FunctionHead {
+    // Names this life of the function: one deleted and created anew under its old name has another,
+    // so nothing of the old one can show up again.
+    std::string id;
     int64_t next_version = 1;
+    // Fingerprint() of $LATEST at the last publication; publishing the same again gives the same
+    // version.
+    std::string published_fingerprint;
     std::map<std::string, std::string> tags;
 };
 
@@ -39,62 +45,155 @@ struct AliasRecord {
     std::string name;
     std::string function_version;
     std::string description;
-    // Version -> share of calls, 0 < share <= 1; at most one entry.
+    // Version -> share of calls, 0 < share < 1; at most one entry.
     std::map<std::string, double> routing;
     std::string revision_id;
 };
 
-// Encrypts environment variables on their way to storage. `context` binds the text to its place.
-class Sealer {
-  public:
-    virtual ~Sealer() = default;
-    virtual std::string Seal(std::string_view plain, std::string_view context) const = 0;
-    virtual Result<std::string> Open(std::string_view sealed, std::string_view context) const = 0;
+// A stored zip, shared by all versions in one account and region that were uploaded with the same
+// bytes.
+struct CodeRecord {
+    std::string blob;
+    int64_t size = 0;
 };
 
-// Functions, versions and aliases on the Kv. The only file that knows their keys:
-//   (account, region, "lambda", "head", name)              FunctionHead
-//   (account, region, "lambda", "latest", name)            FunctionRecord of $LATEST
-//   (account, region, "lambda", "version", name, number)   FunctionRecord of a published version
-//   (account, region, "lambda", "alias", name, alias)      AliasRecord
-// Calls may come from any loop.
+// What an invocation runs, picked once per call.
+struct ResolvedFunction {
+    std::shared_ptr<const FunctionVersion> function;
+    // The ARN as the caller meant it: with the qualifier when one was given.
+    std::string invoked_arn;
+};
+
+// Reads and writes of one transaction, in the words of this service.
+class FunctionTransaction final {
+  public:
+    FunctionTransaction(storage::Transaction& transaction, const codec::SealingKey& sealing_key)
+        : transaction_(transaction), sealing_key_(sealing_key) {}
+
+    Task<Result<std::optional<FunctionHead>>> FindHead(const FunctionKey& key);
+    void PutHead(const FunctionKey& key, const FunctionHead& head);
+    void DeleteHead(const FunctionKey& key);
+
+    Task<Result<std::optional<FunctionRecord>>> FindLatest(const FunctionKey& key);
+    void PutLatest(const FunctionRecord& record);
+    void DeleteLatest(const FunctionKey& key);
+
+    Task<Result<std::optional<FunctionRecord>>> FindVersion(
+        const FunctionKey& key, const std::string& function_id, int64_t number);
+    void PutVersion(
+        const FunctionKey& key,
+        const std::string& function_id,
+        int64_t number,
+        const FunctionRecord& record);
+    void DeleteVersion(const FunctionKey& key, const std::string& function_id, int64_t number);
+    // Up to `limit` versions with numbers from `first` on.
+    Task<Result<std::vector<FunctionRecord>>> Versions(
+        const FunctionKey& key, const std::string& function_id, int64_t first, size_t limit);
+
+    Task<Result<std::optional<AliasRecord>>> FindAlias(
+        const FunctionKey& key, const std::string& function_id, std::string_view alias);
+    void PutAlias(const FunctionKey& key, const std::string& function_id, const AliasRecord& alias);
+    void DeleteAlias(
+        const FunctionKey& key, const std::string& function_id, std::string_view alias);
+    // Up to `limit` aliases with names after `after`.
+    Task<Result<std::vector<AliasRecord>>> Aliases(
+        const FunctionKey& key,
+        const std::string& function_id,
+        std::string_view after,
+        size_t limit);
+
+    Task<Result<std::optional<CodeRecord>>> FindCode(
+        const AccountId& account, const Region& region, std::string_view sha256);
+    void PutCode(
+        const AccountId& account,
+        const Region& region,
+        std::string_view sha256,
+        const CodeRecord& code);
+    // `number`: of the version, 0 for $LATEST.
+    void AddCodeReference(
+        const FunctionRecord& record, const std::string& function_id, int64_t number);
+    // Returns the blob that nobody uses any more, to be deleted after the commit; empty otherwise.
+    Task<Result<std::string>> DropCodeReference(
+        const FunctionRecord& record, const std::string& function_id, int64_t number);
+
+    // A function whose head is gone and whose versions and aliases are still to be taken away.
+    void PutGarbage(const FunctionKey& key, const std::string& function_id);
+    void DeleteGarbage(const FunctionKey& key, const std::string& function_id);
+
+  private:
+    storage::Transaction& transaction_;
+    const codec::SealingKey& sealing_key_;
+};
+
+// Functions, versions, aliases and code on the Kv; function_store.cc is the only file that knows
+// their keys (README.md, "Keys"). Calls may come from any loop.
 class FunctionStore final {
   public:
-    FunctionStore(
-        storage::Kv& kv, std::shared_ptr<const Sealer> sealer, std::shared_ptr<Random> random);
+    FunctionStore(storage::Kv& kv, codec::SealingKey sealing_key, Random& random);
     ~FunctionStore();
 
-    // Finds what a call of `function_name` with `qualifier` (empty: none) runs: the version, $LATEST, or
-    // through an alias one of its versions by weight. Reads storage each time, so the answer is never
-    // older than the last acknowledged change.
-    //   errors  those of ParseFunctionName; ResourceNotFoundException "Function not found: arn:..."
-    Task<Result<ResolvedFunction>> Resolve(
-        const AccountId& account,
-        const Region& region,
-        std::string_view function_name,
-        std::string_view qualifier);
+    // Finds what a call runs: the version, $LATEST, or through an alias one of its versions by
+    // weight. Reads storage each time, so the answer is never older than the last acknowledged
+    // change.
+    //   errors  ResourceNotFoundException "Function not found: arn:..."
+    Task<Result<ResolvedFunction>> Resolve(const FunctionReference& reference);
 
     // Point reads; empty when there is none.
-    Task<Result<std::shared_ptr<const FunctionRecord>>> Find(
-        const AccountId& account,
-        const Region& region,
-        std::string_view name,
-        std::string_view version);
-    Task<Result<std::optional<FunctionHead>>> FindHead(
-        const AccountId& account, const Region& region, std::string_view name);
+    Task<Result<std::shared_ptr<const FunctionRecord>>> FindLatest(const FunctionKey& key);
+    Task<Result<std::shared_ptr<const FunctionRecord>>> FindVersion(
+        const FunctionKey& key, const std::string& function_id, int64_t number);
+    Task<Result<std::optional<FunctionHead>>> FindHead(const FunctionKey& key);
     Task<Result<std::optional<AliasRecord>>> FindAlias(
-        const AccountId& account,
-        const Region& region,
-        std::string_view name,
-        std::string_view alias);
+        const FunctionKey& key, const std::string& function_id, std::string_view alias);
+
+    struct Page {
+        std::vector<FunctionRecord> functions;
+        bool more = false;
+    };
+
+    // $LATEST of up to `limit` functions in order of name, beginning after `after` (empty: at the
+    // start).
+    Task<Result<Page>> ListLatest(
+        const AccountId& account, const Region& region, std::string_view after, size_t limit);
+    Task<Result<Page>> ListVersions(
+        const FunctionKey& key, const std::string& function_id, int64_t first, size_t limit);
+
+    struct Usage {
+        int64_t code_bytes = 0;
+        int64_t functions = 0;
+    };
+
+    Task<Result<Usage>> ReadUsage(const AccountId& account, const Region& region);
+
+    using Body = std::function<Task<Status>(FunctionTransaction&)>;
+    // As Kv::Transact: `body` runs again on a conflict, and lives until the Task ends.
+    Task<Status> Transact(Body body);
+
+    // Takes away what is left of a deleted function. Returns the blobs nobody uses any more.
+    Task<Result<std::vector<std::string>>> ClearGarbage(FunctionKey key, std::string function_id);
+
+    struct Garbage {
+        FunctionKey key;
+        std::string function_id;
+    };
+
+    // Deletions that a crash interrupted.
+    Task<Result<std::vector<Garbage>>> ListGarbage();
 
   private:
     struct Cache;
+    struct Entry;
+
+    Task<Result<std::shared_ptr<const Entry>>> Read(
+        std::string storage_key, const FunctionKey& key, std::string version);
 
     storage::Kv& kv_;
-    std::shared_ptr<const Sealer> sealer_;
-    std::shared_ptr<Random> random_;
+    codec::SealingKey sealing_key_;
+    Random& random_;
     std::unique_ptr<Cache> cache_;
 };
+
+// What the data plane needs of a record.
+std::shared_ptr<const FunctionVersion> MakeFunctionVersion(const FunctionRecord& record);
 
 }  // namespace hearth::lambda
