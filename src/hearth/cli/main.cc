@@ -1,0 +1,29 @@
+#include "hearth/cli/up_command.h"
+
+#include <CLI/CLI.hpp>
+#include <fcntl.h>
+#include <unistd.h>
+
+namespace {
+
+// A program started without descriptors 0-2 would put its first files or sockets there.
+void EnsureStdio() {
+    for (int fd = 0; fd <= 2; ++fd) {
+        if (::fcntl(fd, F_GETFD) < 0) {
+            ::open("/dev/null", fd == 0 ? O_RDONLY : O_WRONLY);
+        }
+    }
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+    EnsureStdio();
+    CLI::App app("Hearth: a serverless cloud for your own machines", "hearth");
+    app.require_subcommand(1);
+    app.set_version_flag("--version", "hearth " HEARTH_VERSION);
+    int exit_status = 0;
+    hearth::cli::AddUpCommand(&app, &exit_status);
+    CLI11_PARSE(app, argc, argv);
+    return exit_status;
+}

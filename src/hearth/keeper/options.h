@@ -1,0 +1,55 @@
+#pragma once
+
+#include "base/log.h"
+#include "base/result.h"
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+namespace hearth::keeper {
+
+// What `hearth up` was asked to do. Text values are kept as given; CheckUpOptions judges them
+// together.
+struct UpOptions {
+    std::string bind = "127.0.0.1";
+    uint16_t port = 4566;
+    // Empty: DefaultDataDirectory().
+    std::string data;
+    // "open" or "enforce"; empty: open on loopback, enforce elsewhere.
+    std::string auth;
+    // 0: one for each core.
+    int threads = 0;
+    std::string isolation = "auto";
+    std::string durability = "sync";
+    bool test_clock = false;
+    // "off", "self" or "files"; empty: "files" when a certificate is given, else "off".
+    std::string tls;
+    std::string tls_cert;
+    std::string tls_key;
+    bool insecure_open = false;
+    // "on" or "off"; empty: on on loopback, off elsewhere.
+    std::string egress;
+    // A directory whose subdirectories may be mounted as live function code.
+    std::string hot_reload;
+    std::string master_key_file;
+    // NAME=PATH, as "python3.13=/opt/python3.13/bin/python3.13".
+    std::vector<std::string> runtime;
+    // "nearest" or "exact".
+    std::string runtimes = "nearest";
+    bool lenient = false;
+    log::Level log_level = log::Level::kInfo;
+};
+
+// True for 127.0.0.0/8 and ::1.
+bool IsLoopback(const std::string& address);
+
+// Fills in what depends on other options (auth, tls, egress, data) and refuses what would expose an
+// unprotected cloud. The error's message is a line for the user.
+Result<UpOptions> CheckUpOptions(UpOptions options);
+
+// /var/lib/hearth for root, else below XDG_DATA_HOME or ~/.local/share; also what the other
+// commands look at when --data is not given.
+std::string DefaultDataDirectory();
+
+}  // namespace hearth::keeper
