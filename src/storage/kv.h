@@ -1,5 +1,8 @@
 #pragma once
 
+#include "base/result.h"
+#include "rt/task.h"
+
 #include <cstdint>
 #include <functional>
 #include <memory>
@@ -8,9 +11,6 @@
 #include <string_view>
 #include <utility>
 #include <vector>
-
-#include "base/result.h"
-#include "rt/task.h"
 
 // Ordered keys with serialisable optimistic transactions. The contract is strict so that a
 // distributed engine fits behind it later; storage/memory enforces all of it.
@@ -37,8 +37,8 @@ struct RangeRequest {
     bool reverse = false;
 };
 
-// One page, a snapshot of its own. `next`: where the following page begins (forward: the new `begin`;
-// reverse: the new `end`); empty optional at the end of the range.
+// One page, a snapshot of its own. `next`: where the following page begins (forward: the new
+// `begin`; reverse: the new `end`); empty optional at the end of the range.
 struct RangePage {
     std::vector<KeyValue> items;
     std::optional<std::string> next;
@@ -57,8 +57,8 @@ class Transaction {
 
 class Kv {
   public:
-    // Reads and writes through the transaction only; pure otherwise, because a conflict runs it again.
-    // An error it returns ends the transaction without a write.
+    // Reads and writes through the transaction only; pure otherwise, because a conflict runs it
+    // again. An error it returns ends the transaction without a write.
     using Body = std::function<Task<Status>(Transaction&)>;
 
     virtual ~Kv() = default;
@@ -68,10 +68,10 @@ class Kv {
     virtual Task<Result<RangePage>> Range(RangeRequest request) = 0;
 
     // Runs `body` until it commits, at most kConflictRetriesMax times (then Error kConflict).
-    // On success the writes are durable as the store's durability class says. Error kUnavailable with
-    // code "Unknown" when the answer was lost: the writes may or may not be there.
-    // `body` must stay alive until the Task ends: pass a named object or a lambda bound in the caller's
-    // frame; lambdas that capture references to that frame are fine.
+    // On success the writes are durable as the store's durability class says. Error kUnavailable
+    // with code "Unknown" when the answer was lost: the writes may or may not be there. `body` must
+    // stay alive until the Task ends: pass a named object or a lambda bound in the caller's frame;
+    // lambdas that capture references to that frame are fine.
     virtual Task<Status> Transact(Body body) = 0;
 
     // A write without reads; one key in its own transaction.

@@ -62,8 +62,9 @@ Task<Status> Committer::Commit(
         .executor = co_await asio::this_coro::executor,
         .wake = {},
         .result = {}};
-    // A transaction on its way cannot be called back, so cancellation waits for the answer.
-    co_await asio::this_coro::reset_cancellation_state(asio::disable_cancellation());
+    // Nothing listens for cancellation here: a transaction on its way cannot be called back, so a
+    // cancelled coroutine gets its answer first. Asio is used directly because rt would post each
+    // wake-up of a batch by itself.
     co_await asio::async_initiate<const asio::use_awaitable_t<>&, void()>(
         [this, &waiting](auto handler) {
             waiting.wake = std::move(handler);
@@ -74,7 +75,6 @@ Task<Status> Committer::Commit(
             changed_.notify_one();
         },
         asio::use_awaitable);
-    co_await asio::this_coro::reset_cancellation_state();
     co_return std::move(waiting.result);
 }
 
