@@ -6,7 +6,9 @@
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/posix/stream_descriptor.hpp>
 #include <boost/asio/use_awaitable.hpp>
-#include <fcntl.h>
+#include <sys/stat.h>
+
+#include <cerrno>
 
 #include <utility>
 
@@ -37,6 +39,14 @@ struct FdWatch::State {
 };
 
 Result<FdWatch> FdWatch::Make(int fd) {
+    // Asio takes a regular file, which epoll refuses, and fails later.
+    struct stat status;
+    if (::fstat(fd, &status) != 0) {
+        return errors::System("cannot watch a descriptor", errno);
+    }
+    if (S_ISREG(status.st_mode) || S_ISDIR(status.st_mode)) {
+        return errors::System("cannot watch a descriptor", EPERM);
+    }
     auto state = std::make_unique<State>(*CurrentLoop().context);
     boost::system::error_code error;
     state->descriptor.assign(fd, error);
