@@ -133,9 +133,9 @@ struct Service {
     std::string_view signing_name;  // of the credential scope
     std::string_view service_id;    // "Lambda"
     Protocol protocol = Protocol::kJson11;
-    std::string_view target_prefix;  // json: "Logs_20140328"
-    std::string_view api_version;    // query: "2011-06-15"
-    std::string_view xml_namespace;
+    std::string_view target_prefix = {};  // json: "Logs_20140328"
+    std::string_view api_version = {};    // query: "2011-06-15"
+    std::string_view xml_namespace = {};
     // The code under which broken constraints are answered.
     std::string_view validation_code = "ValidationException";
     // All operations of the model, sorted by name.
