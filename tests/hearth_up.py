@@ -1,30 +1,27 @@
-"""A Hearth of its own for a test: starts `hearth up`, talks to it, stops or kills it.
+"""Starts a Hearth for a test: `hearth up` of the build under test on a fresh data directory.
 
-In a pytest test, take the fixture `hearth` (one cloud for a test module, default options; a module may
-set HEARTH_UP_OPTIONS = ("--auth", "enforce") to start it differently), or start one by hand:
+    with hearth_up.Hearth() as hearth:
+        hearth.client("lambda").list_functions()
+        hearth.aws("sts", "get-caller-identity")
 
-    with Hearth("--test-clock") as hearth:
-        hearth.client("sts").get_caller_identity()      # boto3, credentials of the root key
-        hearth.aws("sts", "get-caller-identity")        # Debian's command line; returns parsed JSON
-        hearth.run("status")                            # the program hearth; returns CompletedProcess
-        hearth.kill("cloud")                            # kill -9 of keeper, cloud or host
-        hearth.stop()                                   # SIGTERM; the data stays until the block ends
-        hearth.start()
-
-The programs come from the directory HEARTH_BIN (default: the newest of build/{dev,fast,release}).
-Nothing here sleeps to be in step with something: every wait is for a condition, with a deadline so
-generous that only a hang reaches it.
+HEARTH_BIN names the build directory (default build/dev, else build/fast, else build/release);
+HEARTH_UP_OPTIONS adds options to every start, such as "--threads 1". Deadlines are generous: they end
+a test that hangs and judge nothing.
 """
 
+import atexit
 import configparser
 import contextlib
 import ctypes
+import fcntl
 import json
 import os
 import random
+import shlex
 import shutil
 import signal
 import socket
+import ssl
 import subprocess
 import sys
 import tempfile
@@ -33,68 +30,47 @@ import urllib.request
 
 import boto3
 import botocore.config
-import pytest
 
-__all__ = ["pytest_addoption", "hearth", "new_name"]
-
-ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+TESTS = os.path.dirname(os.path.abspath(__file__))
+ROOT = os.path.dirname(TESTS)
 DEADLINE_S = 120
 REGION = "us-east-1"
+AWS = "/usr/bin/aws"
 PR_SET_PDEATHSIG = 1
 
 
-def bin_directory():
-    """Where the programs under test are."""
-    if "HEARTH_BIN" in os.environ:
-        return os.path.abspath(os.environ["HEARTH_BIN"])
-    built = [os.path.join(ROOT, "build", preset, "hearth") for preset in ("dev", "fast", "release")]
-    built = [program for program in built if os.path.exists(program)]
-    if not built:
-        raise RuntimeError("no program to test: run ./dev build, or set HEARTH_BIN")
-    return os.path.dirname(max(built, key=os.path.getmtime))
+def build_directory():
+    named = os.environ.get("HEARTH_BIN")
+    if named:
+        return os.path.abspath(named)
+    for preset in ("dev", "fast", "release"):
+        candidate = os.path.join(ROOT, "build", preset)
+        if os.path.exists(os.path.join(candidate, "hearth")):
+            return candidate
+    raise RuntimeError("nothing is built: run ./dev build, or set HEARTH_BIN")
 
 
-def wait_for(condition, what, deadline_s=DEADLINE_S):
-    """Polls until condition() is true and returns its value; fails the test otherwise."""
-    deadline = time.monotonic() + deadline_s
+def wait_for(condition, what, deadline_s=DEADLINE_S, interval_s=0.02):
+    """Waits until `condition()` is true and returns its value."""
+    end = time.monotonic() + deadline_s
     while True:
         value = condition()
         if value:
             return value
-        if time.monotonic() > deadline:
-            raise AssertionError(f"waited {deadline_s} s in vain for {what}")
-        time.sleep(0.01)
-
-
-def free_port():
-    """A port below the range that outgoing connections take theirs from, so that nobody takes it
-    between this check and its use, nor while a killed Hearth is being started again."""
-    with open("/proc/sys/net/ipv4/ip_local_port_range") as limits:
-        top = min(int(limits.read().split()[0]), 32768)
-    bottom = max(1024, top - 12000)
-    while True:
-        port = random.SystemRandom().randrange(bottom, top)
-        with socket.socket() as probe:
-            try:
-                probe.bind(("127.0.0.1", port))
-                return port
-            except OSError:
-                continue
-
-
-def new_name(prefix="test"):
-    """A resource name nobody has used."""
-    return f"{prefix}-{os.urandom(6).hex()}"
+        if time.monotonic() > end:
+            raise AssertionError(f"waited {deadline_s} s in vain for: {what}")
+        time.sleep(interval_s)
 
 
 def process_name(pid):
-    """The program's name, or None when it has ended (a zombie has ended too)."""
+    """The program's name, or None when it has ended (a zombie has ended, too)."""
     try:
         with open(f"/proc/{pid}/stat") as stat:
-            name, _, rest = stat.read().partition("(")[2].rpartition(")")
+            text = stat.read()
     except OSError:
         return None
-    return None if rest.split()[0] in "ZX" else name
+    state = text.rsplit(")", 1)[1].split()[0]
+    return None if state in "ZX" else text[text.index("(") + 1 : text.rindex(")")]
 
 
 def children(pid):
@@ -110,88 +86,140 @@ def children(pid):
 def descendants(pid):
     found = []
     for child in children(pid):
-        found += [child] + descendants(child)
+        found += [child, *descendants(child)]
     return found
 
 
-def _die_with_test():
-    # A killed test run must leave no cloud behind; SIGTERM lets the keeper put everything away.
-    ctypes.CDLL(None, use_errno=True).prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
+def _end_with_test():
+    # A killed test run leaves no cloud behind: SIGTERM lets the keeper put everything away.
+    ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
+
+
+# Ports below the ephemeral range, so that no outgoing connection takes one between the choice and the
+# bind; a lock file keeps tests that run at the same time apart.
+_port_locks = []
+
+
+def free_port():
+    with open("/proc/sys/net/ipv4/ip_local_port_range") as limits:
+        ephemeral = int(limits.read().split()[0])
+    directory = os.path.join(tempfile.gettempdir(), "hearth-test-ports")
+    os.makedirs(directory, exist_ok=True)
+    for _ in range(1000):
+        port = random.SystemRandom().randrange(10_000, max(10_001, min(ephemeral, 32_000)))
+        lock = open(os.path.join(directory, str(port)), "w")
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            lock.close()
+            continue
+        with socket.socket() as probe:
+            try:
+                probe.bind(("127.0.0.1", port))
+            except OSError:
+                lock.close()
+                continue
+        _port_locks.append(lock)
+        return port
+    raise RuntimeError("no free port found")
+
+
+def wait_for_port(port):
+    def answers():
+        with contextlib.suppress(OSError):
+            socket.create_connection(("127.0.0.1", port), 5).close()
+            return True
+        return False
+
+    wait_for(answers, f"a listener on port {port}")
 
 
 class Hearth:
-    """One data directory and the `hearth up` on it; used as a context manager."""
+    """A running `hearth up`. Usable as a context manager; what is left at exit is killed."""
 
-    def __init__(self, *options, data=None, environment=None, start=True, bin=None):
-        self.options = list(options)
-        self.bin = bin or bin_directory()
+    def __init__(
+        self, build=None, options=(), data=None, tls=False, environment=None, port=None, ready=True
+    ):
+        self.build = build or build_directory()
+        self.program = os.path.join(self.build, "hearth")
+        self.tls = tls
+        self.options = [*options, *shlex.split(os.environ.get("HEARTH_UP_OPTIONS", ""))]
+        self.owns_data = data is None
+        self.data = data or os.path.join(tempfile.mkdtemp(prefix="hearth-test-"), "data")
+        self.port = port or free_port()
         self.environment = dict(os.environ, **(environment or {}))
-        self.directory = tempfile.mkdtemp(prefix="hearth-test-")
-        self.data = data or os.path.join(self.directory, "data")
-        self.port = free_port()
-        self.log_path = os.path.join(self.directory, "log")
         self.process = None
-        self.tls = any(o in ("--tls", "--tls-cert") for o in options) and "off" not in options
-        if start:
-            try:
-                self.start()
-            except BaseException:
-                self.close()
-                raise
+        atexit.register(self._end)
+        self.start(ready)
 
-    # Starting and stopping
+    # Life
 
-    @property
-    def endpoint(self):
-        return f"{'https' if self.tls else 'http'}://127.0.0.1:{self.port}"
-
-    def command(self):
-        return [
-            os.path.join(self.bin, "hearth"), "up",
-            "--port", str(self.port), "--data", self.data, *self.options,
-        ]
-
-    def start(self, wait=True):
-        """Starts `hearth up`; returns the seconds until it was ready."""
+    def start(self, ready=True):
+        self.log_path = self.data.rstrip("/") + ".log"
+        log = open(self.log_path, "ab")
         started = time.monotonic()
-        with open(self.log_path, "ab") as log:
-            self.log_offset = log.tell()
-            self.process = subprocess.Popen(
-                self.command(),
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=log,
-                env=self.environment,
-                cwd="/",
-                preexec_fn=_die_with_test,
-            )
-        if wait:
+        self.process = subprocess.Popen(
+            [self.program, "up", "--port", str(self.port), "--data", self.data, *self.options],
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=log,
+            env=self.environment,
+            cwd="/",
+            preexec_fn=_end_with_test,
+            start_new_session=True,
+        )
+        log.close()
+        if ready:
             self.wait_ready()
-        return time.monotonic() - started
+            self.ready_ms = (time.monotonic() - started) * 1000
+        return self
 
     def wait_ready(self):
-        deadline = time.monotonic() + DEADLINE_S
-        while b"Hearth is ready" not in self._log_since_start():
-            ended = self.process.poll()
-            if ended is not None or time.monotonic() > deadline:
-                what = f"ended with {ended}" if ended is not None else "did not get ready"
-                raise AssertionError(f"{' '.join(self.command())} {what}; its log:\n{self.log()}")
-            time.sleep(0.002)
+        def healthy():
+            if self.process.poll() is not None:
+                raise AssertionError(
+                    f"hearth up ended with {self.process.returncode}; its log:\n{self.log()}"
+                )
+            with contextlib.suppress(OSError, ValueError):
+                return self.get("/_hearth/health", timeout=DEADLINE_S).status == 200
+            return False
 
-    def stop(self):
-        """Stops with SIGTERM; returns the exit status."""
-        if self.process is None:
-            return None
-        if self.process.poll() is None:
-            self.process.send_signal(signal.SIGTERM)
         try:
-            status = self.process.wait(DEADLINE_S)
-        except subprocess.TimeoutExpired:
+            wait_for(healthy, "hearth up to be ready", interval_s=0.001)
+        except AssertionError as error:
+            if self.process.poll() is None:
+                raise AssertionError(f"{error}; its log:\n{self.log()}") from None
+            raise
+
+    def stop(self, keep_data=False, deadline_s=DEADLINE_S):
+        """SIGTERM, then the exit status; removes the data directory unless it is kept."""
+        status = None
+        if self.process is not None and self.process.poll() is None:
+            self.process.send_signal(signal.SIGTERM)
+            try:
+                self.process.wait(deadline_s)
+            except subprocess.TimeoutExpired:
+                log = self.log()
+                self.kill()
+                raise AssertionError(
+                    f"hearth did not stop within {deadline_s} s of SIGTERM; its log:\n{log}"
+                ) from None
+        if self.process is not None:
+            status = self.process.returncode
+        if not keep_data:
+            self._remove_data()
+        return status
+
+    def kill(self, who="keeper"):
+        """kill -9 of the keeper (the rest has to end by itself), the cloud or the host; returns its pid."""
+        if who != "keeper":
+            pid = wait_for(lambda: self.pids().get(who), f"a running {who}")
+            os.kill(pid, signal.SIGKILL)
+            return pid
+        if self.process is not None and self.process.poll() is None:
             self.process.kill()
             self.process.wait()
-            raise AssertionError(f"hearth up did not stop; its log:\n{self.log()}") from None
-        self.process = None
-        return status
+        return self.process.pid if self.process else None
 
     def pids(self):
         """{"keeper": pid, "cloud": pid, "host": pid}, as far as they run."""
@@ -201,162 +229,160 @@ class Hearth:
             for child in children(self.process.pid):
                 name = process_name(child)
                 if name and name.startswith("hearth-"):
-                    found[name[len("hearth-"):]] = child
+                    found[name[len("hearth-") :]] = child
         return found
 
-    def kill(self, who):
-        """kill -9 of "keeper", "cloud" or "host", as soon as it runs; returns its pid."""
-        pid = wait_for(lambda: self.pids().get(who), f"a running {who}")
-        os.kill(pid, signal.SIGKILL)
-        if who == "keeper":
-            self.process.wait(DEADLINE_S)
-            self.process = None
-        return pid
+    def _end(self):
+        self.kill()
+        self._remove_data()
 
-    def close(self):
-        try:
-            self.stop()
-        finally:
-            shutil.rmtree(self.directory, ignore_errors=True)
+    def _remove_data(self):
+        if self.owns_data and self.data:
+            shutil.rmtree(os.path.dirname(self.data), ignore_errors=True)
 
     def __enter__(self):
         return self
 
-    def __exit__(self, kind, *_):
+    def __exit__(self, kind, value, trace):
         if kind is not None:
-            print(f"---- log of hearth up ----\n{self.log()}", file=sys.stderr)
-        self.close()
+            sys.stderr.write(f"--- log of hearth up ---\n{self.log()[-8000:]}\n")
+        self.stop()
 
-    # Looking
+    # What is there
 
-    def _log_since_start(self):
-        with open(self.log_path, "rb") as log:
-            log.seek(self.log_offset)
-            return log.read()
+    @property
+    def pid(self):
+        return self.process.pid
+
+    @property
+    def endpoint(self):
+        return f"{'https' if self.tls else 'http'}://127.0.0.1:{self.port}"
 
     def log(self):
-        with contextlib.suppress(OSError), open(self.log_path, "rb") as log:
-            return log.read()[-20000:].decode(errors="replace")
-        return ""
+        try:
+            with open(self.log_path, errors="replace") as log:
+                return log.read()
+        except OSError:
+            return ""
 
-    def get(self, path, timeout_s=DEADLINE_S):
-        """Body of a GET of an endpoint of Hearth itself, such as /_hearth/health."""
-        with urllib.request.urlopen(self.endpoint + path, timeout=timeout_s) as answer:
-            return answer.read().decode()
-
-    # Using
-
-    def credentials(self):
-        """(access key id, secret access key) of the root key."""
-        parser = configparser.ConfigParser()
-        parser.read(os.path.join(self.data, "credentials"))
-        section = parser[parser.sections()[0]]
+    def root_key(self):
+        """(access key id, secret) of the account 000000000000."""
+        parsed = configparser.ConfigParser()
+        path = os.path.join(self.data, "credentials")
+        wait_for(lambda: os.path.exists(path), "the credentials file")
+        parsed.read(path)
+        section = parsed[parsed.sections()[0]]
         return section["aws_access_key_id"], section["aws_secret_access_key"]
 
-    def client(self, service, access_key=None, secret_key=None, session_token=None, region=REGION, **config):
-        """A boto3 client; without keys it uses the root key. No retries, long timeouts."""
-        if access_key is None:
-            access_key, secret_key = self.credentials()
-        settings = {
-            "retries": {"max_attempts": 0},
-            "read_timeout": 900,
-            "connect_timeout": DEADLINE_S,
-            "max_pool_connections": 64,
-            **config,
-        }
-        return boto3.session.Session().client(
+    def ca_certificate(self):
+        """Path of a file with the certificate of `--tls self`."""
+        path = self.data.rstrip("/") + ".ca.pem"
+        if not os.path.exists(path):
+            shown = self.hearth("ca")
+            with open(path, "w") as file:
+                file.write(shown.stdout)
+        return path
+
+    # Clients
+
+    def get(self, path, method="GET", body=None, headers=None, timeout=DEADLINE_S):
+        context = ssl._create_unverified_context() if self.tls else None
+        request = urllib.request.Request(
+            self.endpoint + path, data=body, method=method, headers=headers or {}
+        )
+        opener = urllib.request.build_opener(
+            urllib.request.ProxyHandler({}), urllib.request.HTTPSHandler(context=context)
+        )
+        return opener.open(request, timeout=timeout)
+
+    def client(self, service, key=None, secret=None, token=None, region=REGION, pool=16, retries=0):
+        """A boto3 client; with the root key unless another is given."""
+        if key is None:
+            key, secret = self.root_key()
+        return boto3.client(
             service,
             endpoint_url=self.endpoint,
             region_name=region,
-            aws_access_key_id=access_key,
-            aws_secret_access_key=secret_key or "secret",
-            aws_session_token=session_token,
-            verify=os.path.join(self.data, "ca.pem") if self.tls else None,
-            config=botocore.config.Config(**settings),
+            aws_access_key_id=key,
+            aws_secret_access_key=secret,
+            aws_session_token=token,
+            verify=self.ca_certificate() if self.tls else None,
+            config=botocore.config.Config(
+                retries={"max_attempts": retries},
+                max_pool_connections=pool,
+                connect_timeout=DEADLINE_S,
+                read_timeout=DEADLINE_S,
+            ),
         )
 
-    def client_environment(self):
-        """Environment variables for a client program; nothing of the user's own AWS setup is left."""
-        kept = {k: v for k, v in self.environment.items() if not k.startswith("AWS_")}
-        access_key, secret_key = self.credentials()
-        return {
-            **kept,
-            "AWS_ACCESS_KEY_ID": access_key,
-            "AWS_SECRET_ACCESS_KEY": secret_key,
-            "AWS_DEFAULT_REGION": REGION,
-            "AWS_REGION": REGION,
-            "AWS_ENDPOINT_URL": self.endpoint,
-            "AWS_CONFIG_FILE": "/dev/null",
-            "AWS_SHARED_CREDENTIALS_FILE": "/dev/null",
-            "AWS_EC2_METADATA_DISABLED": "true",
-            "AWS_PAGER": "",
-            "AWS_MAX_ATTEMPTS": "1",
-            "NO_PROXY": "127.0.0.1,localhost",
-            **({"AWS_CA_BUNDLE": os.path.join(self.data, "ca.pem")} if self.tls else {}),
+    def aws_environment(self, key=None, secret=None, token=None):
+        """Environment variables for clients in other processes."""
+        if key is None:
+            key, secret = self.root_key()
+        environment = {
+            name: value for name, value in os.environ.items() if not name.startswith("AWS_")
         }
+        environment.update(
+            AWS_ACCESS_KEY_ID=key,
+            AWS_SECRET_ACCESS_KEY=secret,
+            AWS_DEFAULT_REGION=REGION,
+            AWS_REGION=REGION,
+            AWS_ENDPOINT_URL=self.endpoint,
+            AWS_PAGER="",
+            AWS_EC2_METADATA_DISABLED="true",
+            AWS_MAX_ATTEMPTS="1",
+            AWS_CONFIG_FILE="/nonexistent",
+            AWS_SHARED_CREDENTIALS_FILE="/nonexistent",
+        )
+        if token:
+            environment["AWS_SESSION_TOKEN"] = token
+        return environment
 
-    def aws_raw(self, *arguments):
-        """Debian's aws command line; returns the CompletedProcess."""
+    def aws_raw(self, *arguments, **keys):
+        """Runs Debian's aws; returns the finished process."""
         return subprocess.run(
-            ["/usr/bin/aws", "--endpoint-url", self.endpoint, "--output", "json", *arguments],
-            env=self.client_environment(),
+            [AWS, "--endpoint-url", self.endpoint, "--output", "json", *arguments],
+            env=self.aws_environment(**keys),
             stdin=subprocess.DEVNULL,
             capture_output=True,
             text=True,
-            timeout=10 * DEADLINE_S,
+            timeout=5 * DEADLINE_S,
         )
 
-    def aws(self, *arguments):
-        """Debian's aws command line; returns its parsed JSON (None for no output)."""
-        done = self.aws_raw(*arguments)
-        assert done.returncode == 0, f"aws {' '.join(arguments)}: {done.stderr}{done.stdout}"
+    def aws(self, *arguments, **keys):
+        """Runs Debian's aws, which must succeed; returns its output as parsed JSON."""
+        done = self.aws_raw(*arguments, **keys)
+        assert done.returncode == 0, f"aws {' '.join(arguments)}:\n{done.stderr}\n{done.stdout}"
         return json.loads(done.stdout) if done.stdout.strip() else None
 
-    def run(self, *arguments, **options):
-        """Runs `hearth ARGUMENTS...` against this cloud; returns the CompletedProcess."""
-        return subprocess.run(
-            [os.path.join(self.bin, "hearth"), *arguments],
-            env=dict(self.environment, HEARTH_DATA=self.data),
+    def hearth(self, *arguments, check=True):
+        """Runs a command of `hearth` against this cloud; returns the finished process."""
+        done = subprocess.run(
+            [self.program, arguments[0], "--data", self.data, *arguments[1:]],
             stdin=subprocess.DEVNULL,
             capture_output=True,
             text=True,
-            timeout=10 * DEADLINE_S,
-            **options,
+            timeout=5 * DEADLINE_S,
         )
+        if check:
+            assert done.returncode == 0, f"hearth {' '.join(arguments)}:\n{done.stderr}"
+        return done
 
-
-class GivenEndpoint:
-    """Somebody else's endpoint (--endpoint URL, or --aws for the real one), for conformance tests."""
-
-    def __init__(self, endpoint):
-        self.endpoint = endpoint
-        self.data = None
-
-    def client(self, service, region=REGION, **config):
-        return boto3.session.Session().client(
-            service, endpoint_url=self.endpoint, region_name=region, config=botocore.config.Config(**config)
-        )
-
-
-def pytest_addoption(parser):
-    parser.addoption("--endpoint", help="test the cloud at this URL instead of starting one")
-    parser.addoption("--aws", action="store_true", help="test the real AWS (costs money)")
-
-
-@pytest.fixture(scope="module")
-def hearth(request):
-    """The cloud under test, one per module."""
-    if request.config.getoption("--aws"):
-        yield GivenEndpoint(None)
-        return
-    if request.config.getoption("--endpoint"):
-        yield GivenEndpoint(request.config.getoption("--endpoint"))
-        return
-    failed_before = request.session.testsfailed
-    started = Hearth(*getattr(request.module, "HEARTH_UP_OPTIONS", ()))
-    try:
-        yield started
-    finally:
-        if request.session.testsfailed > failed_before:
-            print(f"---- log of hearth up ----\n{started.log()}", file=sys.stderr)
-        started.close()
+    def processes(self):
+        """{name: [pid, ...]} of the programs that belong to this Hearth, without functions."""
+        children = {}
+        names = {}
+        for entry in os.listdir("/proc"):
+            if entry.isdigit():
+                with contextlib.suppress(OSError):
+                    with open(f"/proc/{entry}/stat") as stat:
+                        text = stat.read()
+                    names[int(entry)] = text[text.index("(") + 1 : text.rindex(")")]
+                    parent = int(text.rsplit(")", 1)[1].split()[1])
+                    children.setdefault(parent, []).append(int(entry))
+        found, queue = {}, [self.pid]
+        while queue:
+            pid = queue.pop()
+            found.setdefault(names.get(pid, ""), []).append(pid)
+            queue += children.get(pid, [])
+        return found
