@@ -1,5 +1,8 @@
 #pragma once
 
+#include "base/clock.h"
+#include "base/ids.h"
+
 #include <chrono>
 #include <map>
 #include <memory>
@@ -8,9 +11,6 @@
 #include <string_view>
 #include <utility>
 #include <vector>
-
-#include "base/clock.h"
-#include "base/ids.h"
 
 namespace hearth::aws {
 
@@ -26,7 +26,8 @@ struct Caller {
 
     Type type = Type::kAnonymous;
     AccountId account{kRootAccount};
-    // arn:aws:iam::<account>:root, :user/<path><name>, or arn:aws:sts::<account>:assumed-role/<role>/<session>
+    // arn:aws:iam::<account>:root, :user/<path><name>, or
+    // arn:aws:sts::<account>:assumed-role/<role>/<session>
     std::string arn;
     // What GetCallerIdentity returns as UserId: the account, AIDA..., or AROA...:<session>.
     std::string user_id;

@@ -1,5 +1,10 @@
 #pragma once
 
+#include "aws/front/context.h"
+#include "aws/model/descriptor.h"
+#include "base/result.h"
+#include "rt/task.h"
+
 #include <functional>
 #include <map>
 #include <memory>
@@ -7,11 +12,6 @@
 #include <string_view>
 #include <utility>
 #include <vector>
-
-#include "aws/front/context.h"
-#include "aws/model/descriptor.h"
-#include "base/result.h"
-#include "rt/task.h"
 
 namespace hearth::aws {
 
@@ -29,25 +29,30 @@ class OperationTable final {
         Handler handler;
     };
 
-    // Op is a generated type with `Input`, `Output` and `static const model::Operation& Descriptor()`.
+    // Op is a generated type with `Input`, `Output` and `static const model::Operation&
+    // Descriptor()`.
     //   table.Add<model::CreateFunction>(this, &LambdaService::CreateFunction);
-    // where Task<Result<model::CreateFunction::Output>> CreateFunction(RequestContext&, model::CreateFunction::Input)
+    // where Task<Result<model::CreateFunction::Output>> CreateFunction(RequestContext&,
+    // model::CreateFunction::Input)
     template <class Op, class Service>
     void Add(
         Service* service,
         Task<Result<typename Op::Output>> (Service::*method)(RequestContext&, typename Op::Input)) {
         Entry entry;
         entry.operation = &Op::Descriptor();
-        entry.make_input = [] () -> std::shared_ptr<void> {
+        entry.make_input = []() -> std::shared_ptr<void> {
             return std::make_shared<typename Op::Input>();
         };
-        entry.make_output = [] () -> std::shared_ptr<void> {
+        entry.make_output = []() -> std::shared_ptr<void> {
             return std::make_shared<typename Op::Output>();
         };
         entry.handler = [service, method](
                             RequestContext& context, void* input, void* output) -> Task<Status> {
             return Call<Op, Service>(
-                service, method, context, *static_cast<typename Op::Input*>(input),
+                service,
+                method,
+                context,
+                *static_cast<typename Op::Input*>(input),
                 *static_cast<typename Op::Output*>(output));
         };
         entries_.emplace(std::string(entry.operation->name), std::move(entry));

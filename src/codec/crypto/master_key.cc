@@ -1,0 +1,262 @@
+#include "codec/crypto/master_key.h"
+
+#include "base/check.h"
+#include "codec/crypto/crypto.h"
+
+#include <fcntl.h>
+#include <openssl/evp.h>
+#include <openssl/rand.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstring>
+#include <memory>
+#include <optional>
+
+namespace hearth::codec {
+namespace {
+
+constexpr uint8_t kSealVersion = 1;
+constexpr size_t kNonceBytes = 12;
+constexpr size_t kTagBytes = 16;
+constexpr size_t kHeadBytes = 1 + kNonceBytes;
+constexpr size_t kKeyFileBytesMax = 4096;
+
+const EVP_CIPHER* Aes256Gcm() {
+    static const EVP_CIPHER* cipher = EVP_CIPHER_fetch(nullptr, "AES-256-GCM", nullptr);
+    CHECK(cipher != nullptr, "OpenSSL has no AES-256-GCM");
+    return cipher;
+}
+
+struct FreeContext {
+    void operator()(EVP_CIPHER_CTX* context) const { EVP_CIPHER_CTX_free(context); }
+};
+
+EVP_CIPHER_CTX* ThreadContext() {
+    thread_local const std::unique_ptr<EVP_CIPHER_CTX, FreeContext> context(EVP_CIPHER_CTX_new());
+    CHECK(context != nullptr);
+    return context.get();
+}
+
+unsigned char* Bytes(char* text) {
+    return reinterpret_cast<unsigned char*>(text);
+}
+
+const unsigned char* Bytes(const char* text) {
+    return reinterpret_cast<const unsigned char*>(text);
+}
+
+Error NotOurs() {
+    return errors::Malformed("sealed text was changed or belongs elsewhere");
+}
+
+class OpenFile final {
+  public:
+    explicit OpenFile(int fd) : fd_(fd) {}
+
+    ~OpenFile() {
+        if (fd_ >= 0) {
+            ::close(fd_);
+        }
+    }
+
+    OpenFile(const OpenFile&) = delete;
+    OpenFile& operator=(const OpenFile&) = delete;
+
+    int get() const { return fd_; }
+
+  private:
+    int fd_;
+};
+
+Result<std::string> ReadAll(int fd) {
+    std::string text;
+    char buffer[512];
+    while (text.size() <= kKeyFileBytesMax) {
+        const ssize_t got = ::pread(fd, buffer, sizeof buffer, static_cast<off_t>(text.size()));
+        if (got < 0 && errno == EINTR) {
+            continue;
+        }
+        if (got < 0) {
+            return errors::System("read the master key", errno);
+        }
+        if (got == 0) {
+            return text;
+        }
+        text.append(buffer, static_cast<size_t>(got));
+    }
+    return errors::Malformed("the master key file is too large");
+}
+
+int HexDigit(char c) {
+    if (c >= '0' && c <= '9') {
+        return c - '0';
+    }
+    if (c >= 'a' && c <= 'f') {
+        return c - 'a' + 10;
+    }
+    return c >= 'A' && c <= 'F' ? c - 'A' + 10 : -1;
+}
+
+std::optional<std::array<uint8_t, 32>> ParseKey(std::string_view text) {
+    std::array<uint8_t, 32> key;
+    if (text.size() == key.size()) {
+        std::memcpy(key.data(), text.data(), key.size());
+        return key;
+    }
+    while (!text.empty() && (text.back() == '\n' || text.back() == '\r' || text.back() == ' ')) {
+        text.remove_suffix(1);
+    }
+    if (text.size() != key.size() * 2) {
+        return std::nullopt;
+    }
+    for (size_t i = 0; i < key.size(); ++i) {
+        const int high = HexDigit(text[2 * i]);
+        const int low = HexDigit(text[2 * i + 1]);
+        if (high < 0 || low < 0) {
+            return std::nullopt;
+        }
+        key[i] = static_cast<uint8_t>(high << 4 | low);
+    }
+    return key;
+}
+
+std::string DirectoryOf(const std::string& path) {
+    const size_t slash = path.rfind('/');
+    if (slash == std::string::npos) {
+        return ".";
+    }
+    return slash == 0 ? "/" : path.substr(0, slash);
+}
+
+Status SyncDirectory(const std::string& directory) {
+    const OpenFile file(::open(directory.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+    if (file.get() < 0 || ::fsync(file.get()) != 0) {
+        return errors::System("sync " + directory, errno);
+    }
+    return Status();
+}
+
+// A whole file or none: written beside, synced, and linked into place only where nothing is yet, so
+// that of two makers one wins and both then read the same key.
+Status WriteNewFile(const std::string& path, std::string_view text) {
+    const std::string temporary = path + ".new." + std::to_string(::getpid());
+    ::unlink(temporary.c_str());
+    {
+        const OpenFile file(
+            ::open(temporary.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600));
+        if (file.get() < 0) {
+            return errors::System("create " + temporary, errno);
+        }
+        if (::write(file.get(), text.data(), text.size()) != static_cast<ssize_t>(text.size()) ||
+            ::fsync(file.get()) != 0) {
+            return errors::System("write " + temporary, errno);
+        }
+    }
+    const int linked = ::link(temporary.c_str(), path.c_str());
+    const int link_errno = errno;
+    ::unlink(temporary.c_str());
+    if (linked != 0 && link_errno != EEXIST) {
+        return errors::System("create " + path, link_errno);
+    }
+    return SyncDirectory(DirectoryOf(path));
+}
+
+}  // namespace
+
+std::string SealingKey::Seal(std::string_view plain, std::string_view context) const {
+    std::string sealed(kHeadBytes + plain.size() + kTagBytes, '\0');
+    sealed[0] = static_cast<char>(kSealVersion);
+    CHECK(RAND_bytes(Bytes(sealed.data() + 1), kNonceBytes) == 1, "no random bytes for a nonce");
+    EVP_CIPHER_CTX* cipher = ThreadContext();
+    int size = 0;
+    CHECK(
+        EVP_EncryptInit_ex2(cipher, Aes256Gcm(), key_.data(), Bytes(sealed.data() + 1), nullptr) ==
+        1);
+    CHECK(
+        EVP_EncryptUpdate(
+            cipher, nullptr, &size, Bytes(context.data()), static_cast<int>(context.size())) == 1);
+    CHECK(
+        EVP_EncryptUpdate(
+            cipher,
+            Bytes(sealed.data() + kHeadBytes),
+            &size,
+            Bytes(plain.data()),
+            static_cast<int>(plain.size())) == 1);
+    CHECK(EVP_EncryptFinal_ex(cipher, Bytes(sealed.data() + kHeadBytes + size), &size) == 1);
+    CHECK(
+        EVP_CIPHER_CTX_ctrl(
+            cipher, EVP_CTRL_GCM_GET_TAG, kTagBytes, sealed.data() + kHeadBytes + plain.size()) ==
+        1);
+    return sealed;
+}
+
+Result<std::string> SealingKey::Open(std::string_view sealed, std::string_view context) const {
+    if (sealed.size() < kHeadBytes + kTagBytes || sealed[0] != static_cast<char>(kSealVersion)) {
+        return NotOurs();
+    }
+    const std::string_view nonce = sealed.substr(1, kNonceBytes);
+    std::string_view body = sealed.substr(kHeadBytes);
+    std::string tag(body.substr(body.size() - kTagBytes));
+    body.remove_suffix(kTagBytes);
+    std::string plain(body.size(), '\0');
+    EVP_CIPHER_CTX* cipher = ThreadContext();
+    int size = 0;
+    CHECK(EVP_DecryptInit_ex2(cipher, Aes256Gcm(), key_.data(), Bytes(nonce.data()), nullptr) == 1);
+    const bool read =
+        EVP_DecryptUpdate(
+            cipher, nullptr, &size, Bytes(context.data()), static_cast<int>(context.size())) == 1 &&
+        EVP_DecryptUpdate(
+            cipher,
+            Bytes(plain.data()),
+            &size,
+            Bytes(body.data()),
+            static_cast<int>(body.size())) == 1 &&
+        EVP_CIPHER_CTX_ctrl(cipher, EVP_CTRL_GCM_SET_TAG, kTagBytes, tag.data()) == 1;
+    // Final checks the tag; it writes nothing in this mode.
+    if (!read || EVP_DecryptFinal_ex(cipher, Bytes(plain.data()) + size, &size) != 1) {
+        return NotOurs();
+    }
+    return plain;
+}
+
+SealingKey MasterKey::Derive(std::string_view purpose) const {
+    // HKDF (RFC 5869) with an empty salt and one block of output.
+    const Sha256Digest extracted = HmacSha256("hearth master key", AsText(key_));
+    const Sha256Digest expanded = HmacSha256(extracted, std::string(purpose) + '\x01');
+    return SealingKey(expanded);
+}
+
+Result<MasterKey> MasterKey::FromFd(int fd) {
+    HEARTH_TRY(const std::string text, ReadAll(fd));
+    const auto key = ParseKey(text);
+    if (!key) {
+        return errors::Malformed("the master key is not 64 hexadecimal digits or 32 bytes");
+    }
+    return MasterKey(*key);
+}
+
+Result<MasterKey> MasterKey::LoadOrMake(const std::string& path) {
+    for (int attempt = 0;; ++attempt) {
+        const OpenFile file(::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NOFOLLOW));
+        if (file.get() >= 0) {
+            struct stat info{};
+            if (::fstat(file.get(), &info) != 0 || !S_ISREG(info.st_mode)) {
+                return errors::Malformed(path + " is not a regular file");
+            }
+            if ((info.st_mode & 077) != 0 && ::fchmod(file.get(), 0600) != 0) {
+                return errors::System("make " + path + " private", errno);
+            }
+            return FromFd(file.get());
+        }
+        if (errno != ENOENT || attempt > 0) {
+            return errors::System("open " + path, errno);
+        }
+        std::array<uint8_t, 32> key;
+        CHECK(RAND_bytes(key.data(), static_cast<int>(key.size())) == 1, "no random bytes");
+        HEARTH_RETURN_IF_ERROR(WriteNewFile(path, Hex(key) + "\n"));
+    }
+}
+
+}  // namespace hearth::codec

@@ -1,0 +1,89 @@
+#pragma once
+
+#include "base/clock.h"
+#include "base/random.h"
+
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <string>
+
+namespace hearth {
+
+namespace aws {
+class AdminEndpoints;
+class Doors;
+class InternalClient;
+class Metrics;
+class SessionIssuer;
+}  // namespace aws
+
+namespace codec {
+class MasterKey;
+}
+
+namespace flow {
+class Schedule;
+}
+
+namespace rt {
+class BlockingPool;
+class Loops;
+}  // namespace rt
+
+namespace sandbox {
+class Sandbox;
+}
+
+namespace storage {
+class BlobStore;
+class Kv;
+}  // namespace storage
+
+// What the person who started Hearth chose, as far as services care.
+struct ServiceOptions {
+    // Calls are verified; unsigned and unknown ones are refused.
+    bool enforce = false;
+    // Settings that Hearth cannot honour are accepted and named in x-hearth-ignored.
+    bool lenient = false;
+    bool test_clock = false;
+    // How clients outside reach this cloud, such as "http://127.0.0.1:4566".
+    std::string endpoint;
+    // "auto", "namespaces" or "none".
+    std::string isolation = "auto";
+    bool egress = true;
+    // Absolute path of the installation: bootstraps are below `library_directory`/runtimes.
+    std::string library_directory;
+    // From `--runtime python3.13=/usr/bin/python3.13`.
+    std::map<std::string, std::string> runtime_paths;
+    bool runtimes_exact = false;
+    // Absolute directory of `--hot-reload`; empty: off.
+    std::string hot_reload_directory;
+};
+
+// Everything a service may use of the outside world. The references outlive all services.
+// The working directory of the process is the data directory.
+struct ServiceDeps {
+    storage::Kv& kv;
+    storage::BlobStore& blobs;
+    flow::Schedule& schedule;
+    MonotonicClock& monotonic_clock;
+    WallClock& wall_clock;
+    CloudClock& cloud_clock;
+    Random& random;
+    rt::Loops& loops;
+    rt::BlockingPool& blocking_pool;
+    // Null when there is no host process; functions can then be made but not run.
+    sandbox::Sandbox* sandbox;
+    aws::Metrics& metrics;
+    // Further endpoints below /_hearth/.
+    aws::AdminEndpoints& admin;
+    // Listeners inside execution environments.
+    aws::Doors& doors;
+    aws::InternalClient& client;
+    aws::SessionIssuer& sessions;
+    codec::MasterKey& master_key;
+    const ServiceOptions& options;
+};
+
+}  // namespace hearth
