@@ -1,0 +1,57 @@
+#pragma once
+
+#include "base/result.h"
+#include "flow/durable_cloud_clock.h"
+#include "flow/schedule.h"
+
+#include <atomic>
+#include <chrono>
+#include <functional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace hearth::flow {
+
+// What `hearth clock advance` did.
+struct AdvanceReport {
+    CloudClock::time_point now;
+    // In the order in which they fired; the first kFiredKept of `fired_count`.
+    std::vector<DueTimer> fired;
+    size_t fired_count = 0;
+
+    static constexpr size_t kFiredKept = 1'000;
+};
+
+// Moves the cloud's time forward as if it had passed: from due timer to due timer, waiting at each
+// until everything it caused has come to rest, so that what is due on day 3 sees the world of
+// day 3.
+class ClockAdvance final {
+  public:
+    // Returns when the work of one part of the cloud has come to rest.
+    using Quiet = std::function<Task<Status>()>;
+
+    // Both must outlive this.
+    ClockAdvance(DurableCloudClock& clock, Schedule& schedule)
+        : clock_(clock), schedule_(schedule) {}
+
+    // For parts that go on after their timer has ended (deliveries, consumers). Before the first
+    // call.
+    void AddQuiet(Quiet quiet) { quiet_.push_back(std::move(quiet)); }
+
+    // `by` is 0 .. 100 years. Error kConflict while another call runs.
+    Task<Result<AdvanceReport>> Advance(CloudClock::duration by);
+
+  private:
+    Task<Status> Rest(AdvanceReport& report);
+
+    DurableCloudClock& clock_;
+    Schedule& schedule_;
+    std::vector<Quiet> quiet_;
+    std::atomic<bool> advancing_{false};
+};
+
+// "90d", "36h", "5m", "10s", "250ms", or several of them in a row ("1d12h"). Error Malformed.
+Result<CloudClock::duration> ParseDuration(std::string_view text);
+
+}  // namespace hearth::flow
