@@ -1,0 +1,1 @@
+export const handler = async (event) => ({ text: `${process.env.GREETING}, ${event.name ?? "world"}` });

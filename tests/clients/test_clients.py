@@ -1,0 +1,117 @@
+"""Unchanged clients do a day's work: the npm SDK v3 on node, Debian's aws and Debian's boto3."""
+
+import base64
+import io
+import json
+import os
+import subprocess
+import zipfile
+
+import pytest
+
+import hearth_up
+
+INDEX_MJS = """
+export const handler = async (event, context) => {
+    if (event.fail) {
+        throw new TypeError("as asked");
+    }
+    console.log("greeting", event.name);
+    return { text: `${process.env.GREETING}, ${event.name}`, version: context.functionVersion };
+};
+"""
+
+
+def zipped(directory, name, content):
+    path = os.path.join(directory, "function.zip")
+    with zipfile.ZipFile(path, "w") as package:
+        package.writestr(name, content)
+    return path
+
+
+def sdk_directory():
+    """The SDK that functions see as well; npm installs it with the build."""
+    directory = os.path.join(hearth_up.build_directory(), "runtimes", "node")
+    if not os.path.isdir(os.path.join(directory, "node_modules", "@aws-sdk", "client-lambda")):
+        pytest.skip("the npm SDK is not installed (the build had no npm registry)")
+    return directory
+
+
+def test_sdk_v3_on_node(hearth, tmp_path):
+    sdk = sdk_directory()
+    done = subprocess.run(
+        ["/usr/bin/node", os.path.join(os.path.dirname(__file__), "sdk_v3_job.cjs"), sdk]
+        + [zipped(tmp_path, "index.mjs", INDEX_MJS)],
+        env=hearth.aws_environment(),
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        timeout=600,
+    )
+    assert done.returncode == 0, done.stderr
+    seen = json.loads(done.stdout.splitlines()[-1])
+    assert seen["identity"] == "arn:aws:iam::000000000000:root"
+    assert seen["role"] == "arn:aws:iam::000000000000:role/sdk-v3"
+    assert seen["tags"] == {"team": "tests"}
+    assert seen["version"] == seen["executedVersion"] == "1"
+    assert seen["answer"] == {"text": "good day, Höhle", "version": "1"}
+    assert "START RequestId" in seen["tail"] and "REPORT RequestId" in seen["tail"]
+    assert seen["functionError"] == "Unhandled"
+    assert seen["failure"]["errorType"] == "TypeError"
+    assert seen["failure"]["errorMessage"] == "as asked"
+    assert seen["failure"]["trace"][0] == "TypeError: as asked"
+    assert seen["missing"]["name"] == "ResourceNotFoundException"
+    assert seen["missing"]["status"] == 404
+    assert seen["missing"]["message"].startswith("Function not found: arn:aws:lambda:us-east-1:")
+    assert seen["versionPages"] == [["$LATEST"], ["1"]]
+    assert "greeting Höhle" in seen["logged"]
+    assert seen["deleted"] == "ResourceNotFoundException"
+
+
+def test_aws_command_line(tmp_path):
+    # A Hearth of its own: in the other one, account 000000000000 has roles, and this role is none of them.
+    with hearth_up.Hearth() as hearth:
+        package = zipped(tmp_path, "f.py", "def handler(event, context):\n    return event['n'] * 2\n")
+        made = hearth.aws(
+            "lambda", "create-function", "--function-name", "doubles", "--runtime", "python3.12",
+            "--handler", "f.handler", "--role", "arn:aws:iam::000000000000:role/any",
+            "--zip-file", f"fileb://{package}",
+        )
+        assert made["FunctionArn"] == "arn:aws:lambda:us-east-1:000000000000:function:doubles"
+        hearth.aws("lambda", "wait", "function-active-v2", "--function-name", "doubles")
+        out = tmp_path / "out.json"
+        done = hearth.aws(
+            "lambda", "invoke", "--function-name", "doubles", "--log-type", "Tail",
+            "--cli-binary-format", "raw-in-base64-out", "--payload", '{"n": 21}', str(out),
+        )
+        assert done["StatusCode"] == 200 and json.loads(out.read_text()) == 42
+        assert "REPORT RequestId" in base64.b64decode(done["LogResult"]).decode()
+        tail = hearth_up.wait_for(
+            lambda: hearth.aws_raw("logs", "tail", "/aws/lambda/doubles", "--format", "short").stdout,
+            "aws logs tail to show the call",
+        )
+        assert "START RequestId" in tail
+        missing = hearth.aws_raw("lambda", "get-function", "--function-name", "nobody")
+        assert missing.returncode == 254
+        assert "(ResourceNotFoundException)" in missing.stderr
+
+
+def test_boto3_inside_a_function_calls_hearth(hearth):
+    code = io.BytesIO()
+    with zipfile.ZipFile(code, "w") as package:
+        package.writestr(
+            "f.py",
+            "import boto3\n"
+            "def handler(event, context):\n"
+            "    return boto3.client('sts').get_caller_identity()['Arn']\n",
+        )
+    lambda_ = hearth.client("lambda", key="777788889999", secret="any")
+    lambda_.create_function(
+        FunctionName="who", Runtime="python3.12", Handler="f.handler", Timeout=60, MemorySize=512,
+        Role="arn:aws:iam::777788889999:role/worker", Code={"ZipFile": code.getvalue()},
+    )
+    lambda_.get_waiter("function_active_v2").wait(FunctionName="who")
+    answer = lambda_.invoke(FunctionName="who")
+    body = json.loads(answer["Payload"].read())
+    assert "FunctionError" not in answer, body
+    assert body == "arn:aws:sts::777788889999:assumed-role/worker/who"
