@@ -1,0 +1,96 @@
+#!/usr/bin/python3
+"""The long forms of the crash, clone and volume tests.
+
+usage: soak.py BUILD_DIR [NAME ...] [--seed N] [--record]
+
+Each NAME is a test of ./dev test with the count that a release needs. Shows progress; --record adds one
+line for each to docs/reliability.md: what, count, result, seconds, seed, commit.
+"""
+
+import argparse
+import datetime
+import os
+import random
+import subprocess
+import sys
+import time
+
+ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+PYTEST = ["/usr/bin/python3", "-B", "-m", "pytest", "-q", "-x", "-s", "-p", "no:cacheprovider"]
+REPORT = os.path.join(ROOT, "docs", "reliability.md")
+
+# name: (what, count, command); {build} is the build directory. The count goes to HEARTH_SOAK_COUNT.
+SOAKS = {
+    "kill": (
+        "kill -9 of cloud, host and keeper under mixed load", 150,
+        [*PYTEST, "tests/crash/test_kill.py", "-k", "nothing_acknowledged"],
+    ),
+    "storage": (
+        "kill -9 of a storing process, then a power cut at every sync boundary", 200,
+        ["{build}/src/storage/rocksdb/storage_rocksdb_test", "--gtest_filter=*Crash*:*PowerCut*"],
+    ),
+    "clones": (
+        "environments made, run and destroyed", 5000,
+        [*PYTEST, "tests/sandbox", "-k", "clones"],
+    ),
+    "hostile": (
+        "hostile functions, again and again", 20,
+        [*PYTEST, "tests/hostile_functions"],
+    ),
+    "invocations": (
+        "invocations of three runtimes, each answer checked", 200_000,
+        [*PYTEST, "tests/conformance/lambda_invoke", "-k", "volume"],
+    ),
+}
+
+
+def commit():
+    done = subprocess.run(
+        ["git", "rev-parse", "--short", "HEAD"], cwd=ROOT, capture_output=True, text=True
+    )
+    return done.stdout.strip() or "unknown"
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("build")
+    parser.add_argument("names", nargs="*", metavar="NAME", help=", ".join(SOAKS))
+    parser.add_argument("--seed", type=int, default=random.SystemRandom().randrange(2**32))
+    parser.add_argument("--record", action="store_true", help="add the results to docs/reliability.md")
+    options = parser.parse_args()
+    unknown = set(options.names) - set(SOAKS)
+    if unknown:
+        parser.error(f"no soak {', '.join(sorted(unknown))}; there are {', '.join(SOAKS)}")
+    build = os.path.abspath(options.build)
+    failed = 0
+    for number, name in enumerate(options.names or SOAKS, 1):
+        what, count, command = SOAKS[name]
+        print(f"[{number}/{len(options.names or SOAKS)}] {name}: {what}, {count:,}", flush=True)
+        environment = dict(
+            os.environ,
+            HEARTH_BIN=build,
+            HEARTH_SOAK_COUNT=str(count),
+            HEARTH_SEED=str(options.seed),
+            PYTHONPATH=os.path.join(ROOT, "tests"),
+        )
+        started = time.monotonic()
+        status = subprocess.run(
+            [part.format(build=build) for part in command], cwd=ROOT, env=environment
+        ).returncode
+        took = time.monotonic() - started
+        failed += status != 0
+        result = "passed" if status == 0 else f"FAILED ({status})"
+        line = (
+            f"| {datetime.date.today()} | {what} | {count:,} | {result} | {took:,.0f} s "
+            f"| {options.seed} | {commit()} |"
+        )
+        print(line, flush=True)
+        if options.record:
+            with open(REPORT, "a", encoding="utf-8") as file:
+                file.write(line + "\n")
+    print(f"{len(options.names or SOAKS) - failed} passed, {failed} failed")
+    return 1 if failed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
