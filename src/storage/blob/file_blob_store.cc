@@ -227,6 +227,10 @@ Result<std::unique_ptr<FileBlobStore>> OpenFileBlobStore(
     if (!fd.valid()) {
         return errors::System("opening " + directory, errno);
     }
+    const os::Fd parent(::openat(fd.get(), "..", O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+    if (options.sync && (!parent.valid() || ::fsync(parent.get()) != 0)) {
+        return errors::System("syncing the name of " + directory, errno);
+    }
     HEARTH_TRY(const std::vector<std::string> names, NamesIn(directory));
     for (const std::string& name : names) {
         if (name.starts_with(kTemporaryPrefix) && ::unlinkat(fd.get(), name.c_str(), 0) != 0) {

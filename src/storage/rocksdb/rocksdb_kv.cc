@@ -1,6 +1,7 @@
 #include "storage/rocksdb/rocksdb_kv.h"
 
 #include "base/log.h"
+#include "os/fd.h"
 #include "storage/optimistic/transaction_buffer.h"
 #include "storage/rocksdb/committer.h"
 #include "storage/rocksdb/open_snapshots.h"
@@ -8,12 +9,16 @@
 #include <boost/asio/steady_timer.hpp>
 #include <boost/asio/this_coro.hpp>
 #include <boost/asio/use_awaitable.hpp>
+#include <errno.h>
+#include <fcntl.h>
 #include <rocksdb/cache.h>
 #include <rocksdb/db.h>
 #include <rocksdb/env.h>
 #include <rocksdb/filter_policy.h>
 #include <rocksdb/table.h>
+#include <unistd.h>
 
+#include <filesystem>
 #include <optional>
 #include <random>
 #include <thread>
@@ -73,7 +78,7 @@ rocksdb::Options EngineOptions(const RocksDbOptions& ours) {
     options.stats_dump_period_sec = 0;
     options.stats_persist_period_sec = 0;
 
-    options.write_buffer_size = kMemtableBytes;
+    options.write_buffer_size = ours.memtable_bytes > 0 ? ours.memtable_bytes : kMemtableBytes;
     options.max_write_buffer_number = 2;
     options.arena_block_size = kMemtableArenaBytes;
     options.max_total_wal_size = kLogBytesMax / 2;
@@ -260,6 +265,19 @@ class EmbeddedKv final : public RocksDbKv {
     std::optional<Committer> committer_;
 };
 
+// The engine syncs what is in its directory, not the directory's own name.
+Status SyncParent(const std::string& path) {
+    std::filesystem::path parent = std::filesystem::path(path).parent_path();
+    if (parent.empty()) {
+        parent = ".";
+    }
+    const os::Fd directory(::open(parent.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+    if (!directory.valid() || ::fsync(directory.get()) != 0) {
+        return errors::System("syncing " + parent.string(), errno);
+    }
+    return Status();
+}
+
 }  // namespace
 
 Result<std::unique_ptr<RocksDbKv>> OpenRocksDb(const std::string& path, RocksDbOptions options) {
@@ -269,6 +287,7 @@ Result<std::unique_ptr<RocksDbKv>> OpenRocksDb(const std::string& path, RocksDbO
         return errors::Internal(
             fmt::format("the store's directory {} cannot be made: {}", path, made.ToString()));
     }
+    HEARTH_RETURN_IF_ERROR(SyncParent(path));
     const auto give_up = std::chrono::steady_clock::now() + options.lock_wait;
     while (true) {
         rocksdb::DB* raw = nullptr;

@@ -29,6 +29,8 @@ struct RocksDbOptions {
     std::shared_ptr<MonotonicClock> clock = MonotonicClock::System();
     // For tests that record or break the disk's work; must outlive the store.
     rocksdb::Env* env = nullptr;
+    // For tests that want many flushes; 0: the usual size.
+    size_t memtable_bytes = 0;
 };
 
 // Numbers since the store was opened; cheap to read from any thread.
