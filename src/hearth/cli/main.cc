@@ -1,4 +1,4 @@
-#include "hearth/cli/up_command.h"
+#include "hearth/cli/commands.h"
 
 #include <CLI/CLI.hpp>
 #include <fcntl.h>
@@ -23,7 +23,18 @@ int main(int argc, char** argv) {
     app.require_subcommand(1);
     app.set_version_flag("--version", "hearth " HEARTH_VERSION);
     int exit_status = 0;
-    hearth::cli::AddUpCommand(&app, &exit_status);
+    namespace cli = hearth::cli;
+    cli::AddUpCommand(&app, &exit_status);
+    cli::AddStatusCommand(&app, &exit_status);
+    cli::AddFunctionsCommand(&app, &exit_status);
+    cli::AddInvokeCommand(&app, &exit_status);
+    cli::AddLogsCommand(&app, &exit_status);
+    cli::AddDevCommand(&app, &exit_status);
+    cli::AddAwsCommand(&app, &exit_status);
+    cli::AddCredentialsCommand(&app, &exit_status);
+    cli::AddCaCommand(&app, &exit_status);
+    cli::AddClockCommand(&app, &exit_status);
+    cli::AddCompletionCommand(&app, &exit_status);
     CLI11_PARSE(app, argc, argv);
     return exit_status;
 }

@@ -1,5 +1,4 @@
-#include "hearth/cli/up_command.h"
-
+#include "hearth/cli/commands.h"
 #include "hearth/keeper/up.h"
 
 #include <CLI/CLI.hpp>

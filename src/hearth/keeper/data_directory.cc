@@ -4,9 +4,9 @@
 
 #include <dirent.h>
 #include <fcntl.h>
+#include <signal.h>
 #include <sys/file.h>
 #include <sys/stat.h>
-#include <time.h>
 #include <unistd.h>
 
 #include <cerrno>
@@ -18,7 +18,7 @@ namespace {
 
 constexpr const char* kLockFile = "hearth.lock";
 // How long the processes of a killed keeper may take to end; SIGKILL is on its way to them.
-constexpr int kOrphanWaitMs = 20'000;
+constexpr unsigned kOrphanWaitSeconds = 20;
 
 Error UserError(const std::string& path, const std::string& problem) {
     return errors::Malformed(fmt::format("data directory {}: {}", path, problem));
@@ -87,18 +87,22 @@ void GiveAway(int fd, Credentials owner) {
     }
 }
 
+void OnAlarm(int) {}
+
 Status WaitForOrphans(int lock_file, const std::string& path) {
-    for (int waited_ms = 0; ::flock(lock_file, LOCK_EX | LOCK_NB) != 0; ++waited_ms) {
-        if (errno != EWOULDBLOCK) {
-            return errors::System("flock", errno);
-        }
-        if (waited_ms >= kOrphanWaitMs) {
-            return UserError(path, "processes of an earlier Hearth on it do not end");
-        }
-        const timespec one_ms = {0, 1'000'000};
-        ::nanosleep(&one_ms, nullptr);
+    // The handler's only use is to end the wait with EINTR.
+    struct sigaction action = {};
+    action.sa_handler = OnAlarm;
+    ::sigaction(SIGALRM, &action, nullptr);
+    ::alarm(kOrphanWaitSeconds);
+    const bool locked = ::flock(lock_file, LOCK_EX) == 0;
+    const int error = errno;
+    ::alarm(0);
+    if (locked) {
+        return {};
     }
-    return {};
+    return error == EINTR ? UserError(path, "processes of an earlier Hearth on it do not end")
+                          : errors::System("flock", error);
 }
 
 }  // namespace

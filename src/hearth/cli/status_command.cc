@@ -1,0 +1,59 @@
+#include "hearth/cli/command.h"
+#include "hearth/cli/commands.h"
+
+namespace hearth::cli {
+namespace {
+
+// A value of the health answer as one line.
+std::string Shown(const codec::Json& value) {
+    if (const auto* text = value.AsString()) {
+        return *text;
+    }
+    if (const auto* array = value.AsArray()) {
+        std::vector<std::string> parts;
+        for (const auto& element : *array) {
+            parts.push_back(Shown(element));
+        }
+        return parts.empty() ? "none" : fmt::format("{}", fmt::join(parts, ", "));
+    }
+    if (const auto* object = value.AsObject()) {
+        std::vector<std::string> parts;
+        for (const auto& member : *object) {
+            parts.push_back(member.name + ": " + Shown(member.value));
+        }
+        return fmt::format("{}", fmt::join(parts, ", "));
+    }
+    return codec::WriteJson(value);
+}
+
+Result<int> Status(CloudClient& cloud, const CloudOptions& options) {
+    // `status` says more than `health`, which needs no signature; an older cloud has only that.
+    auto body = cloud.Admin("GET", "/_hearth/status");
+    if (!body.ok() && body.error().kind() != Error::Kind::kUnavailable) {
+        body = cloud.Admin("GET", "/_hearth/health");
+    }
+    HEARTH_TRY(const std::string text, std::move(body));
+    HEARTH_TRY(const auto health, codec::ParseJson(text));
+    if (options.json) {
+        Print(Pretty(text) + "\n");
+        return 0;
+    }
+    std::vector<std::vector<std::string>> rows = {{"endpoint", cloud.endpoint()}};
+    if (const auto* members = health.AsObject()) {
+        for (const auto& member : *members) {
+            if (member.name != "endpoint") {
+                rows.push_back({member.name, Shown(member.value)});
+            }
+        }
+    }
+    Print(Table(rows));
+    return 0;
+}
+
+}  // namespace
+
+void AddStatusCommand(CLI::App* app, int* exit_status) {
+    AddCloudCommand(app, "status", "Show whether the cloud runs and how", exit_status, Status);
+}
+
+}  // namespace hearth::cli
