@@ -321,6 +321,10 @@ class Writer:
         operation = self.model.facts["operations"][name]
         fields = [f".name = {quoted(name)}", f".method = {quoted(operation['method'])}",
                   f".uri = {quoted(operation['uri'].split('?')[0])}", f".http_status = {operation['status']}"]
+        if "output" in operation:
+            fields.append(".has_output = true")
+        if "result_wrapper" in operation:
+            fields.append(f".result_wrapper = {quoted(operation['result_wrapper'])}")
         if name in self.model.operations:
             for side, kind in (("input", self.model.input_type(name)), ("output", self.model.output_type(name))):
                 fields.append(f".{side} = &Shapes::k{kind}")

@@ -1,0 +1,205 @@
+#include "aws/protocol/errors.h"
+
+#include "aws/protocol/protocol.h"
+#include "aws/protocol/xml.h"
+#include "codec/json/json.h"
+
+#include <fmt/format.h>
+
+namespace hearth::aws::protocol {
+namespace errors {
+
+Error Serialization(
+    const model::Service& service, std::string message, std::source_location where) {
+    const bool query = service.protocol == model::Protocol::kQuery;
+    return Error(
+        Error::Kind::kInvalid,
+        query ? "MalformedInput" : "SerializationException",
+        std::move(message),
+        400,
+        where);
+}
+
+Error UnknownOperation(
+    const model::Service& service, std::string_view operation, std::source_location where) {
+    switch (service.protocol) {
+        case model::Protocol::kQuery:
+            return Error(
+                Error::Kind::kInvalid,
+                "InvalidAction",
+                fmt::format(
+                    "Could not find operation {} for version {}", operation, service.api_version),
+                400,
+                where);
+        case model::Protocol::kRestJson:
+            return Error(
+                Error::Kind::kNotFound,
+                "UnknownOperationException",
+                "The requested operation does not exist.",
+                404,
+                where);
+        case model::Protocol::kJson10:
+        case model::Protocol::kJson11:
+            break;
+    }
+    return Error(
+        Error::Kind::kInvalid,
+        "UnknownOperationException",
+        fmt::format("The operation {} does not exist.", operation),
+        400,
+        where);
+}
+
+Error MissingAction(std::source_location where) {
+    return Error(
+        Error::Kind::kInvalid,
+        "MissingAction",
+        "The request must contain the parameter Action.",
+        400,
+        where);
+}
+
+Error Validation(const model::Service& service, std::string message, std::source_location where) {
+    return Error(
+        Error::Kind::kInvalid,
+        std::string(service.validation_code),
+        std::move(message),
+        400,
+        where);
+}
+
+}  // namespace errors
+
+namespace {
+
+struct WireError {
+    std::string code;
+    std::string message;
+    int status;
+};
+
+// Kinds without an AWS code come from below the services. What happened there is for the log, not
+// for the client, where it could say something about others.
+WireError Translate(const Error& error, bool query) {
+    if (!error.code().empty() && error.kind() != Error::Kind::kInternal) {
+        return {error.code(), error.message(), error.http_status()};
+    }
+    switch (error.kind()) {
+        case Error::Kind::kInvalid:
+            return {query ? "ValidationError" : "ValidationException", error.message(), 400};
+        case Error::Kind::kNotFound:
+            return {query ? "NoSuchEntity" : "ResourceNotFoundException", error.message(), 404};
+        case Error::Kind::kDenied:
+            return {query ? "AccessDenied" : "AccessDeniedException", error.message(), 403};
+        case Error::Kind::kConflict:
+            // A storage conflict that outlived its retries.
+        case Error::Kind::kThrottled:
+            return {query ? "Throttling" : "ThrottlingException", "Rate exceeded", 400};
+        case Error::Kind::kUnavailable:
+            return {
+                query ? "ServiceUnavailable" : "ServiceUnavailableException",
+                "Service is unable to process the request. Please try again.",
+                503};
+        case Error::Kind::kUnimplemented:
+            return {query ? "NotImplemented" : "NotImplementedException", error.message(), 501};
+        case Error::Kind::kInternal:
+            break;
+    }
+    if (!error.code().empty()) {
+        return {error.code(), error.message(), error.http_status()};
+    }
+    return {
+        query ? "InternalFailure" : "InternalServiceException",
+        "The request processing has failed because of an unknown error, exception or failure.",
+        500};
+}
+
+Answer EncodeJsonError(
+    const WireError& wire,
+    const Error& error,
+    model::Protocol protocol,
+    std::string_view request_id) {
+    const bool rest = protocol == model::Protocol::kRestJson;
+    Answer answer;
+    answer.status = wire.status;
+    codec::JsonWriter writer;
+    writer.BeginObject();
+    if (!rest) {
+        writer.Key("__type");
+        writer.String(wire.code);
+    }
+    for (const auto& [name, value] : error.fields()) {
+        writer.Key(name);
+        writer.String(value);
+    }
+    writer.Key("message");
+    writer.String(wire.message);
+    writer.EndObject();
+    answer.body = writer.Take();
+    answer.headers.emplace_back(
+        "Content-Type",
+        rest                                   ? "application/json"
+        : protocol == model::Protocol::kJson10 ? "application/x-amz-json-1.0"
+                                               : "application/x-amz-json-1.1");
+    answer.headers.emplace_back("x-amzn-RequestId", std::string(request_id));
+    answer.headers.emplace_back("x-amzn-ErrorType", wire.code);
+    return answer;
+}
+
+Answer EncodeQueryError(
+    const WireError& wire,
+    const Error& error,
+    std::string_view xml_namespace,
+    std::string_view request_id) {
+    XmlWriter writer;
+    writer.Open("ErrorResponse", xml_namespace);
+    writer.Open("Error");
+    writer.Text("Type", wire.status < 500 ? "Sender" : "Receiver");
+    writer.Text("Code", wire.code);
+    writer.Text("Message", wire.message);
+    for (const auto& [name, value] : error.fields()) {
+        writer.Text(name, value);
+    }
+    writer.Close("Error");
+    writer.Text("RequestId", request_id);
+    writer.Close("ErrorResponse");
+    Answer answer;
+    answer.status = wire.status;
+    answer.headers.emplace_back("Content-Type", "text/xml");
+    answer.headers.emplace_back("x-amzn-RequestId", std::string(request_id));
+    answer.body = writer.Take();
+    return answer;
+}
+
+}  // namespace
+
+Answer EncodeError(const model::Service& service, const Error& error, std::string_view request_id) {
+    const bool query = service.protocol == model::Protocol::kQuery;
+    WireError wire = Translate(error, query);
+    // Lambda's own names for two of them.
+    if (service.protocol == model::Protocol::kRestJson && error.code().empty()) {
+        if (error.kind() == Error::Kind::kInternal) {
+            wire.code = "ServiceException";
+        } else if (wire.code == "ThrottlingException") {
+            wire.code = "TooManyRequestsException";
+            wire.status = 429;
+        }
+    }
+    return query ? EncodeQueryError(wire, error, service.xml_namespace, request_id)
+                 : EncodeJsonError(wire, error, service.protocol, request_id);
+}
+
+Answer EncodeErrorWithoutService(const Error& error, std::string_view request_id) {
+    return EncodeJsonError(Translate(error, false), error, model::Protocol::kJson11, request_id);
+}
+
+Error NotImplemented(const model::Service& service, const model::Operation& operation) {
+    return Error(
+        Error::Kind::kUnimplemented,
+        service.protocol == model::Protocol::kQuery ? "NotImplemented" : "NotImplementedException",
+        fmt::format(
+            "Hearth does not have the operation {} of {}.", operation.name, service.service_id),
+        501);
+}
+
+}  // namespace hearth::aws::protocol
