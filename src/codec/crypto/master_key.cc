@@ -2,14 +2,11 @@
 
 #include "base/check.h"
 #include "codec/crypto/crypto.h"
+#include "codec/crypto/private_file.h"
 
-#include <fcntl.h>
 #include <openssl/evp.h>
 #include <openssl/rand.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
-#include <cerrno>
 #include <cstring>
 #include <memory>
 #include <optional>
@@ -21,7 +18,6 @@ constexpr uint8_t kSealVersion = 1;
 constexpr size_t kNonceBytes = 12;
 constexpr size_t kTagBytes = 16;
 constexpr size_t kHeadBytes = 1 + kNonceBytes;
-constexpr size_t kKeyFileBytesMax = 4096;
 
 const EVP_CIPHER* Aes256Gcm() {
     static const EVP_CIPHER* cipher = EVP_CIPHER_fetch(nullptr, "AES-256-GCM", nullptr);
@@ -49,44 +45,6 @@ const unsigned char* Bytes(const char* text) {
 
 Error NotOurs() {
     return errors::Malformed("sealed text was changed or belongs elsewhere");
-}
-
-class OpenFile final {
-  public:
-    explicit OpenFile(int fd) : fd_(fd) {}
-
-    ~OpenFile() {
-        if (fd_ >= 0) {
-            ::close(fd_);
-        }
-    }
-
-    OpenFile(const OpenFile&) = delete;
-    OpenFile& operator=(const OpenFile&) = delete;
-
-    int get() const { return fd_; }
-
-  private:
-    int fd_;
-};
-
-Result<std::string> ReadAll(int fd) {
-    std::string text;
-    char buffer[512];
-    while (text.size() <= kKeyFileBytesMax) {
-        const ssize_t got = ::pread(fd, buffer, sizeof buffer, static_cast<off_t>(text.size()));
-        if (got < 0 && errno == EINTR) {
-            continue;
-        }
-        if (got < 0) {
-            return errors::System("read the master key", errno);
-        }
-        if (got == 0) {
-            return text;
-        }
-        text.append(buffer, static_cast<size_t>(got));
-    }
-    return errors::Malformed("the master key file is too large");
 }
 
 int HexDigit(char c) {
@@ -120,47 +78,6 @@ std::optional<std::array<uint8_t, 32>> ParseKey(std::string_view text) {
         key[i] = static_cast<uint8_t>(high << 4 | low);
     }
     return key;
-}
-
-std::string DirectoryOf(const std::string& path) {
-    const size_t slash = path.rfind('/');
-    if (slash == std::string::npos) {
-        return ".";
-    }
-    return slash == 0 ? "/" : path.substr(0, slash);
-}
-
-Status SyncDirectory(const std::string& directory) {
-    const OpenFile file(::open(directory.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
-    if (file.get() < 0 || ::fsync(file.get()) != 0) {
-        return errors::System("sync " + directory, errno);
-    }
-    return Status();
-}
-
-// A whole file or none: written beside, synced, and linked into place only where nothing is yet, so
-// that of two makers one wins and both then read the same key.
-Status WriteNewFile(const std::string& path, std::string_view text) {
-    const std::string temporary = path + ".new." + std::to_string(::getpid());
-    ::unlink(temporary.c_str());
-    {
-        const OpenFile file(
-            ::open(temporary.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600));
-        if (file.get() < 0) {
-            return errors::System("create " + temporary, errno);
-        }
-        if (::write(file.get(), text.data(), text.size()) != static_cast<ssize_t>(text.size()) ||
-            ::fsync(file.get()) != 0) {
-            return errors::System("write " + temporary, errno);
-        }
-    }
-    const int linked = ::link(temporary.c_str(), path.c_str());
-    const int link_errno = errno;
-    ::unlink(temporary.c_str());
-    if (linked != 0 && link_errno != EEXIST) {
-        return errors::System("create " + path, link_errno);
-    }
-    return SyncDirectory(DirectoryOf(path));
 }
 
 }  // namespace
@@ -229,7 +146,11 @@ SealingKey MasterKey::Derive(std::string_view purpose) const {
 }
 
 Result<MasterKey> MasterKey::FromFd(int fd) {
-    HEARTH_TRY(const std::string text, ReadAll(fd));
+    HEARTH_TRY(const std::string text, ReadSmallFile(fd));
+    return FromText(text);
+}
+
+Result<MasterKey> MasterKey::FromText(std::string_view text) {
     const auto key = ParseKey(text);
     if (!key) {
         return errors::Malformed("the master key is not 64 hexadecimal digits or 32 bytes");
@@ -238,25 +159,13 @@ Result<MasterKey> MasterKey::FromFd(int fd) {
 }
 
 Result<MasterKey> MasterKey::LoadOrMake(const std::string& path) {
-    for (int attempt = 0;; ++attempt) {
-        const OpenFile file(::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NOFOLLOW));
-        if (file.get() >= 0) {
-            struct stat info{};
-            if (::fstat(file.get(), &info) != 0 || !S_ISREG(info.st_mode)) {
-                return errors::Malformed(path + " is not a regular file");
-            }
-            if ((info.st_mode & 077) != 0 && ::fchmod(file.get(), 0600) != 0) {
-                return errors::System("make " + path + " private", errno);
-            }
-            return FromFd(file.get());
-        }
-        if (errno != ENOENT || attempt > 0) {
-            return errors::System("open " + path, errno);
-        }
+    const auto make = [] {
         std::array<uint8_t, 32> key;
         CHECK(RAND_bytes(key.data(), static_cast<int>(key.size())) == 1, "no random bytes");
-        HEARTH_RETURN_IF_ERROR(WriteNewFile(path, Hex(key) + "\n"));
-    }
+        return Hex(key) + "\n";
+    };
+    HEARTH_TRY(const std::string text, ReadOrMakePrivateFile(path, make));
+    return FromText(text);
 }
 
 }  // namespace hearth::codec

@@ -39,6 +39,7 @@ class MasterKey final {
     static Result<MasterKey> LoadOrMake(const std::string& path);
     // From an open file: 64 hexadecimal digits, or exactly 32 bytes.
     static Result<MasterKey> FromFd(int fd);
+    static Result<MasterKey> FromText(std::string_view text);
 
   private:
     std::array<uint8_t, 32> key_;
