@@ -1,11 +1,11 @@
 #pragma once
 
-#include <string>
-#include <string_view>
-
 #include "base/ids.h"
 #include "base/result.h"
 #include "rt/task.h"
+
+#include <string>
+#include <string_view>
 
 namespace hearth {
 
@@ -16,8 +16,8 @@ class RoleDirectory {
         bool exists = false;
         // The trust policy lets `service_principal` assume it.
         bool trusts = false;
-        // The account has at least one role. In open mode a role of an account without any is taken as
-        // given, so that a first function needs no IAM.
+        // The account has at least one role. In open mode a role of an account without any is taken
+        // as given, so that a first function needs no IAM.
         bool account_has_roles = false;
         // Unique id (AROA...) and name without path; empty when it does not exist.
         std::string role_id;

@@ -1,0 +1,34 @@
+#include "services/lambda/lambda_service.h"
+#include "services/lambda/settings.h"
+
+#include "gen/lambda/types.gen.h"
+
+namespace hearth::lambda {
+
+Task<Result<model::GetFunction::Output>> LambdaService::GetFunction(
+    aws::RequestContext& context, model::GetFunction::Input input) {
+    HEARTH_CO_TRY(
+        const FunctionReference reference,
+        Reference(context, input.function_name, input.qualifier));
+    HEARTH_CO_TRY(const Found found, co_await Find(reference));
+    model::GetFunction::Output output;
+    output.configuration = ShowConfiguration(*found.record, reference.qualifier, Shown::kSettled);
+    output.code = model::FunctionCodeLocation{};
+    output.code->repository_type = "S3";
+    output.code->location = CodeLocation(context, *found.record);
+    if (!found.head.tags.empty()) {
+        output.tags = found.head.tags;
+    }
+    co_return output;
+}
+
+Task<Result<model::GetFunctionConfiguration::Output>> LambdaService::GetFunctionConfiguration(
+    aws::RequestContext& context, model::GetFunctionConfiguration::Input input) {
+    HEARTH_CO_TRY(
+        const FunctionReference reference,
+        Reference(context, input.function_name, input.qualifier));
+    HEARTH_CO_TRY(const Found found, co_await Find(reference));
+    co_return ShowConfiguration(*found.record, reference.qualifier, Shown::kSettled);
+}
+
+}  // namespace hearth::lambda

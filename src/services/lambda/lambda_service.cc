@@ -1,0 +1,192 @@
+#include "services/lambda/lambda_service.h"
+
+#include "base/log.h"
+#include "services/lambda/errors.h"
+#include "storage/blob/blob_store.h"
+
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include <fstream>
+
+namespace hearth::lambda {
+
+LambdaService::LambdaService(const ServiceDeps& deps, RoleDirectory* roles)
+    : deps_(deps),
+      roles_(roles),
+      sealing_key_(deps.master_key.Derive("lambda-environment")),
+      store_(deps.kv, sealing_key_, deps.random),
+      code_(deps.blobs, deps.blocking_pool, deps.random) {
+    table_.Add<model::CreateFunction>(this, &LambdaService::CreateFunction);
+    table_.Add<model::GetFunction>(this, &LambdaService::GetFunction);
+    table_.Add<model::GetFunctionConfiguration>(this, &LambdaService::GetFunctionConfiguration);
+    table_.Add<model::ListFunctions>(this, &LambdaService::ListFunctions);
+    table_.Add<model::UpdateFunctionCode>(this, &LambdaService::UpdateFunctionCode);
+    table_.Add<model::UpdateFunctionConfiguration>(
+        this, &LambdaService::UpdateFunctionConfiguration);
+    table_.Add<model::DeleteFunction>(this, &LambdaService::DeleteFunction);
+    table_.Add<model::Invoke>(this, &LambdaService::Invoke);
+    table_.Add<model::PublishVersion>(this, &LambdaService::PublishVersion);
+    table_.Add<model::ListVersionsByFunction>(this, &LambdaService::ListVersionsByFunction);
+    table_.Add<model::CreateAlias>(this, &LambdaService::CreateAlias);
+    table_.Add<model::GetAlias>(this, &LambdaService::GetAlias);
+    table_.Add<model::UpdateAlias>(this, &LambdaService::UpdateAlias);
+    table_.Add<model::DeleteAlias>(this, &LambdaService::DeleteAlias);
+    table_.Add<model::ListAliases>(this, &LambdaService::ListAliases);
+    table_.Add<model::TagResource>(this, &LambdaService::TagResource);
+    table_.Add<model::UntagResource>(this, &LambdaService::UntagResource);
+    table_.Add<model::ListTags>(this, &LambdaService::ListTags);
+    table_.Add<model::GetAccountSettings>(this, &LambdaService::GetAccountSettings);
+}
+
+LambdaService::~LambdaService() = default;
+
+void LambdaService::UseInvoker(std::unique_ptr<Invoker> invoker) {
+    invoker_ = std::move(invoker);
+}
+
+const aws::model::Service& LambdaService::Model() const {
+    return model::Service();
+}
+
+Task<Status> LambdaService::Start() {
+    std::string boot_id;
+    std::ifstream("/proc/sys/kernel/random/boot_id") >> boot_id;
+    HEARTH_CO_TRY(const auto unpacked, code_.Prepare(boot_id));
+    background_.Spawn(ClearOldGarbage());
+    co_return Status();
+}
+
+Task<void> LambdaService::Stop() {
+    co_await background_.Join();
+}
+
+// Ends what a crash left of deletions.
+Task<void> LambdaService::ClearOldGarbage() {
+    const auto garbage = co_await store_.ListGarbage();
+    if (!garbage.ok()) {
+        log::Warn("lambda: looking for interrupted deletions: {}", garbage.error().message());
+        co_return;
+    }
+    for (const auto& one : *garbage) {
+        auto unused = co_await store_.ClearGarbage(one.key, one.function_id);
+        if (!unused.ok()) {
+            log::Warn(
+                "lambda: ending the deletion of {}: {}", one.key.name, unused.error().message());
+            continue;
+        }
+        co_await DropCode(*std::move(unused));
+    }
+}
+
+Result<FunctionReference> LambdaService::Reference(
+    const aws::RequestContext& context,
+    const std::optional<std::string>& function_name,
+    const std::optional<std::string>& qualifier) const {
+    HEARTH_TRY(
+        FunctionReference reference,
+        ParseFunctionName(
+            function_name.value_or(""), qualifier.value_or(""), context.account, context.region));
+    if (reference.account != context.account) {
+        // Resource policies, which could allow it, come with their own issue.
+        return errors::AccessDenied(fmt::format(
+            "User: {} is not authorized to perform: lambda:{} on resource: {} because no "
+            "resource-based policy allows the lambda:{} action",
+            context.caller.arn,
+            context.operation,
+            FunctionArn(reference.account, reference.region, reference.name, reference.qualifier),
+            context.operation));
+    }
+    return reference;
+}
+
+Status LambdaService::RefuseQualifier(const FunctionReference& reference) {
+    if (!reference.qualifier.empty() && reference.qualifier != kLatest) {
+        return errors::InvalidParameterValue(fmt::format(
+            "Only $LATEST can be changed, not {}.",
+            FunctionArn(reference.account, reference.region, reference.name, reference.qualifier)));
+    }
+    return Status();
+}
+
+SettingsMode LambdaService::Mode() const {
+    return {.lenient = deps_.options.lenient};
+}
+
+void LambdaService::NameIgnored(
+    aws::RequestContext& context, const std::vector<std::string>& ignored) {
+    if (!ignored.empty()) {
+        context.response_headers.emplace_back(
+            "x-hearth-ignored", fmt::format("{}", fmt::join(ignored, ", ")));
+    }
+}
+
+Task<Status> LambdaService::CheckRole(const aws::RequestContext& context, std::string role) {
+    // arn:aws:iam::123456789012:role/...: the model has checked the pattern.
+    const size_t account_at = role.find("::") + 2;
+    const AccountId role_account(role.substr(account_at, 12));
+    RoleDirectory::Answer answer;
+    if (roles_ != nullptr) {
+        HEARTH_CO_TRY(
+            answer, co_await roles_->FindRole(role_account, role, "lambda.amazonaws.com"));
+    }
+    // In open mode a first function needs no IAM, and examples with any account's role work.
+    if (!deps_.options.enforce && !answer.account_has_roles) {
+        co_return Status();
+    }
+    if (role_account != context.account) {
+        co_return errors::AccessDenied("Cross-account pass role is not allowed.");
+    }
+    if (roles_ != nullptr && (!answer.exists || !answer.trusts)) {
+        co_return errors::InvalidParameterValue(
+            "The role defined for the function cannot be assumed by Lambda.");
+    }
+    co_return Status();
+}
+
+Task<Result<LambdaService::Found>> LambdaService::Find(const FunctionReference& reference) {
+    const FunctionKey key = KeyOf(reference);
+    const std::string arn =
+        FunctionArn(reference.account, reference.region, reference.name, reference.qualifier);
+    Found found;
+    HEARTH_CO_TRY(auto head, co_await store_.FindHead(key));
+    if (!head) {
+        co_return errors::FunctionNotFound(arn);
+    }
+    found.head = *std::move(head);
+    std::string version = reference.qualifier.empty() ? std::string(kLatest) : reference.qualifier;
+    if (version != kLatest && !IsVersionNumber(version)) {
+        HEARTH_CO_TRY(const auto alias, co_await store_.FindAlias(key, found.head.id, version));
+        if (!alias) {
+            co_return errors::FunctionNotFound(arn);
+        }
+        found.alias = version;
+        version = alias->function_version;
+    }
+    if (version == kLatest) {
+        HEARTH_CO_TRY(found.record, co_await store_.FindLatest(key));
+    } else {
+        HEARTH_CO_TRY(
+            found.record, co_await store_.FindVersion(key, found.head.id, std::stoll(version)));
+    }
+    if (!found.record) {
+        co_return errors::FunctionNotFound(arn);
+    }
+    co_return found;
+}
+
+Task<void> LambdaService::DropCode(std::vector<std::string> blobs) {
+    for (std::string& blob : blobs) {
+        co_await code_.Drop(std::move(blob));
+    }
+}
+
+Task<void> LambdaService::Retire(
+    const FunctionKey& key, std::string version, std::string keep_revision) {
+    if (invoker_) {
+        co_await invoker_->Retire(
+            key.account, key.region, key.name, std::move(version), std::move(keep_revision));
+    }
+}
+
+}  // namespace hearth::lambda

@@ -1,0 +1,185 @@
+#pragma once
+
+#include "aws/front/context.h"
+#include "aws/front/service.h"
+#include "base/result.h"
+#include "rt/task.h"
+#include "rt/task_group.h"
+#include "services/invocation_log.h"
+#include "services/lambda/code_store.h"
+#include "services/lambda/function_store.h"
+#include "services/lambda/invoker.h"
+#include "services/lambda/settings.h"
+#include "services/role_directory.h"
+#include "services/service_deps.h"
+
+#include "gen/lambda/operations.gen.h"
+
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace hearth::lambda {
+
+// AWS Lambda's control plane: functions, versions, aliases, tags. How a function runs is the
+// Invoker's matter. All state is in storage; README.md tells states and invariants.
+class LambdaService final : public aws::ServiceApi {
+  public:
+    // `roles` may be null: every role is then taken as given. It must outlive the service.
+    LambdaService(const ServiceDeps& deps, RoleDirectory* roles);
+    ~LambdaService() override;
+
+    // The data plane, made with code(). Before Start.
+    void UseInvoker(std::unique_ptr<Invoker> invoker);
+
+    CodeStore& code() { return code_; }
+
+    const aws::model::Service& Model() const override;
+
+    const aws::OperationTable& Operations() const override { return table_; }
+
+    Task<Status> Start() override;
+    Task<void> Stop() override;
+
+    // Operations; each in the .cc that its name suggests.
+    Task<Result<model::CreateFunction::Output>> CreateFunction(
+        aws::RequestContext& context, model::CreateFunction::Input input);
+    Task<Result<model::GetFunction::Output>> GetFunction(
+        aws::RequestContext& context, model::GetFunction::Input input);
+    Task<Result<model::GetFunctionConfiguration::Output>> GetFunctionConfiguration(
+        aws::RequestContext& context, model::GetFunctionConfiguration::Input input);
+    Task<Result<model::ListFunctions::Output>> ListFunctions(
+        aws::RequestContext& context, model::ListFunctions::Input input);
+    Task<Result<model::UpdateFunctionCode::Output>> UpdateFunctionCode(
+        aws::RequestContext& context, model::UpdateFunctionCode::Input input);
+    Task<Result<model::UpdateFunctionConfiguration::Output>> UpdateFunctionConfiguration(
+        aws::RequestContext& context, model::UpdateFunctionConfiguration::Input input);
+    Task<Result<model::DeleteFunction::Output>> DeleteFunction(
+        aws::RequestContext& context, model::DeleteFunction::Input input);
+    Task<Result<model::Invoke::Output>> Invoke(
+        aws::RequestContext& context, model::Invoke::Input input);
+    Task<Result<model::PublishVersion::Output>> PublishVersion(
+        aws::RequestContext& context, model::PublishVersion::Input input);
+    Task<Result<model::ListVersionsByFunction::Output>> ListVersionsByFunction(
+        aws::RequestContext& context, model::ListVersionsByFunction::Input input);
+    Task<Result<model::CreateAlias::Output>> CreateAlias(
+        aws::RequestContext& context, model::CreateAlias::Input input);
+    Task<Result<model::GetAlias::Output>> GetAlias(
+        aws::RequestContext& context, model::GetAlias::Input input);
+    Task<Result<model::UpdateAlias::Output>> UpdateAlias(
+        aws::RequestContext& context, model::UpdateAlias::Input input);
+    Task<Result<model::DeleteAlias::Output>> DeleteAlias(
+        aws::RequestContext& context, model::DeleteAlias::Input input);
+    Task<Result<model::ListAliases::Output>> ListAliases(
+        aws::RequestContext& context, model::ListAliases::Input input);
+    Task<Result<model::TagResource::Output>> TagResource(
+        aws::RequestContext& context, model::TagResource::Input input);
+    Task<Result<model::UntagResource::Output>> UntagResource(
+        aws::RequestContext& context, model::UntagResource::Input input);
+    Task<Result<model::ListTags::Output>> ListTags(
+        aws::RequestContext& context, model::ListTags::Input input);
+    Task<Result<model::GetAccountSettings::Output>> GetAccountSettings(
+        aws::RequestContext& context, model::GetAccountSettings::Input input);
+
+  private:
+    // What FunctionName and Qualifier of a call mean, for callers of this account.
+    Result<FunctionReference> Reference(
+        const aws::RequestContext& context,
+        const std::optional<std::string>& function_name,
+        const std::optional<std::string>& qualifier = std::nullopt) const;
+
+    static FunctionKey KeyOf(const FunctionReference& reference) {
+        return {reference.account, reference.region, reference.name};
+    }
+
+    // Changes apply to $LATEST alone.
+    static Status RefuseQualifier(const FunctionReference& reference);
+    SettingsMode Mode() const;
+    // Tells the caller which of its settings have no effect here (--lenient).
+    static void NameIgnored(aws::RequestContext& context, const std::vector<std::string>& ignored);
+    Task<Status> DeleteVersion(FunctionKey key, std::string qualifier);
+
+    // Whether Lambda may assume `role`, as AWS answers it.
+    Task<Status> CheckRole(const aws::RequestContext& context, std::string role);
+
+    // The record that a qualifier names; aliases by their main version.
+    struct Found {
+        std::shared_ptr<const FunctionRecord> record;
+        FunctionHead head;
+        std::string alias;
+    };
+
+    Task<Result<Found>> Find(const FunctionReference& reference);
+
+    // --- code_package.cc: an uploaded zip on its way into a record.
+
+    struct CodePackage {
+        std::string sha256;  // base64, as CodeSha256
+        int64_t size = 0;
+        std::string blob;
+        // This call has made the blob, and drops it when no record takes it.
+        bool added = false;
+        std::string hot_reload_directory;
+
+        void WriteTo(FunctionRecord& record) const;
+    };
+
+    // What the code members of a request ask for: the zip's bytes in `zip`, or a directory.
+    Result<CodePackage> ReadCode(
+        std::optional<std::string>& zip_file,
+        const std::optional<std::string>& s3_bucket,
+        const std::optional<std::string>& s3_key,
+        const std::optional<std::string>& image_uri,
+        std::string& zip) const;
+
+    // Checks the path that the bucket `hot-reload` was asked for.
+    Result<std::string> HotReloadDirectory(std::string_view path) const;
+
+    using CodeBody = std::function<Task<Status>(FunctionTransaction&, const CodePackage&)>;
+    // Keeps `zip` (or finds the same bytes kept already) and runs `body` in a transaction in which
+    // that code is there. Code that no record took is taken away again.
+    Task<Status> TransactWithCode(
+        FunctionKey key, CodePackage package, std::string zip, const CodeBody& body);
+
+    // --- publish_version.cc
+
+    struct Publication {
+        FunctionRecord record;
+        // False: nothing changed since the last one, which `record` is.
+        bool is_new = true;
+    };
+
+    // Publishes `latest` inside a transaction; changes `head` and `latest` and stores them.
+    Task<Result<Publication>> Publish(
+        FunctionTransaction& transaction,
+        const FunctionKey& key,
+        FunctionHead& head,
+        FunctionRecord& latest,
+        const std::optional<std::string>& description,
+        WallClock::time_point now);
+
+    // Deletes blobs that no record names any more.
+    Task<void> DropCode(std::vector<std::string> blobs);
+    Task<void> Retire(const FunctionKey& key, std::string version, std::string keep_revision);
+    std::string CodeLocation(
+        const aws::RequestContext& context, const FunctionRecord& record) const;
+    Task<void> ClearOldGarbage();
+
+    ServiceDeps deps_;
+    RoleDirectory* roles_;
+    codec::SealingKey sealing_key_;
+    FunctionStore store_;
+    CodeStore code_;
+    std::unique_ptr<Invoker> invoker_;
+    aws::OperationTable table_;
+    rt::TaskGroup background_;
+};
+
+// The whole service: control plane and data plane.
+std::unique_ptr<aws::ServiceApi> MakeLambdaService(
+    const ServiceDeps& deps, RoleDirectory* roles, LogSink* log_sink);
+
+}  // namespace hearth::lambda
