@@ -1,0 +1,22 @@
+// Generated from models/shelf.json (invented, covers every trait that the generator knows, botocore 0.0.1) by tools/modelgen. Do not edit.
+#pragma once
+
+namespace hearth::shelf::model {
+
+struct Book;
+struct CreateShelfInput;
+struct DeleteShelfOutput;
+struct GetPageInput;
+struct GetPageOutput;
+struct ListShelvesInput;
+struct ListShelvesOutput;
+struct PingInput;
+struct PingOutput;
+struct PutPageInput;
+struct PutPageOutput;
+struct RenameShelfInput;
+struct Shelf;
+struct ShelfInput;
+struct SpecialShelfOutput;
+
+}  // namespace hearth::shelf::model

@@ -1,0 +1,66 @@
+"""The generator's output for the invented model is what is committed, and its refusals say what is missing."""
+
+import json
+import pathlib
+import subprocess
+import sys
+
+import pytest
+
+HERE = pathlib.Path(__file__).resolve().parent / "modelgen"
+ROOT = HERE.parents[2]
+sys.path[:0] = [str(ROOT / "tools" / "modelgen"), str(ROOT / "tools" / "modelimport")]
+
+import modelgen  # noqa: E402
+import modelimport  # noqa: E402
+
+
+def test_output_is_the_committed_one(tmp_path):
+    subprocess.run([str(HERE / "update"), str(tmp_path)], check=True)
+    expected = {path.name: path.read_text() for path in (HERE / "expected").iterdir()}
+    actual = {path.name: path.read_text() for path in tmp_path.iterdir()}
+    assert actual == expected, "run ./dev golden --update and review the difference"
+
+
+def facts():
+    return json.loads((HERE / "models" / "shelf.json").read_text())
+
+
+def test_an_operation_without_an_authorization_row_is_refused(tmp_path):
+    with pytest.raises(modelgen.ModelError, match="no row for the operation Ping"):
+        modelgen.generate(facts(), {}, {}, ["Ping"], tmp_path)
+
+
+def test_an_unknown_operation_is_refused(tmp_path):
+    with pytest.raises(modelgen.ModelError, match="no operation Pong"):
+        modelgen.generate(facts(), {}, {}, ["Pong"], tmp_path)
+
+
+@pytest.mark.parametrize("wire, member", [
+    ("FunctionName", "function_name"), ("KMSKeyArn", "kms_key_arn"), ("VpcId", "vpc_id"), ("S3Bucket", "s3_bucket"),
+    ("CodeSha256", "code_sha256"), ("logGroupName", "log_group_name"), ("default", "default_"),
+    ("SourceKMSKeyArn", "source_kms_key_arn"), ("UUID", "uuid")])
+def test_member_names(wire, member):
+    assert modelgen.snake_case(wire) == member
+
+
+def test_importer_refuses_to_replace_newer_facts(tmp_path):
+    newer, older = facts(), facts()
+    newer["source"]["botocore"] = "1.43.11"
+    older["source"]["botocore"] = "1.43.9"
+    path = tmp_path / "shelf.json"
+    modelimport.write_model(newer, path)
+    before = path.read_text()
+    with pytest.raises(SystemExit, match="newer than the installed"):
+        modelimport.write_model(older, path)
+    assert path.read_text() == before
+    modelimport.write_model(newer, path)
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / "models").glob("*.json")), ids=lambda path: path.stem)
+def test_every_operation_of_a_model_has_an_authorization_row(path):
+    operations = json.loads(path.read_text())["operations"]
+    rows = json.loads((ROOT / "models" / "authorization" / path.name).read_text())["operations"]
+    assert sorted(rows) == sorted(operations)
+    for row in rows.values():
+        assert row["action"].split(":")[1] and row["resource"]
