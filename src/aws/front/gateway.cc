@@ -1,0 +1,509 @@
+#include "aws/front/gateway.h"
+
+#include "aws/front/limits.h"
+#include "base/log.h"
+#include "codec/uri/uri.h"
+#include "http/errors.h"
+
+#include <chrono>
+#include <exception>
+#include <optional>
+#include <string_view>
+
+namespace hearth::aws {
+namespace {
+
+// Longer than any function may run, so the gateway never gives up before the service does.
+constexpr std::chrono::minutes kRequestTimeMax{16};
+constexpr std::string_view kAdminPrefix = "/_hearth/";
+constexpr std::string_view kAdminSigningName = "hearth";
+constexpr size_t kNotHonouredMax = 256;
+
+Error TooMuchAtOnce() {
+    return Error(
+        Error::Kind::kUnavailable,
+        "ServiceUnavailable",
+        "Too many requests at once. Please try again.",
+        503);
+}
+
+Error NoSuchService(std::string_view name) {
+    return Error(
+        Error::Kind::kUnimplemented,
+        "NotImplementedException",
+        name.empty() ? "No service of Hearth takes this request."
+                     : fmt::format("Hearth does not have the service '{}'.", name.substr(0, 64)),
+        name.empty() ? 404 : 501);
+}
+
+Error ForeignPage() {
+    return Error(
+        Error::Kind::kDenied,
+        "AccessDeniedException",
+        "A web page of another origin may call only with a verified signature.",
+        403);
+}
+
+bool IsLoopbackOrigin(std::string_view origin) {
+    const size_t scheme = origin.find("://");
+    if (scheme == std::string_view::npos) {
+        return false;
+    }
+    std::string_view host = origin.substr(scheme + 3);
+    if (!host.starts_with('[')) {
+        host = host.substr(0, host.find(':'));
+    } else {
+        host = host.substr(0, host.find(']') + 1);
+    }
+    return host == "localhost" || host == "127.0.0.1" || host == "[::1]" ||
+           host.ends_with(".localhost");
+}
+
+// Reading a body failed: which of AWS's errors that is.
+Error BodyError(const Error& error) {
+    return Error(
+        error.kind(),
+        error.http_status() == 408 ? "RequestTimeoutException" : "MalformedHttpRequestException",
+        error.message(),
+        error.http_status());
+}
+
+http::Response ToResponse(protocol::Answer answer) {
+    http::Response response;
+    response.status = answer.status;
+    response.headers = std::move(answer.headers);
+    response.body = std::move(answer.body);
+    return response;
+}
+
+}  // namespace
+
+// What is known of a request on its way.
+struct Gateway::Walk {
+    std::string request_id;
+    MonotonicClock::time_point began;
+    protocol::Headers headers;
+    protocol::RequestParts parts;
+    std::string body;
+    const model::Service* service = nullptr;
+    const model::Operation* operation = nullptr;
+    std::string caller_arn;
+
+    http::Response Fail(const Error& error) const {
+        if (error.http_status() >= 500 && error.kind() != Error::Kind::kUnimplemented) {
+            log::Warn(
+                "{} {} {}: {} ({}:{})",
+                request_id,
+                service == nullptr ? "-" : service->name,
+                operation == nullptr ? "-" : operation->name,
+                error.message(),
+                error.where().file_name(),
+                error.where().line());
+        }
+        return ToResponse(
+            service == nullptr ? protocol::EncodeErrorWithoutService(error, request_id)
+                               : protocol::EncodeError(*service, error, request_id));
+    }
+};
+
+class Gateway::OutsideHandler final : public http::Handler {
+  public:
+    explicit OutsideHandler(Gateway& gateway) : gateway_(gateway) {}
+
+    Task<http::Response> Handle(http::Request& request) override {
+        return gateway_.Handle(request, nullptr);
+    }
+
+  private:
+    Gateway& gateway_;
+};
+
+Gateway::Gateway(Parts parts)
+    : parts_(parts),
+      router_([&] {
+          std::vector<const model::Service*> models;
+          for (const ServiceApi* service : parts.dispatcher.services()) {
+              models.push_back(&service->Model());
+          }
+          return models;
+      }()),
+      admission_(parts.limits),
+      outside_(std::make_unique<OutsideHandler>(*this)),
+      refused_(parts.metrics.Counter(
+          "hearth_requests_refused_total",
+          "Requests refused because too much was going on already.")) {}
+
+Gateway::~Gateway() = default;
+
+http::Handler& Gateway::handler() {
+    return *outside_;
+}
+
+Task<http::Response> Gateway::Handle(http::Request& request, const DoorIdentity* door) {
+    Walk walk;
+    walk.began = parts_.monotonic_clock.Now();
+    walk.request_id = parts_.random.Uuid();
+
+    // 1. Admit: a place among the requests in flight, before anything is read or allocated.
+    Admission::Place place = admission_.Admit();
+    if (!place) {
+        refused_.Add();
+        http::Response response = walk.Fail(TooMuchAtOnce());
+        response.close = true;
+        co_return response;
+    }
+
+    http::Response response;
+    try {
+        response = co_await HandleAdmitted(request, door, place, walk);
+    } catch (const std::bad_alloc&) {
+        response = walk.Fail(errors::Unavailable("out of memory"));
+    }
+
+    // 11. Count and log: once, here.
+    const auto duration = parts_.monotonic_clock.Now() - walk.began;
+    if (walk.operation != nullptr) {
+        parts_.dispatcher.Count(*walk.service, *walk.operation, response.status, duration);
+    }
+    if (log::Enabled(log::Level::kDebug)) {
+        log::Debug(
+            "{} {} {} {} {} {} {}us",
+            walk.request_id,
+            request.method,
+            request.target.substr(0, request.target.find('?')),
+            walk.operation == nullptr ? "-" : walk.operation->name,
+            walk.caller_arn.empty() ? "-" : walk.caller_arn,
+            response.status,
+            std::chrono::duration_cast<std::chrono::microseconds>(duration).count());
+    }
+    co_return response;
+}
+
+Task<http::Response> Gateway::HandleAdmitted(
+    http::Request& request, const DoorIdentity* door, Admission::Place& place, Walk& walk) {
+    // 2. The head as the lower layers want it: names in lower case, path and query apart.
+    walk.headers.reserve(request.fields.size());
+    for (const http::Field& field : request.fields) {
+        walk.headers.emplace_back(http::LowerCase(field.name), field.value);
+    }
+    const size_t question_mark = request.target.find('?');
+    walk.parts.method = request.method;
+    walk.parts.path = request.target.substr(0, question_mark);
+    if (question_mark != std::string_view::npos) {
+        walk.parts.query = request.target.substr(question_mark + 1);
+    }
+    walk.parts.headers = walk.headers;
+    if (walk.parts.path.starts_with(kAdminPrefix)) {
+        co_return co_await HandleAdmin(request, door, place, walk);
+    }
+
+    // 3. Route: service, and where the head tells, operation.
+    const std::optional<CredentialScope> scope = PeekScope(walk.parts.Header("authorization"));
+    walk.service = router_.FindByHead(walk.parts, scope);
+    std::optional<Error> route_error;
+    protocol::Match match;
+    const auto find_operation = [&] {
+        auto found = protocol::FindOperation(*walk.service, walk.parts);
+        if (found.ok()) {
+            match = *std::move(found);
+            walk.operation = match.operation;
+        } else {
+            route_error = std::move(found).error();
+        }
+    };
+    const bool body_names_operation =
+        walk.service == nullptr || walk.service->protocol == model::Protocol::kQuery;
+    if (!body_names_operation) {
+        find_operation();
+    } else if (walk.service == nullptr && scope) {
+        co_return walk.Fail(NoSuchService(scope->service));
+    }
+
+    // 4. Read the body, under its limit and within the memory for all bodies. A request that was
+    //    refused so far is answered without it, and the client never sends it.
+    const uint64_t bytes_max =
+        walk.service == nullptr ? kAdminBodyBytesMax : BodyBytesMax(*walk.service, walk.operation);
+    const std::optional<uint64_t> length = request.body->Length();
+    if (length.value_or(0) > bytes_max) {
+        co_return walk.Fail(
+            walk.service == nullptr ? http::errors::BodyTooLarge(bytes_max)
+                                    : BodyTooLarge(*walk.service, walk.operation, bytes_max));
+    }
+    if (!place.AddBodyBytes(length.value_or(bytes_max))) {
+        refused_.Add();
+        co_return walk.Fail(TooMuchAtOnce());
+    }
+    if (length != 0) {
+        auto body = co_await request.body->ReadAll(bytes_max);
+        if (!body.ok()) {
+            if (body.error().http_status() == 413 && walk.service != nullptr) {
+                co_return walk.Fail(BodyTooLarge(*walk.service, walk.operation, bytes_max));
+            }
+            co_return walk.Fail(BodyError(body.error()));
+        }
+        walk.body = *std::move(body);
+        walk.parts.body = walk.body;
+    }
+    if (body_names_operation) {
+        if (walk.service == nullptr) {
+            walk.service = router_.FindByBody(walk.parts);
+        }
+        if (walk.service == nullptr) {
+            co_return walk.Fail(NoSuchService(""));
+        }
+        find_operation();
+    }
+
+    // 5. Verify the signature, over the bytes as received. Before the operation is looked at, so
+    //    that who may not call learns nothing.
+    const SignedParts signed_parts{
+        .method = walk.parts.method,
+        .path = walk.parts.path,
+        .query = walk.parts.query,
+        .headers = walk.headers,
+        .body = walk.body};
+    auto identity = co_await parts_.authenticator.Identify(
+        signed_parts, walk.service->signing_name, walk.service->protocol, door);
+    if (!identity.ok()) {
+        co_return walk.Fail(identity.error());
+    }
+    walk.caller_arn = identity->caller.arn;
+    const std::string_view origin = walk.parts.Header("origin");
+    if (!origin.empty() && !identity->caller.verified && !IsLoopbackOrigin(origin)) {
+        co_return walk.Fail(ForeignPage());
+    }
+    if (route_error) {
+        co_return walk.Fail(*route_error);
+    }
+    const OperationTable::Entry* entry = parts_.dispatcher.Find(*walk.service, *walk.operation);
+    if (entry == nullptr) {
+        co_return walk.Fail(protocol::NotImplemented(*walk.service, *walk.operation));
+    }
+
+    // 6. Decode by contract: body, path, query and headers to the typed input; all constraints.
+    const std::shared_ptr<void> input = entry->make_input();
+    if (Status decoded = protocol::DecodeRequest(*walk.service, match, walk.parts, input.get());
+        !decoded.ok()) {
+        co_return walk.Fail(decoded.error());
+    }
+    walk.parts.body = {};
+    std::string().swap(walk.body);
+
+    // 7. The context of the call.
+    RequestContext context;
+    context.request_id = walk.request_id;
+    context.service = walk.service->name;
+    context.operation = walk.operation->name;
+    context.account = identity->caller.account;
+    context.caller = std::move(identity->caller);
+    context.region = Region(
+        !identity->region.empty() ? std::move(identity->region)
+        : door != nullptr         ? door->region.text()
+                                  : std::string(kDefaultRegion));
+    context.now = parts_.wall_clock.Now();
+    context.deadline = walk.began + kRequestTimeMax;
+    context.endpoint =
+        request.connection != nullptr && request.connection->secure() ? "https://" : "http://";
+    context.endpoint += walk.parts.Header("host").substr(0, 256);
+    if (door != nullptr) {
+        context.calling_function_arn = door->function_arn;
+    }
+    context.headers = std::move(walk.headers);
+    walk.parts.headers = context.headers;
+
+    // 8. Authorise. Policies are stored and not yet enforced: answers that store one say so
+    //    (x-hearth-not-enforced), and `hearth status` lists them. The operation's row (action and
+    //    resource) stands in its descriptor for the day they are.
+
+    // 9. Dispatch.
+    const std::shared_ptr<void> output = entry->make_output();
+    Status status = co_await parts_.dispatcher.Run(*entry, context, input.get(), output.get());
+
+    // 10. Encode: output or error.
+    http::Response response = status.ok() ? ToResponse(protocol::EncodeResponse(
+                                                *walk.service,
+                                                *walk.operation,
+                                                output.get(),
+                                                walk.request_id,
+                                                context.response_status))
+                                          : walk.Fail(status.error());
+    if (!context.response_headers.empty()) {
+        NoteNotHonoured(walk, context.response_headers);
+        for (auto& header : context.response_headers) {
+            response.headers.push_back(std::move(header));
+        }
+    }
+    co_return response;
+}
+
+Task<http::Response> Gateway::HandleAdmin(
+    http::Request& request, const DoorIdentity* door, Admission::Place& place, Walk& walk) {
+    auto path = codec::PercentDecode(walk.parts.path);
+    auto query = codec::ParseQuery(walk.parts.query);
+    if (!path.ok() || !query.ok()) {
+        co_return walk.Fail(errors::Malformed("the path or the query cannot be decoded"));
+    }
+    const bool health = *path == "/_hearth/health";
+    // Functions are no operators.
+    if (door != nullptr && !health) {
+        co_return walk.Fail(NoSuchService(""));
+    }
+    const AdminEndpoints::Found found = parts_.admin.Find(request.method, *path);
+    const std::optional<uint64_t> length = request.body->Length();
+    if (length.value_or(0) > kAdminBodyBytesMax) {
+        co_return walk.Fail(http::errors::BodyTooLarge(kAdminBodyBytesMax));
+    }
+    if (!place.AddBodyBytes(length.value_or(kAdminBodyBytesMax))) {
+        co_return walk.Fail(TooMuchAtOnce());
+    }
+    if (length != 0) {
+        auto body = co_await request.body->ReadAll(kAdminBodyBytesMax);
+        if (!body.ok()) {
+            co_return walk.Fail(body.error());
+        }
+        walk.body = *std::move(body);
+    }
+    AdminRequest call;
+    if (!health) {
+        const SignedParts signed_parts{
+            .method = walk.parts.method,
+            .path = walk.parts.path,
+            .query = walk.parts.query,
+            .headers = walk.headers,
+            .body = walk.body};
+        auto identity = co_await parts_.authenticator.Identify(
+            signed_parts, kAdminSigningName, model::Protocol::kRestJson, nullptr);
+        if (!identity.ok()) {
+            co_return walk.Fail(identity.error());
+        }
+        const Caller& caller = identity->caller;
+        const std::string_view origin = walk.parts.Header("origin");
+        if (!origin.empty() && !caller.verified && !IsLoopbackOrigin(origin)) {
+            co_return walk.Fail(ForeignPage());
+        }
+        if (caller.type != Caller::Type::kRoot && caller.type != Caller::Type::kAnonymous) {
+            co_return walk.Fail(Error(
+                Error::Kind::kDenied,
+                "AccessDeniedException",
+                "Only the root key of an account may call Hearth's own endpoints.",
+                403));
+        }
+        call.caller = caller;
+        call.account = caller.account;
+        if (!identity->region.empty()) {
+            call.region = Region(identity->region);
+        }
+    }
+    if (found.handler == nullptr) {
+        co_return walk.Fail(
+            found.path_known ? Error(
+                                   Error::Kind::kInvalid,
+                                   "MethodNotAllowedException",
+                                   fmt::format("{} does not take {}.", *path, request.method),
+                                   405)
+                             : NoSuchService(""));
+    }
+    call.method = request.method;
+    call.path = *std::move(path);
+    for (auto& [name, value] : *query) {
+        call.query.insert_or_assign(std::move(name), std::move(value));
+    }
+    call.body = std::move(walk.body);
+    std::optional<Result<AdminAnswer>> answer;
+    try {
+        answer.emplace(co_await (*found.handler)(std::move(call)));
+    } catch (const RequestBug& bug) {
+        answer.emplace(errors::Internal(bug.what()));
+    }
+    if (!answer->ok()) {
+        co_return walk.Fail(answer->error());
+    }
+    AdminAnswer& made = **answer;
+    http::Response response;
+    response.status = made.status;
+    response.headers = std::move(made.headers);
+    response.headers.emplace_back("Content-Type", std::move(made.content_type));
+    response.headers.emplace_back("x-amzn-RequestId", walk.request_id);
+    response.body = std::move(made.body);
+    if (made.stream) {
+        class Stream final : public AdminStream {
+          public:
+            explicit Stream(http::BodyWriter& writer) : writer_(writer) {}
+
+            Task<Status> Write(std::string bytes) override {
+                co_return co_await writer_.Write(bytes);
+            }
+
+          private:
+            http::BodyWriter& writer_;
+        };
+
+        response.stream = [write =
+                               std::move(made.stream)](http::BodyWriter& writer) -> Task<Status> {
+            Stream stream(writer);
+            co_await write(stream);
+            co_return Status();
+        };
+    }
+    co_return response;
+}
+
+void Gateway::NoteNotHonoured(
+    const Walk& walk, const std::vector<std::pair<std::string, std::string>>& headers) {
+    for (const auto& [name, value] : headers) {
+        if (name == "x-hearth-ignored" || name == "x-hearth-not-enforced") {
+            const std::lock_guard lock(not_honoured_mutex_);
+            if (not_honoured_.size() < kNotHonouredMax) {
+                not_honoured_.insert(
+                    fmt::format("{} {}: {}", walk.service->name, walk.operation->name, value));
+            }
+        }
+    }
+}
+
+std::vector<std::string> Gateway::NotHonoured() const {
+    const std::lock_guard lock(not_honoured_mutex_);
+    return {not_honoured_.begin(), not_honoured_.end()};
+}
+
+namespace {
+
+// A function has few reasons to hold many connections; its door must not eat the cloud's.
+constexpr int kDoorConnectionsMax = 256;
+
+class GatewayDoor final : public Door, public http::Handler {
+  public:
+    GatewayDoor(
+        rt::Loops& loops, os::Fd listener, Gateway& gateway, DoorIdentity identity, int loop)
+        : gateway_(gateway),
+          identity_(std::move(identity)),
+          server_(loops, std::move(listener), *this, [loop] {
+              http::ServerOptions options;
+              options.connections_max = kDoorConnectionsMax;
+              options.loop = loop;
+              return options;
+          }()) {
+        server_.Start();
+    }
+
+    Task<http::Response> Handle(http::Request& request) override {
+        return gateway_.Handle(request, &identity_);
+    }
+
+    Task<void> Close() override { return server_.Stop(std::chrono::milliseconds(0)); }
+
+  private:
+    Gateway& gateway_;
+    const DoorIdentity identity_;
+    http::Server server_;
+};
+
+}  // namespace
+
+std::unique_ptr<Door> GatewayDoors::Open(os::Fd listener, DoorIdentity identity) {
+    CHECK(gateway_ != nullptr, "a door before the gateway");
+    return std::make_unique<GatewayDoor>(
+        loops_, std::move(listener), *gateway_, std::move(identity), rt::CurrentIndex());
+}
+
+}  // namespace hearth::aws

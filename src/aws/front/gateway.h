@@ -1,0 +1,95 @@
+#pragma once
+
+#include "aws/front/admin.h"
+#include "aws/front/admission.h"
+#include "aws/front/authenticator.h"
+#include "aws/front/dispatcher.h"
+#include "aws/front/doors.h"
+#include "aws/front/metrics.h"
+#include "aws/front/router.h"
+#include "aws/protocol/protocol.h"
+#include "base/clock.h"
+#include "base/random.h"
+#include "http/message.h"
+#include "http/server.h"
+
+#include <memory>
+#include <mutex>
+#include <set>
+#include <string>
+#include <utility>
+#include <vector>
+
+// Every request, from outside and from functions, goes through Gateway::Handle: one flat, numbered
+// walk in gateway.cc, which is the only file to read to know what happens to all of them.
+namespace hearth::aws {
+
+class Gateway final {
+  public:
+    struct Parts {
+        Dispatcher& dispatcher;
+        Authenticator& authenticator;
+        AdminEndpoints& admin;
+        Metrics& metrics;
+        const WallClock& wall_clock;
+        const MonotonicClock& monotonic_clock;
+        Random& random;
+        Admission::Limits limits;
+    };
+
+    // After the dispatcher got its services.
+    explicit Gateway(Parts parts);
+    ~Gateway();
+
+    Gateway(const Gateway&) = delete;
+    Gateway& operator=(const Gateway&) = delete;
+
+    // `door`: whose environment the request came from; null for the outside. On the connection's
+    // loop.
+    Task<http::Response> Handle(http::Request& request, const DoorIdentity* door);
+
+    // For the listeners of the outside.
+    http::Handler& handler();
+
+    int requests_in_flight() const { return admission_.requests(); }
+
+    // "lambda CreateFunction: VpcConfig" for each setting that --lenient accepted and for policies
+    // that are stored but not enforced; at most 256 kinds are remembered.
+    std::vector<std::string> NotHonoured() const;
+
+  private:
+    struct Walk;
+    class OutsideHandler;
+
+    Task<http::Response> HandleAdmitted(
+        http::Request& request, const DoorIdentity* door, Admission::Place& place, Walk& walk);
+    Task<http::Response> HandleAdmin(
+        http::Request& request, const DoorIdentity* door, Admission::Place& place, Walk& walk);
+    void NoteNotHonoured(
+        const Walk& walk, const std::vector<std::pair<std::string, std::string>>& headers);
+
+    Parts parts_;
+    Router router_;
+    Admission admission_;
+    std::unique_ptr<OutsideHandler> outside_;
+    Counter refused_;
+    mutable std::mutex not_honoured_mutex_;
+    std::set<std::string> not_honoured_;
+};
+
+// Doors served by a gateway.
+class GatewayDoors final : public Doors {
+  public:
+    GatewayDoors(rt::Loops& loops) : loops_(loops) {}
+
+    // Before the first door is opened.
+    void SetGateway(Gateway& gateway) { gateway_ = &gateway; }
+
+    std::unique_ptr<Door> Open(os::Fd listener, DoorIdentity identity) override;
+
+  private:
+    rt::Loops& loops_;
+    Gateway* gateway_ = nullptr;
+};
+
+}  // namespace hearth::aws

@@ -1,0 +1,25 @@
+#pragma once
+
+#include "aws/model/descriptor.h"
+#include "base/error.h"
+
+#include <cstdint>
+
+namespace hearth::aws {
+
+// The largest body of a request. `operation` is null where only the body names it (query).
+//   Lambda   CreateFunction and UpdateFunctionCode 69,905,067 bytes (a zip of 50 MB in base64),
+//            Invoke 6,291,556, PublishLayerVersion as CreateFunction; others 1 MiB.
+//            Source: the service's own RequestEntityTooLargeException texts, 2025.
+//   Logs     PutLogEvents 1,048,576 bytes of events: 8 MiB, because JSON may escape each byte.
+//   others   1 MiB.
+uint64_t BodyBytesMax(const model::Service& service, const model::Operation* operation);
+
+// What a larger one is answered.
+Error BodyTooLarge(
+    const model::Service& service, const model::Operation* operation, uint64_t bytes_max);
+
+// Requests without a service, and those of /_hearth/.
+inline constexpr uint64_t kAdminBodyBytesMax = 1024 * 1024;
+
+}  // namespace hearth::aws
