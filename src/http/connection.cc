@@ -31,6 +31,10 @@ constexpr int kRequestsWithoutWaitMax = 16;
 
 constexpr std::string_view kContinue = "HTTP/1.1 100 Continue\r\n\r\n";
 
+bool IsForeign(char first) {
+    return static_cast<unsigned char>(first) < ' ' && first != '\r' && first != '\n';
+}
+
 bool HasNoBody(int status) {
     return status == 204 || status == 304 || status / 100 == 1;
 }
@@ -43,7 +47,10 @@ iovec Piece(std::string_view bytes) {
 
 ServerConnection::ServerConnection(
     ConnectionScope scope, boost::asio::io_context& context, os::Fd socket, int family)
-    : scope_(scope), transport_(context, std::move(socket), family) {
+    : scope_(scope),
+      // In the order of the members: the address is read while the socket is still here.
+      peer_address_(PeerAddress(socket.get())),
+      transport_(context, std::move(socket), family) {
     scope_.deadlines.Add(*this);
 }
 
@@ -90,6 +97,10 @@ Task<void> ServerConnection::Serve() {
             co_return;
         }
         if (!keep_alive) {
+            if (BodyIsRead() && body_at_ == received_) {
+                // Nothing unread is left that would turn the close into a reset.
+                co_return;
+            }
             break;
         }
         EndRequest();
@@ -132,8 +143,8 @@ Task<ServerConnection::HeadOutcome> ServerConnection::ReadHead() {
             bytes.starts_with("\r\n") ? HeadScanner::Outcome::kIncomplete : scanner_.Scan(bytes);
         const size_t limit = scope_.options.head_bytes_max;
         if (outcome == HeadScanner::Outcome::kMalformed ||
-            // A request starts with a letter; this ends what speaks another protocol early.
-            (!bytes.empty() && static_cast<unsigned char>(bytes[0]) < '\n')) {
+            // What starts with a control character speaks another protocol, and may say no more.
+            (!bytes.empty() && IsForeign(bytes[0]))) {
             RefuseNow({400, "malformed request"});
             co_return HeadOutcome::kRefused;
         }

@@ -94,8 +94,8 @@ class ServerConnection final : public Connection, private BodyReader, private De
     std::span<char> Unused() { return {buffer_.get() + received_, buffer_bytes_ - received_}; }
 
     ConnectionScope scope_;
-    Transport transport_;
     std::string peer_address_;
+    Transport transport_;
 
     std::unique_ptr<char[]> buffer_;
     size_t buffer_bytes_ = 0;
