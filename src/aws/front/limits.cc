@@ -16,11 +16,11 @@ struct Limit {
 
 constexpr uint64_t kDefaultBytesMax = 1024 * 1024;
 constexpr std::array kLimits = {
-    Limit{"lambda", "CreateFunction", 69'905'067},
-    Limit{"lambda", "UpdateFunctionCode", 69'905'067},
-    Limit{"lambda", "PublishLayerVersion", 69'905'067},
-    Limit{"lambda", "Invoke", 6'291'556},
-    Limit{"lambda", "InvokeWithResponseStream", 6'291'556},
+    Limit{"lambda", "CreateFunction", 70'167'211},
+    Limit{"lambda", "UpdateFunctionCode", 70'167'211},
+    Limit{"lambda", "PublishLayerVersion", 70'167'211},
+    Limit{"lambda", "Invoke", 6'291'456},
+    Limit{"lambda", "InvokeWithResponseStream", 6'291'456},
     Limit{"logs", "PutLogEvents", 8 * 1024 * 1024},
 };
 
@@ -53,8 +53,7 @@ Error BodyTooLarge(
     }
     Error error(
         Error::Kind::kInvalid,
-        service.protocol == model::Protocol::kRestJson ? "RequestTooLargeException"
-                                                       : "RequestEntityTooLargeException",
+        "RequestEntityTooLargeException",
         fmt::format("Request must be smaller than {} bytes for the {} operation", bytes_max, name),
         413);
     if (service.name == "lambda") {

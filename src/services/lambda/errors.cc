@@ -64,10 +64,6 @@ Error RevisionMismatch(source_location where) {
         where);
 }
 
-Error RequestTooLarge(std::string message, source_location where) {
-    return Make(Error::Kind::kInvalid, "RequestTooLargeException", std::move(message), 413, where);
-}
-
 Error RequestEntityTooLarge(std::string message, source_location where) {
     return Error(
         Error::Kind::kInvalid, "RequestEntityTooLargeException", std::move(message), 413, where);

@@ -29,7 +29,6 @@ Error AliasNotFound(std::string_view arn, source_location where = source_locatio
 Error ResourceConflict(std::string message, source_location where = source_location::current());
 // Someone changed it since the caller read its RevisionId.
 Error RevisionMismatch(source_location where = source_location::current());
-Error RequestTooLarge(std::string message, source_location where = source_location::current());
 Error RequestEntityTooLarge(
     std::string message, source_location where = source_location::current());
 Error InvalidRequestContent(

@@ -39,7 +39,7 @@ Task<Result<model::Invoke::Output>> LambdaService::Invoke(
         request.payload = *std::move(input.payload);
     }
     if (request.payload.size() > limits::kInvokePayloadBytesMax) {
-        co_return errors::RequestTooLarge(fmt::format(
+        co_return errors::RequestEntityTooLarge(fmt::format(
             "Request must be smaller than {} bytes for the InvokeFunction operation",
             limits::kInvokePayloadBytesMax));
     }
