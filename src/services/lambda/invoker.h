@@ -92,6 +92,11 @@ class Invoker {
   public:
     virtual ~Invoker() = default;
 
+    // Once, before the first call, on a loop.
+    virtual Task<Status> Start() = 0;
+    // Once, after the last call: waits for what runs and puts all environments away.
+    virtual Task<void> Stop() = 0;
+
     // Runs the function once and answers when it has answered, failed or timed out. The control
     // plane has checked that the version may be invoked (state Active, payload is JSON and within
     // its limit).

@@ -1,0 +1,53 @@
+#pragma once
+
+#include "rt/loops.h"
+#include "services/invocation_log.h"
+#include "services/lambda/execution_environment.h"
+#include "services/lambda/invoker.h"
+#include "services/lambda/runtimes.h"
+#include "services/lambda/slots.h"
+#include "services/role_directory.h"
+#include "services/service_deps.h"
+
+#include <memory>
+#include <string>
+#include <vector>
+
+namespace hearth::lambda {
+
+// The Invoker: one shard of slots per loop; a function's slots live on the loop chosen by hash of
+// its account, region and name.
+class DataPlane final : public Invoker {
+  public:
+    // `roles` may be null. Registers GET /_hearth/slots.
+    DataPlane(const ServiceDeps& deps, CodeCache& code, LogSink& logs, RoleDirectory* roles);
+    ~DataPlane() override;
+
+    Task<Status> Start() override;
+    Task<void> Stop() override;
+    Task<Result<InvokeResult>> Invoke(
+        std::shared_ptr<const FunctionVersion> function, InvokeRequest request) override;
+    Task<void> Retire(
+        AccountId account,
+        Region region,
+        std::string name,
+        std::string version,
+        std::string keep_revision) override;
+
+    // {"functions": [...]}: the caller's account sees its own functions.
+    Task<std::string> Describe(AccountId account);
+
+  private:
+    int ShardOf(const AccountId& account, const Region& region, std::string_view name) const;
+
+    rt::Loops& loops_;
+    sandbox::Sandbox* sandbox_;
+    RuntimeCatalog runtimes_;
+    std::unique_ptr<EnvironmentDeps> environment_deps_;
+    ConcurrencyCounts counts_;
+    SlotMetrics metrics_;
+    // By loop; made in Start, each on its own loop.
+    std::vector<std::unique_ptr<Slots>> shards_;
+};
+
+}  // namespace hearth::lambda

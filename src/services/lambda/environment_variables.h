@@ -1,0 +1,28 @@
+#pragma once
+
+#include "services/lambda/invoker.h"
+#include "services/lambda/runtimes.h"
+
+#include <string>
+#include <vector>
+
+// The variables a function finds. Source: "Defined runtime environment variables",
+// docs.aws.amazon.com/lambda/latest/dg/configuration-envvars.html.
+namespace hearth::lambda {
+
+// The role's temporary credentials as the function sees them.
+struct EnvironmentCredentials {
+    std::string access_key_id;
+    std::string secret_access_key;
+    std::string session_token;
+};
+
+// "NAME=value" each. The function's own variables come on top of the defaults that AWS lets a
+// function change; the reserved ones cannot be changed (the control plane refuses them).
+std::vector<std::string> EnvironmentVariables(
+    const FunctionVersion& function,
+    const RuntimePlan& plan,
+    const EnvironmentCredentials& credentials,
+    const std::string& log_stream);
+
+}  // namespace hearth::lambda

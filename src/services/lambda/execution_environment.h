@@ -1,0 +1,207 @@
+#pragma once
+
+#include "aws/auth/session_issuer.h"
+#include "aws/front/doors.h"
+#include "base/clock.h"
+#include "base/random.h"
+#include "base/result.h"
+#include "rt/event.h"
+#include "rt/task.h"
+#include "rt/task_group.h"
+#include "rt/timer.h"
+#include "sandbox/sandbox.h"
+#include "services/invocation_log.h"
+#include "services/lambda/environment_variables.h"
+#include "services/lambda/invoker.h"
+#include "services/lambda/log_writer.h"
+#include "services/lambda/platform_log.h"
+#include "services/lambda/runtime_api.h"
+#include "services/lambda/runtimes.h"
+#include "services/role_directory.h"
+
+#include <chrono>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+namespace hearth::lambda {
+
+// What every environment uses of the outside; outlives all of them.
+struct EnvironmentDeps {
+    sandbox::Sandbox& sandbox;
+    RuntimeCatalog& runtimes;
+    CodeCache& code;
+    LogSink& logs;
+    const WallClock& wall_clock;
+    Random& random;
+    // Null in tests: no credentials, no door.
+    aws::SessionIssuer* sessions = nullptr;
+    RoleDirectory* roles = nullptr;
+    aws::Doors* doors = nullptr;
+    bool egress = false;
+};
+
+struct EnvironmentLimits {
+    std::chrono::nanoseconds init_max = std::chrono::seconds(10);
+    // A short grace, so that a busy environment never pays for freezing.
+    std::chrono::nanoseconds freeze_after = std::chrono::milliseconds(200);
+    std::chrono::nanoseconds evict_after = std::chrono::minutes(10);
+    // Well before the role's credentials inside end.
+    std::chrono::nanoseconds lifetime_max = std::chrono::hours(6);
+    std::chrono::seconds credentials = std::chrono::hours(12);
+};
+
+// How the start of a runtime ended.
+struct InitOutcome {
+    bool ok = false;
+    bool timed_out = false;
+    // Trying again cannot help (there is no bootstrap).
+    bool hopeless = false;
+    std::chrono::nanoseconds duration{0};
+    // Of a failure: AWS's type and the payload a caller gets; "{id}" in it stands for the request
+    // id.
+    std::string error_type;
+    std::string payload;
+    // For the log: "Runtime exited with error: exit status 1"; empty when the runtime itself said
+    // it.
+    std::string fault;
+};
+
+// How a call ended.
+struct InvokeOutcome {
+    // False: the environment was gone before the function got the event; another one may run it.
+    bool delivered = false;
+    InvokeResult result;
+    std::chrono::nanoseconds duration{0};
+};
+
+// One execution environment: a sandbox with a runtime in it, its Runtime API, its log stream, and
+// its door to Hearth. Serves one call at a time and one revision of a function for all its life.
+//
+//   new --Prepare--> (sandbox made) --Init--> idle <--> busy ... --Stop--> gone
+//                                              |  ^
+//                                              v  | thaw
+//                                             frozen
+//
+// Everything on the loop that made it. After Prepare, Stop must be awaited before the object goes.
+class ExecutionEnvironment final {
+  public:
+    ExecutionEnvironment(
+        const EnvironmentDeps& deps,
+        const EnvironmentLimits& limits,
+        std::shared_ptr<const FunctionVersion> function,
+        std::string log_stream);
+    ~ExecutionEnvironment();
+
+    // "2026/01/31/[$LATEST]<32 hex digits>"
+    static std::string NewLogStream(
+        const FunctionVersion& function, WallClock::time_point now, Random& random);
+
+    // Makes the sandbox and starts the runtime in it.
+    //   errors  those of the sandbox, the code cache and the catalog: the machine's fault, not the
+    //           function's.
+    Task<Status> Prepare();
+
+    // Waits until the runtime asks for its first event.
+    Task<InitOutcome> Init(std::chrono::nanoseconds limit);
+
+    // INIT_START and INIT_REPORT in the log.
+    void WriteInitStart();
+    void WriteInitReport(const InitOutcome& init, std::string_view phase);
+
+    // Runs one call. `init` is given for the first one. `deadline`: when the call ends at the
+    // latest; without it, the function's timeout from the moment the event goes out.
+    Task<InvokeOutcome> Invoke(
+        const InvokeRequest& request,
+        std::optional<std::chrono::nanoseconds> init_duration,
+        std::optional<std::chrono::steady_clock::time_point> deadline);
+
+    // A call that ended inside init (the one repeated within the call): its lines in the log, and
+    // what the caller gets.
+    Task<InvokeResult> FailInInit(const InvokeRequest& request, const InitOutcome& init);
+
+    // The call is over and the environment waits for another. `expired` is called when it has
+    // waited too long, has died, or is too old; the owner then stops it.
+    void BecomeIdle(std::function<void()> expired);
+
+    // Can take a call, as far as one can know.
+    bool usable() const;
+
+    // Has asked for its next event.
+    bool ready() const { return api_ && api_->ready(); }
+
+    bool frozen() const { return freezing_ == Freezing::kFrozen; }
+
+    // Kills what runs in it and gives everything back. Idempotent.
+    Task<void> Stop();
+
+    LogWriter& log() { return *log_; }
+
+    PlatformLog& platform_log() { return platform_log_; }
+
+    const FunctionVersion& function() const { return *function_; }
+
+    const std::string& id() const { return id_; }
+
+    const std::string& log_stream() const { return log_stream_; }
+
+    const std::string& substitution() const { return plan_.substitution; }
+
+    std::chrono::steady_clock::time_point idle_since() const { return idle_since_; }
+
+    uint64_t memory_bytes() const { return memory_bytes_; }
+
+    uint64_t invocations() const { return invocations_; }
+
+  private:
+    enum class Freezing { kRunning, kFreezing, kFrozen };
+
+    Task<Status> FillSpec(sandbox::EnvironmentSpec& spec, aws::DoorIdentity& identity);
+    Result<std::string> FindBootstrap(const std::vector<std::string>& directories);
+    Task<void> WatchExit();
+    Task<void> Freeze();
+    // Runs again; false when it has died.
+    Task<bool> Wake();
+    // All the runtime sent before it ended has been read.
+    Task<void> SettleExit();
+    void OnIdleTimer();
+    Task<void> ReadUsage(bool now);
+    std::string ExitText() const;
+    Task<InvokeOutcome> FinishInvoke(
+        const InvokeRequest& request, InvokeReport report, InvokeOutcome outcome);
+
+    const EnvironmentDeps& deps_;
+    const EnvironmentLimits& limits_;
+    std::shared_ptr<const FunctionVersion> function_;
+    std::string log_stream_;
+    std::string id_;
+    PlatformLog platform_log_;
+    RuntimePlan plan_;
+    std::vector<std::shared_ptr<const CodeDirectory>> code_;
+    std::unique_ptr<sandbox::Environment> sandbox_;
+    std::unique_ptr<RuntimeApi> api_;
+    std::unique_ptr<LogWriter> log_;
+    std::unique_ptr<aws::Door> door_;
+    // A start that failed before anything ran: the function's fault, told by Init.
+    std::optional<InitOutcome> stillborn_;
+    std::optional<sandbox::ExitReport> exit_;
+    bool stopped_ = false;
+    bool stopped_after_timeout_ = false;
+    Freezing freezing_ = Freezing::kRunning;
+    rt::Event freeze_done_;
+    std::chrono::steady_clock::time_point made_at_;
+    std::chrono::steady_clock::time_point idle_since_;
+    // The runtime has to ask for its next event by then.
+    std::chrono::steady_clock::time_point last_deadline_;
+    std::chrono::steady_clock::time_point usage_read_at_;
+    std::function<void()> expired_;
+    rt::Timer idle_timer_;
+    uint64_t memory_bytes_ = 0;
+    uint64_t invocations_ = 0;
+    rt::TaskGroup tasks_;
+};
+
+}  // namespace hearth::lambda

@@ -1,0 +1,293 @@
+#include "services/lambda/log_writer.h"
+
+#include "base/log.h"
+#include "rt/timer.h"
+
+#include <fcntl.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <array>
+#include <cerrno>
+#include <cstring>
+#include <iterator>
+#include <utility>
+
+namespace hearth::lambda {
+
+namespace {
+
+constexpr size_t kReadBytes = 64 * 1024;
+constexpr std::string_view kFrameMagic("\xA5\x5A\x00\x03", 4);
+constexpr size_t kFrameHeadBytes = 16;
+constexpr size_t kBatchLinesMax = 10'000;
+constexpr size_t kBatchBytesMax = 1024 * 1024;
+constexpr std::chrono::seconds kStopFlushMax{5};
+
+uint64_t BigEndian(std::string_view bytes) {
+    uint64_t value = 0;
+    for (const char c : bytes) {
+        value = value << 8 | static_cast<unsigned char>(c);
+    }
+    return value;
+}
+
+void AddLine(std::string_view text, WallClock::time_point at, std::vector<LogLine>& lines) {
+    if (!text.empty() && text.back() == '\r') {
+        text.remove_suffix(1);
+    }
+    do {
+        const std::string_view piece = text.substr(0, LineSplitter::kLineBytesMax);
+        text.remove_prefix(piece.size());
+        lines.push_back(LogLine{.at = at, .text = std::string(piece)});
+    } while (!text.empty());
+}
+
+}  // namespace
+
+void LineSplitter::Feed(
+    std::string_view bytes, WallClock::time_point now, std::vector<LogLine>& lines) {
+    std::string joined;
+    if (!partial_.empty()) {
+        joined = std::move(partial_);
+        partial_.clear();
+        joined.append(bytes);
+        bytes = joined;
+    }
+    while (!bytes.empty()) {
+        const size_t newline = bytes.find('\n');
+        const std::string_view head =
+            newline == std::string_view::npos ? bytes : bytes.substr(0, newline);
+        const size_t frame = head.find(kFrameMagic[0]);
+        if (frame != std::string_view::npos) {
+            const std::string_view rest = bytes.substr(frame);
+            const size_t compared = std::min(rest.size(), kFrameMagic.size());
+            if (rest.substr(0, compared) == kFrameMagic.substr(0, compared)) {
+                if (rest.size() < kFrameHeadBytes) {
+                    // Perhaps a frame, or text that looks like one: the rest will tell.
+                    break;
+                }
+                const uint64_t length = BigEndian(rest.substr(4, 4));
+                if (length <= kLineBytesMax) {
+                    if (rest.size() - kFrameHeadBytes < length) {
+                        break;
+                    }
+                    if (frame > 0) {
+                        AddLine(bytes.substr(0, frame), now, lines);
+                    }
+                    AddLine(rest.substr(kFrameHeadBytes, length), now, lines);
+                    bytes = rest.substr(kFrameHeadBytes + length);
+                    if (bytes.starts_with('\n')) {
+                        bytes.remove_prefix(1);
+                    }
+                    continue;
+                }
+            }
+        }
+        if (newline == std::string_view::npos) {
+            break;
+        }
+        AddLine(head, now, lines);
+        bytes.remove_prefix(newline + 1);
+    }
+    if (bytes.size() > kLineBytesMax + kFrameHeadBytes) {
+        AddLine(bytes, now, lines);
+        bytes = {};
+    }
+    partial_.assign(bytes);
+}
+
+void LineSplitter::Finish(WallClock::time_point now, std::vector<LogLine>& lines) {
+    if (!partial_.empty()) {
+        AddLine(partial_, now, lines);
+        partial_.clear();
+    }
+}
+
+struct LogWriter::Pipe {
+    Pipe(os::Fd pipe_fd, rt::FdWatch pipe_watch)
+        : fd(std::move(pipe_fd)), watch(std::move(pipe_watch)) {}
+
+    os::Fd fd;
+    rt::FdWatch watch;
+    LineSplitter splitter;
+    bool ended = false;
+};
+
+LogWriter::LogWriter(LogSink& sink, LogDestination destination, const WallClock& clock)
+    : sink_(sink), destination_(std::move(destination)), clock_(clock) {}
+
+LogWriter::~LogWriter() = default;
+
+void LogWriter::Capture(os::Fd pipe) {
+    if (!pipe.valid()) {
+        return;
+    }
+    const int flags = ::fcntl(pipe.get(), F_GETFL);
+    ::fcntl(pipe.get(), F_SETFL, flags | O_NONBLOCK);
+    auto watch = rt::FdWatch::Make(pipe.get());
+    if (!watch.ok()) {
+        log::Warn("lambda: {}", watch.error().message());
+        return;
+    }
+    pipes_.push_back(std::make_unique<Pipe>(std::move(pipe), *std::move(watch)));
+    tasks_.Spawn(Read(*pipes_.back()));
+}
+
+bool LogWriter::ReadOnce(Pipe& pipe, bool& ended) {
+    thread_local std::array<char, kReadBytes> buffer;
+    const ssize_t count = ::read(pipe.fd.get(), buffer.data(), buffer.size());
+    ended = count == 0 || (count < 0 && errno != EAGAIN && errno != EINTR);
+    if (count <= 0) {
+        return false;
+    }
+    std::vector<LogLine> lines;
+    pipe.splitter.Feed(
+        std::string_view(buffer.data(), static_cast<size_t>(count)), clock_.Now(), lines);
+    Keep(std::move(lines));
+    return true;
+}
+
+Task<void> LogWriter::Read(Pipe& pipe) {
+    auto second_ends = std::chrono::steady_clock::now() + std::chrono::seconds(1);
+    size_t reads_left = kBytesPerSecondMax / kReadBytes;
+    while (!pipe.ended) {
+        bool ended = false;
+        const bool had_bytes = ReadOnce(pipe, ended);
+        if (ended) {
+            pipe.ended = true;
+            break;
+        }
+        if (had_bytes) {
+            while (pending_bytes_ > kBufferBytesMax) {
+                co_await sent_.Wait();
+            }
+            if (--reads_left == 0) {
+                const auto now = std::chrono::steady_clock::now();
+                if (now < second_ends) {
+                    co_await rt::Sleep(second_ends - now);
+                }
+                second_ends = std::chrono::steady_clock::now() + std::chrono::seconds(1);
+                reads_left = kBytesPerSecondMax / kReadBytes;
+            }
+        }
+        if (const auto readable = co_await pipe.watch.Readable(); !readable.ok()) {
+            break;
+        }
+    }
+    std::vector<LogLine> lines;
+    pipe.splitter.Finish(clock_.Now(), lines);
+    Keep(std::move(lines));
+}
+
+void LogWriter::Drain() {
+    for (const auto& pipe : pipes_) {
+        bool ended = pipe->ended;
+        // A function that goes on writing must not keep us here: a default pipe holds 64 KiB.
+        for (int i = 0; i < 4 && !ended && ReadOnce(*pipe, ended); ++i) {
+        }
+    }
+}
+
+void LogWriter::DrainAll() {
+    Drain();
+    for (const auto& pipe : pipes_) {
+        std::vector<LogLine> lines;
+        pipe->splitter.Finish(clock_.Now(), lines);
+        Keep(std::move(lines));
+    }
+}
+
+void LogWriter::Write(std::string text) {
+    std::vector<LogLine> lines;
+    lines.push_back(LogLine{.at = clock_.Now(), .text = std::move(text)});
+    Keep(std::move(lines));
+}
+
+void LogWriter::Keep(std::vector<LogLine> lines) {
+    if (lines.empty()) {
+        return;
+    }
+    for (LogLine& line : lines) {
+        if (tail_wanted_) {
+            tail_.append(line.text);
+            tail_.push_back('\n');
+            if (tail_.size() > 4 * kTailBytes) {
+                tail_.erase(0, tail_.size() - kTailBytes);
+            }
+        }
+        pending_bytes_ += line.text.size() + sizeof(LogLine);
+        pending_.push_back(std::move(line));
+    }
+    if (!std::exchange(sending_, true)) {
+        sent_.Reset();
+        tasks_.Spawn(Send());
+    }
+}
+
+Task<void> LogWriter::Send() {
+    while (!pending_.empty()) {
+        std::vector<LogLine> batch = std::exchange(pending_, {});
+        pending_bytes_ = 0;
+        sent_.WakeAll();
+        size_t start = 0;
+        while (start < batch.size()) {
+            std::vector<LogLine> part;
+            size_t part_bytes = 0;
+            while (start < batch.size() && part.size() < kBatchLinesMax &&
+                   (part.empty() || part_bytes + batch[start].text.size() <= kBatchBytesMax)) {
+                part_bytes += batch[start].text.size();
+                part.push_back(std::move(batch[start]));
+                ++start;
+            }
+            const size_t part_lines = part.size();
+            const auto kept = co_await sink_.Append(destination_, std::move(part));
+            if (!kept.ok()) {
+                if (lost_lines_ == 0) {
+                    log::Warn(
+                        "lambda: lines of {} are lost: {}",
+                        destination_.group,
+                        kept.error().message());
+                }
+                lost_lines_ += part_lines;
+            }
+        }
+    }
+    sending_ = false;
+    sent_.Set();
+}
+
+void LogWriter::StartTail(bool wanted) {
+    tail_wanted_ = wanted;
+    tail_.clear();
+}
+
+std::string LogWriter::TakeTail() {
+    tail_wanted_ = false;
+    if (tail_.size() > kTailBytes) {
+        tail_.erase(0, tail_.size() - kTailBytes);
+    }
+    return std::exchange(tail_, {});
+}
+
+Task<void> LogWriter::Flush() {
+    while (sending_) {
+        co_await sent_.Wait();
+    }
+}
+
+Task<void> LogWriter::Stop() {
+    DrainAll();
+    const auto deadline = std::chrono::steady_clock::now() + kStopFlushMax;
+    while (sending_ && std::chrono::steady_clock::now() < deadline) {
+        co_await sent_.WaitUntil(deadline);
+    }
+    for (const auto& pipe : pipes_) {
+        pipe->ended = true;
+        pipe->watch.Cancel();
+    }
+    tasks_.Cancel();
+    co_await tasks_.Join();
+}
+
+}  // namespace hearth::lambda

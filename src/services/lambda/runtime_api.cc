@@ -1,0 +1,442 @@
+#include "services/lambda/runtime_api.h"
+
+#include "base/check.h"
+#include "rt/timer.h"
+
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <sys/socket.h>
+#include <sys/uio.h>
+
+#include <array>
+#include <cerrno>
+#include <chrono>
+#include <utility>
+
+namespace hearth::lambda {
+
+namespace {
+
+// A runtime needs one or two; more come from a function that opens them for fun.
+constexpr size_t kConnectionsMax = 64;
+constexpr size_t kReadBytes = 64 * 1024;
+// Answers that nobody reads: beyond this the connection is closed.
+constexpr size_t kUnsentBytesMax = 8 * 1024 * 1024;
+
+constexpr std::string_view kPrefix = "/2018-06-01/runtime/";
+constexpr std::string_view kAccepted = "{\"status\":\"OK\"}\n";
+
+std::string_view ReasonOf(int status) {
+    switch (status) {
+        case 200:
+            return "OK";
+        case 202:
+            return "Accepted";
+        case 400:
+            return "Bad Request";
+        case 403:
+            return "Forbidden";
+        case 404:
+            return "Not Found";
+        case 405:
+            return "Method Not Allowed";
+        case 413:
+            return "Request Entity Too Large";
+        case 431:
+            return "Request Header Fields Too Large";
+        default:
+            return "Internal Server Error";
+    }
+}
+
+// A header's value must not end the header.
+void AppendHeader(std::string& head, std::string_view name, std::string_view value) {
+    if (value.empty()) {
+        return;
+    }
+    head.append(name);
+    for (const char c : value) {
+        const auto byte = static_cast<unsigned char>(c);
+        head.push_back(byte < 0x20 || byte == 0x7F ? ' ' : c);
+    }
+    head.append("\r\n");
+}
+
+}  // namespace
+
+struct RuntimeApi::Connection {
+    Connection(os::Fd socket, rt::FdWatch socket_watch)
+        : fd(std::move(socket)), watch(std::move(socket_watch)) {}
+
+    os::Fd fd;
+    rt::FdWatch watch;
+    RuntimeApiParser parser;
+    // What the socket did not take yet; Flush runs while this is not empty.
+    std::string unsent;
+    bool flushing = false;
+    bool parked = false;
+    bool closing = false;
+    // The peer asked for "Connection: close": our side ends after the next answer, theirs when they
+    // like.
+    bool last = false;
+};
+
+RuntimeApi::RuntimeApi(os::Fd listener) : listener_(std::move(listener)) {}
+
+RuntimeApi::~RuntimeApi() = default;
+
+std::string_view RuntimeApi::NameOf(State state) {
+    switch (state) {
+        case State::kStarted:
+            return "Started";
+        case State::kInitError:
+            return "InitError";
+        case State::kReady:
+            return "Ready";
+        case State::kRunning:
+            return "Running";
+        case State::kResponseSent:
+            return "ResponseSent";
+    }
+    return "";
+}
+
+void RuntimeApi::Start() {
+    tasks_.Spawn(Accept());
+}
+
+Task<void> RuntimeApi::Stop() {
+    tasks_.Cancel();
+    co_await tasks_.Join();
+    parked_.clear();
+}
+
+bool RuntimeApi::ready() const {
+    return state_ == State::kReady && !parked_.empty();
+}
+
+Task<void> RuntimeApi::Accept() {
+    auto watch = rt::FdWatch::Make(listener_.get());
+    if (!watch.ok()) {
+        co_return;
+    }
+    listener_watch_.emplace(*std::move(watch));
+    while (true) {
+        os::Fd socket(::accept4(listener_.get(), nullptr, nullptr, SOCK_NONBLOCK | SOCK_CLOEXEC));
+        if (socket.valid()) {
+            const int on = 1;
+            ::setsockopt(socket.get(), IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
+            auto socket_watch = rt::FdWatch::Make(socket.get());
+            if (socket_watch.ok() && connection_count_ < kConnectionsMax) {
+                ++connection_count_;
+                tasks_.Spawn(Serve(
+                    std::make_shared<Connection>(std::move(socket), *std::move(socket_watch))));
+            }
+            continue;
+        }
+        if (errno == EAGAIN) {
+            if (const auto readable = co_await listener_watch_->Readable(); !readable.ok()) {
+                co_return;
+            }
+        } else if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM) {
+            // Out of descriptors for a moment; the connection waits in the socket's queue.
+            co_await rt::Sleep(std::chrono::milliseconds(50));
+        } else if (errno != EINTR && errno != ECONNABORTED) {
+            co_return;
+        }
+    }
+}
+
+Task<void> RuntimeApi::Serve(std::shared_ptr<Connection> connection) {
+    // Used between a read and the end of its parsing, never across a wait; one per thread is
+    // enough.
+    thread_local std::array<char, kReadBytes> buffer;
+    bool open = true;
+    while (open && !connection->closing) {
+        const ssize_t count = ::recv(connection->fd.get(), buffer.data(), buffer.size(), 0);
+        if (count == 0 || (count < 0 && errno != EAGAIN && errno != EINTR)) {
+            break;
+        }
+        if (count < 0) {
+            if (errno == EAGAIN) {
+                if (const auto readable = co_await connection->watch.Readable(); !readable.ok()) {
+                    break;
+                }
+            }
+            continue;
+        }
+        std::string_view bytes(buffer.data(), static_cast<size_t>(count));
+        while (!bytes.empty() && open) {
+            if (connection->parked) {
+                // Nothing may follow a request that waits for its answer; no runtime does it.
+                open = false;
+                break;
+            }
+            const auto state = connection->parser.Consume(bytes);
+            if (connection->parser.TakeContinue()) {
+                connection->last = false;
+                Send(connection, "HTTP/1.1 100 Continue\r\n\r\n", {});
+            }
+            if (state == RuntimeApiParser::State::kBroken) {
+                Refuse(
+                    connection,
+                    connection->parser.http_status(),
+                    "InvalidRequest",
+                    "The request is malformed or too large");
+                open = false;
+            } else if (state == RuntimeApiParser::State::kDone) {
+                RuntimeApiRequest request = std::move(connection->parser.request());
+                connection->parser.Reset();
+                connection->last = !request.keep_alive;
+                Handle(connection, request);
+            }
+        }
+    }
+    connection->closing = true;
+    std::erase(parked_, connection);
+    --connection_count_;
+    connection->watch.Cancel();
+    ::shutdown(connection->fd.get(), SHUT_RDWR);
+    changed_.WakeAll();
+}
+
+Task<void> RuntimeApi::Flush(std::shared_ptr<Connection> connection) {
+    while (!connection->unsent.empty() && !connection->closing) {
+        if (const auto writable = co_await connection->watch.Writable(); !writable.ok()) {
+            break;
+        }
+        const ssize_t count = ::send(
+            connection->fd.get(),
+            connection->unsent.data(),
+            connection->unsent.size(),
+            MSG_NOSIGNAL);
+        if (count > 0) {
+            connection->unsent.erase(0, static_cast<size_t>(count));
+        } else if (errno != EAGAIN && errno != EINTR) {
+            break;
+        }
+    }
+    connection->unsent.clear();
+    connection->flushing = false;
+    if (connection->last) {
+        ::shutdown(connection->fd.get(), SHUT_WR);
+    }
+}
+
+void RuntimeApi::Send(
+    const std::shared_ptr<Connection>& connection, std::string_view head, std::string_view body) {
+    size_t sent = 0;
+    if (connection->unsent.empty()) {
+        std::array<iovec, 2> parts = {
+            iovec{const_cast<char*>(head.data()), head.size()},
+            iovec{const_cast<char*>(body.data()), body.size()}};
+        msghdr message{};
+        message.msg_iov = parts.data();
+        message.msg_iovlen = body.empty() ? 1 : 2;
+        const ssize_t count = ::sendmsg(connection->fd.get(), &message, MSG_NOSIGNAL);
+        if (count >= 0) {
+            sent = static_cast<size_t>(count);
+        } else if (errno != EAGAIN && errno != EINTR) {
+            // Gone; its reader finds out by itself.
+            return;
+        }
+    }
+    if (sent >= head.size() + body.size()) {
+        if (connection->last) {
+            ::shutdown(connection->fd.get(), SHUT_WR);
+        }
+        return;
+    }
+    if (connection->unsent.size() + head.size() + body.size() > kUnsentBytesMax) {
+        connection->closing = true;
+        connection->watch.Cancel();
+        return;
+    }
+    if (sent < head.size()) {
+        connection->unsent.append(head.substr(sent));
+        connection->unsent.append(body);
+    } else {
+        connection->unsent.append(body.substr(sent - head.size()));
+    }
+    if (!std::exchange(connection->flushing, true)) {
+        tasks_.Spawn(Flush(connection));
+    }
+}
+
+void RuntimeApi::Reply(
+    const std::shared_ptr<Connection>& connection, int status, std::string_view body) {
+    if (status == 202) {
+        // The one on the path of every invocation.
+        static const std::string accepted = fmt::format(
+            "HTTP/1.1 202 Accepted\r\nContent-Type: application/json\r\nContent-Length: "
+            "{}\r\n\r\n{}",
+            kAccepted.size(),
+            kAccepted);
+        Send(connection, accepted, {});
+        return;
+    }
+    const std::string head = fmt::format(
+        "HTTP/1.1 {} {}\r\nContent-Type: {}\r\nContent-Length: {}\r\n\r\n",
+        status,
+        ReasonOf(status),
+        body.starts_with('{') ? "application/json" : "text/plain; charset=utf-8",
+        body.size());
+    Send(connection, head, body);
+}
+
+void RuntimeApi::Refuse(
+    const std::shared_ptr<Connection>& connection,
+    int status,
+    std::string_view type,
+    std::string_view message) {
+    // Types and messages are ours and need no escaping.
+    Reply(
+        connection,
+        status,
+        fmt::format("{{\"errorMessage\":\"{}\",\"errorType\":\"{}\"}}\n", message, type));
+}
+
+void RuntimeApi::RefuseTransition(
+    const std::shared_ptr<Connection>& connection, std::string_view target) {
+    Refuse(
+        connection,
+        403,
+        "InvalidStateTransition",
+        fmt::format(
+            "State transition from {} to {} failed for runtime. Error: State transition is not "
+            "allowed",
+            NameOf(state_),
+            target));
+}
+
+void RuntimeApi::Handle(const std::shared_ptr<Connection>& connection, RuntimeApiRequest& request) {
+    std::string_view target = request.target;
+    target = target.substr(0, target.find('?'));
+    if (target == "/2018-06-01/ping") {
+        Reply(connection, 200, "pong");
+        return;
+    }
+    if (!target.starts_with(kPrefix)) {
+        Reply(connection, 404, "404 page not found\n");
+        return;
+    }
+    target.remove_prefix(kPrefix.size());
+    constexpr std::string_view invocation = "invocation/";
+    const bool is_get = request.method == "GET";
+    const bool is_post = request.method == "POST";
+    if (target == "invocation/next" && is_get) {
+        HandleNext(connection);
+    } else if (target == "init/error" && is_post) {
+        HandleInitError(connection, request);
+    } else if (target.starts_with(invocation) && is_post) {
+        target.remove_prefix(invocation.size());
+        const size_t slash = target.find('/');
+        const std::string_view action =
+            slash == std::string_view::npos ? std::string_view() : target.substr(slash + 1);
+        if (action == "response" || action == "error") {
+            HandleAnswer(connection, request, target.substr(0, slash), action == "error");
+        } else {
+            Reply(connection, 404, "404 page not found\n");
+        }
+    } else if (
+        target == "invocation/next" || target == "init/error" || target.starts_with(invocation)) {
+        Reply(connection, 405, "");
+    } else {
+        Reply(connection, 404, "404 page not found\n");
+    }
+}
+
+void RuntimeApi::HandleNext(const std::shared_ptr<Connection>& connection) {
+    if (state_ == State::kRunning || state_ == State::kInitError) {
+        RefuseTransition(connection, "Ready");
+        return;
+    }
+    state_ = State::kReady;
+    connection->parked = true;
+    parked_.push_back(connection);
+    changed_.WakeAll();
+}
+
+void RuntimeApi::HandleInitError(
+    const std::shared_ptr<Connection>& connection, RuntimeApiRequest& request) {
+    if (state_ != State::kStarted) {
+        RefuseTransition(connection, "InitError");
+        return;
+    }
+    if (request.body_too_large) {
+        Refuse(
+            connection,
+            413,
+            "RequestEntityTooLarge",
+            fmt::format(
+                "Exceeded maximum allowed payload size ({} bytes).", kRuntimeApiBodyBytesMax));
+        return;
+    }
+    state_ = State::kInitError;
+    init_error_ = RuntimeAnswer{
+        .is_error = true,
+        .body = std::move(request.body),
+        .error_type = std::move(request.error_type)};
+    Reply(connection, 202, {});
+    changed_.WakeAll();
+}
+
+void RuntimeApi::HandleAnswer(
+    const std::shared_ptr<Connection>& connection,
+    RuntimeApiRequest& request,
+    std::string_view request_id,
+    bool is_error) {
+    if (request_id_.empty() || request_id != request_id_) {
+        Refuse(connection, 400, "InvalidRequestID", "Invalid request ID");
+        return;
+    }
+    if (state_ != State::kRunning) {
+        RefuseTransition(connection, is_error ? "InvocationErrorResponse" : "InvocationResponse");
+        return;
+    }
+    state_ = State::kResponseSent;
+    answer_ = RuntimeAnswer{// A streamed response says in a trailer that it broke off.
+                            .is_error = is_error || !request.error_type.empty(),
+                            .body = std::move(request.body),
+                            .error_type = std::move(request.error_type),
+                            .too_large = request.body_too_large};
+    if (request.body_too_large) {
+        Refuse(
+            connection,
+            413,
+            "RequestEntityTooLarge",
+            fmt::format(
+                "Exceeded maximum allowed payload size ({} bytes).", kRuntimeApiBodyBytesMax));
+    } else {
+        Reply(connection, 202, {});
+    }
+    changed_.WakeAll();
+}
+
+void RuntimeApi::Offer(const RuntimeInvocation& invocation) {
+    CHECK(ready(), "an invocation offered to a runtime that does not wait for one");
+    const std::shared_ptr<Connection> connection = std::move(parked_.front());
+    parked_.pop_front();
+    connection->parked = false;
+    request_id_ = invocation.request_id;
+    answer_.reset();
+    state_ = State::kRunning;
+
+    std::string head;
+    head.reserve(512);
+    head.append("HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n");
+    AppendHeader(head, "Lambda-Runtime-Aws-Request-Id: ", invocation.request_id);
+    AppendHeader(head, "Lambda-Runtime-Deadline-Ms: ", fmt::to_string(invocation.deadline_unix_ms));
+    AppendHeader(head, "Lambda-Runtime-Invoked-Function-Arn: ", invocation.invoked_function_arn);
+    AppendHeader(head, "Lambda-Runtime-Trace-Id: ", invocation.trace_header);
+    AppendHeader(head, "Lambda-Runtime-Client-Context: ", invocation.client_context);
+    fmt::format_to(
+        std::back_inserter(head), "Content-Length: {}\r\n\r\n", invocation.payload.size());
+    Send(connection, head, invocation.payload);
+}
+
+std::optional<RuntimeAnswer> RuntimeApi::TakeAnswer() {
+    return std::exchange(answer_, std::nullopt);
+}
+
+}  // namespace hearth::lambda

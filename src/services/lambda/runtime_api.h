@@ -1,0 +1,117 @@
+#pragma once
+
+#include "os/fd.h"
+#include "rt/event.h"
+#include "rt/fd_watch.h"
+#include "rt/task.h"
+#include "rt/task_group.h"
+#include "services/lambda/runtime_api_parser.h"
+
+#include <cstdint>
+#include <deque>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+
+namespace hearth::lambda {
+
+// What a runtime gets from GET /invocation/next.
+struct RuntimeInvocation {
+    std::string request_id;
+    int64_t deadline_unix_ms = 0;
+    std::string invoked_function_arn;
+    std::string trace_header;
+    std::string client_context;
+    std::string payload;
+};
+
+// What a runtime posted for an invocation or for its init.
+struct RuntimeAnswer {
+    bool is_error = false;
+    std::string body;
+    // Lambda-Runtime-Function-Error-Type.
+    std::string error_type;
+    // The answer was beyond its limit and was dropped; the runtime got 413.
+    bool too_large = false;
+};
+
+// The Runtime API (2018-06-01) of one execution environment, on the listening socket inside it.
+// Serves the function's calls itself: a warm invocation is one write and one read on a kept
+// connection.
+//
+// The caller and the runtime take turns through a small state machine, the same as in AWS's public
+// emulator (rapid), so out-of-order calls get its answers: 400 InvalidRequestID, 403
+// InvalidStateTransition. Everything on one loop.
+// Source: "Using the Lambda runtime API", docs.aws.amazon.com/lambda/latest/dg/runtimes-api.html.
+class RuntimeApi final {
+  public:
+    explicit RuntimeApi(os::Fd listener);
+    ~RuntimeApi();
+
+    // Begins to accept.
+    void Start();
+    // Closes all connections. Call before the object goes.
+    Task<void> Stop();
+
+    // A runtime waits in /next: Offer may be called.
+    bool ready() const;
+    void Offer(const RuntimeInvocation& invocation);
+
+    // The answer of the invocation offered last; once.
+    std::optional<RuntimeAnswer> TakeAnswer();
+
+    // What the runtime posted to init/error; stays.
+    const std::optional<RuntimeAnswer>& init_error() const { return init_error_; }
+
+    // Connections open now: none left after the runtime has ended and all it sent was read.
+    size_t connection_count() const { return connection_count_; }
+
+    // Woken whenever one of the above may have changed.
+    rt::Event& changed() { return changed_; }
+
+  private:
+    enum class State { kStarted, kInitError, kReady, kRunning, kResponseSent };
+
+    struct Connection;
+
+    static std::string_view NameOf(State state);
+
+    Task<void> Accept();
+    Task<void> Serve(std::shared_ptr<Connection> connection);
+    Task<void> Flush(std::shared_ptr<Connection> connection);
+    void Handle(const std::shared_ptr<Connection>& connection, RuntimeApiRequest& request);
+    void HandleNext(const std::shared_ptr<Connection>& connection);
+    void HandleAnswer(
+        const std::shared_ptr<Connection>& connection,
+        RuntimeApiRequest& request,
+        std::string_view request_id,
+        bool is_error);
+    void HandleInitError(const std::shared_ptr<Connection>& connection, RuntimeApiRequest& request);
+
+    void Send(
+        const std::shared_ptr<Connection>& connection,
+        std::string_view head,
+        std::string_view body);
+    void Reply(const std::shared_ptr<Connection>& connection, int status, std::string_view body);
+    void Refuse(
+        const std::shared_ptr<Connection>& connection,
+        int status,
+        std::string_view type,
+        std::string_view message);
+    void RefuseTransition(const std::shared_ptr<Connection>& connection, std::string_view target);
+
+    os::Fd listener_;
+    std::optional<rt::FdWatch> listener_watch_;
+    State state_ = State::kStarted;
+    // Connections whose GET /next waits for an invocation; the first one gets it.
+    std::deque<std::shared_ptr<Connection>> parked_;
+    size_t connection_count_ = 0;
+    std::string request_id_;
+    std::optional<RuntimeAnswer> answer_;
+    std::optional<RuntimeAnswer> init_error_;
+    rt::Event changed_;
+    rt::TaskGroup tasks_;
+};
+
+}  // namespace hearth::lambda

@@ -1,0 +1,510 @@
+#include "services/lambda/slots.h"
+
+#include "base/log.h"
+#include "os/fd.h"
+#include "rt/timer.h"
+
+#include <fcntl.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <array>
+#include <charconv>
+#include <limits>
+
+namespace hearth::lambda {
+
+namespace {
+
+using std::chrono::steady_clock;
+
+double Seconds(std::chrono::nanoseconds duration) {
+    return std::chrono::duration<double>(duration).count();
+}
+
+std::string NameKey(const AccountId& account, const Region& region, std::string_view name) {
+    return fmt::format("{}/{}/{}", account.text(), region.text(), name);
+}
+
+Error TooManyRequests(const char* reason) {
+    return Error(Error::Kind::kThrottled, "TooManyRequestsException", "Rate Exceeded.", 429)
+        .WithField("Reason", reason)
+        .WithField("Type", "User");
+}
+
+// What the sandbox or the code cache could not do is, to a caller, Lambda's own failure.
+Error ServiceFailure(Error error) {
+    if (!error.code().empty()) {
+        return error;
+    }
+    log::Error("lambda: no environment: {}", error.message());
+    return Error(Error::Kind::kUnavailable, "ServiceException", error.message(), 500);
+}
+
+// Gives `count` back when the call ends, whichever way.
+class Counted final {
+  public:
+    template <class Number>
+    explicit Counted(Number& number) : release_([&number] { --number; }) {}
+
+    Counted(const Counted&) = delete;
+    Counted& operator=(const Counted&) = delete;
+
+    ~Counted() { release_(); }
+
+  private:
+    std::function<void()> release_;
+};
+
+}  // namespace
+
+uint64_t AvailableMemoryBytes() {
+    const os::Fd file(::open("/proc/meminfo", O_RDONLY | O_CLOEXEC));
+    std::array<char, 512> buffer{};
+    const ssize_t count = file.valid() ? ::read(file.get(), buffer.data(), buffer.size()) : -1;
+    if (count <= 0) {
+        return 0;
+    }
+    const std::string_view text(buffer.data(), static_cast<size_t>(count));
+    constexpr std::string_view kName = "MemAvailable:";
+    size_t at = text.find(kName);
+    if (at == std::string_view::npos) {
+        return 0;
+    }
+    at = text.find_first_not_of(' ', at + kName.size());
+    uint64_t kilobytes = 0;
+    if (at != std::string_view::npos) {
+        std::from_chars(text.data() + at, text.data() + text.size(), kilobytes);
+    }
+    return kilobytes << 10;
+}
+
+std::atomic<int32_t>& ConcurrencyCounts::Of(const AccountId& account, const Region& region) {
+    const std::scoped_lock lock(mutex_);
+    auto& count = counts_[{account, region}];
+    if (count == nullptr) {
+        count = std::make_unique<std::atomic<int32_t>>(0);
+    }
+    return *count;
+}
+
+SlotMetrics::SlotMetrics(aws::Metrics& metrics)
+    : hits(metrics.Counter(
+          "hearth_lambda_slot_hits_total",
+          "Invocations that found an idle environment",
+          {{"kind", "warm"}})),
+      hits_frozen(metrics.Counter(
+          "hearth_lambda_slot_hits_total",
+          "Invocations that found an idle environment",
+          {{"kind", "frozen"}})),
+      misses_cold(metrics.Counter(
+          "hearth_lambda_slot_misses_total",
+          "Invocations that had to make an environment",
+          {{"kind", "cold"}})),
+      throttles(metrics.Counter(
+          "hearth_lambda_throttles_total", "Invocations refused by a concurrency limit")),
+      errors(metrics.Counter(
+          "hearth_lambda_function_errors_total", "Invocations that ended in a function error")),
+      timeouts(metrics.Counter(
+          "hearth_lambda_timeouts_total", "Environments killed at a function's timeout")),
+      live(metrics.Gauge("hearth_lambda_environments", "Execution environments alive")),
+      busy(metrics.Gauge("hearth_lambda_environments_busy", "Execution environments in a call")),
+      prepare(metrics.Histogram(
+          "hearth_lambda_phase_seconds",
+          "Time of an invocation's phases",
+          aws::Metrics::RequestSeconds(),
+          {{"phase", "prepare"}})),
+      init(metrics.Histogram(
+          "hearth_lambda_phase_seconds",
+          "Time of an invocation's phases",
+          aws::Metrics::RequestSeconds(),
+          {{"phase", "init"}})),
+      invoke(metrics.Histogram(
+          "hearth_lambda_phase_seconds",
+          "Time of an invocation's phases",
+          aws::Metrics::RequestSeconds(),
+          {{"phase", "invoke"}})) {}
+
+struct Slots::Slot {
+    std::unique_ptr<ExecutionEnvironment> environment;
+    Pool* pool = nullptr;
+    bool busy = true;
+    bool retired = false;
+};
+
+struct Slots::Pool {
+    std::string key;
+    std::shared_ptr<const FunctionVersion> function;
+    std::atomic<int32_t>* account_running = nullptr;
+    std::vector<std::unique_ptr<Slot>> slots;
+    // Used last at the back.
+    std::vector<Slot*> idle;
+    // Calls that hold a reference to this pool.
+    size_t users = 0;
+    uint64_t hits = 0;
+    uint64_t misses = 0;
+    uint64_t errors = 0;
+};
+
+Slots::Slots(
+    const EnvironmentDeps& deps,
+    const Options& options,
+    ConcurrencyCounts& counts,
+    SlotMetrics& metrics)
+    : deps_(deps),
+      options_(options),
+      counts_(counts),
+      metrics_(metrics),
+      cold_starts_(options.cold_starts_max) {}
+
+Slots::~Slots() = default;
+
+Slots::Pool& Slots::PoolOf(const std::shared_ptr<const FunctionVersion>& function) {
+    std::string key;
+    key.reserve(160);
+    for (const std::string* part :
+         {&function->account.text(),
+          &function->region.text(),
+          &function->name,
+          &function->version,
+          &function->revision}) {
+        key.append(*part);
+        key.push_back('/');
+    }
+    auto& pool = pools_[key];
+    if (pool == nullptr) {
+        pool = std::make_unique<Pool>();
+        pool->key = std::move(key);
+        pool->function = function;
+        pool->account_running = &counts_.Of(function->account, function->region);
+    }
+    return *pool;
+}
+
+Slots::Slot* Slots::TakeIdle(Pool& pool, bool ready_only) {
+    while (true) {
+        auto found = std::find_if(pool.idle.rbegin(), pool.idle.rend(), [](const Slot* slot) {
+            return slot->environment->ready();
+        });
+        if (found == pool.idle.rend()) {
+            if (ready_only || pool.idle.empty()) {
+                return nullptr;
+            }
+            // None has asked for its next event yet; the one idle for longest will do it first.
+            found = std::prev(pool.idle.rend());
+        }
+        Slot* const slot = *found;
+        pool.idle.erase(std::next(found).base());
+        if (slot->environment->usable()) {
+            slot->busy = true;
+            return slot;
+        }
+        Discard(slot);
+    }
+}
+
+void Slots::GiveBack(Slot* slot) {
+    if (stopping_ || slot->retired || !slot->environment->usable()) {
+        Discard(slot);
+        return;
+    }
+    slot->busy = false;
+    slot->pool->idle.push_back(slot);
+    slot->environment->BecomeIdle([this, slot] {
+        std::erase(slot->pool->idle, slot);
+        Discard(slot);
+    });
+}
+
+void Slots::Discard(Slot* slot) {
+    Pool& pool = *slot->pool;
+    std::erase(pool.idle, slot);
+    const auto place = std::find_if(pool.slots.begin(), pool.slots.end(), [slot](const auto& one) {
+        return one.get() == slot;
+    });
+    CHECK(place != pool.slots.end(), "a slot that is in no pool");
+    std::unique_ptr<Slot> owned = std::move(*place);
+    pool.slots.erase(place);
+    closing_.Spawn(StopSlot(std::move(owned)));
+    DropPoolIfUnused(pool);
+}
+
+Task<void> Slots::StopSlot(std::unique_ptr<Slot> slot) {
+    co_await slot->environment->Stop();
+    metrics_.live.Add(-1);
+}
+
+void Slots::DropPoolIfUnused(Pool& pool) {
+    if (pool.users == 0 && pool.slots.empty()) {
+        pools_.erase(std::string(pool.key));
+    }
+}
+
+Slots::Slot* Slots::Add(Pool& pool, std::string log_stream) {
+    auto slot = std::make_unique<Slot>();
+    slot->pool = &pool;
+    slot->environment = std::make_unique<ExecutionEnvironment>(
+        deps_, options_.limits, pool.function, std::move(log_stream));
+    metrics_.live.Add(1);
+    pool.slots.push_back(std::move(slot));
+    return pool.slots.back().get();
+}
+
+void Slots::MakeRoom(uint64_t bytes) {
+    const uint64_t available = AvailableMemoryBytes();
+    if (available == 0) {
+        return;
+    }
+    uint64_t free = available;
+    while (free < options_.memory_reserve_bytes + bytes) {
+        Slot* oldest = nullptr;
+        for (const auto& [key, pool] : pools_) {
+            for (Slot* slot : pool->idle) {
+                if (oldest == nullptr ||
+                    slot->environment->idle_since() < oldest->environment->idle_since()) {
+                    oldest = slot;
+                }
+            }
+        }
+        if (oldest == nullptr) {
+            return;
+        }
+        free += std::max<uint64_t>(oldest->environment->memory_bytes(), 8ull << 20);
+        Discard(oldest);
+    }
+}
+
+void Slots::Count(const InvokeOutcome& outcome) {
+    metrics_.invoke.Observe(Seconds(outcome.duration));
+    if (!outcome.result.function_error.empty()) {
+        metrics_.errors.Add();
+    }
+}
+
+Task<Result<InvokeResult>> Slots::Invoke(
+    std::shared_ptr<const FunctionVersion> function, InvokeRequest request) {
+    if (stopping_) {
+        co_return errors::Unavailable("Hearth is stopping");
+    }
+    Pool& pool = PoolOf(function);
+    if (pool.account_running->fetch_add(1) >= options_.account_concurrency_max) {
+        pool.account_running->fetch_sub(1);
+        metrics_.throttles.Add();
+        DropPoolIfUnused(pool);
+        co_return TooManyRequests("ConcurrentInvocationLimitExceeded");
+    }
+    const Counted account(*pool.account_running);
+    int32_t* reserved = nullptr;
+    if (function->reserved_concurrency.has_value()) {
+        reserved = &reserved_[NameKey(function->account, function->region, function->name)];
+        if (*reserved >= *function->reserved_concurrency) {
+            metrics_.throttles.Add();
+            DropPoolIfUnused(pool);
+            co_return TooManyRequests("ReservedFunctionConcurrentInvocationLimitExceeded");
+        }
+        ++*reserved;
+    }
+    ++running_;
+    ++pool.users;
+    metrics_.busy.Add(1);
+    Result<InvokeResult> result = co_await InvokeInPool(pool, request);
+    metrics_.busy.Add(-1);
+    if (reserved != nullptr) {
+        --*reserved;
+    }
+    if (result.ok() && !result->function_error.empty()) {
+        ++pool.errors;
+    }
+    --pool.users;
+    DropPoolIfUnused(pool);
+    if (--running_ == 0) {
+        changed_.WakeAll();
+    }
+    co_return result;
+}
+
+Task<Result<InvokeResult>> Slots::InvokeInPool(Pool& pool, const InvokeRequest& request) {
+    bool ready_only = false;
+    Slot* slot = TakeIdle(pool, ready_only);
+    while (true) {
+        if (slot == nullptr) {
+            auto result = co_await InvokeCold(pool, request, slot);
+            if (slot == nullptr) {
+                co_return result;
+            }
+            // Somebody else's environment became idle while this call waited for its turn.
+        }
+        const bool was_frozen = slot->environment->frozen();
+        InvokeOutcome outcome =
+            co_await slot->environment->Invoke(request, std::nullopt, std::nullopt);
+        GiveBack(slot);
+        if (outcome.delivered) {
+            ++pool.hits;
+            (was_frozen ? metrics_.hits_frozen : metrics_.hits).Add();
+            Count(outcome);
+            co_return std::move(outcome.result);
+        }
+        // It died while idle, or still works on what came before.
+        ready_only = true;
+        slot = TakeIdle(pool, ready_only);
+    }
+}
+
+Task<Result<InvokeResult>> Slots::InvokeCold(
+    Pool& pool, const InvokeRequest& request, Slot*& slot) {
+    rt::Semaphore::Units units = co_await cold_starts_.Take(1);
+    slot = TakeIdle(pool, true);
+    if (slot != nullptr) {
+        co_return InvokeResult();
+    }
+    ++pool.misses;
+    metrics_.misses_cold.Add();
+    MakeRoom(static_cast<uint64_t>(pool.function->memory_mb) << 20);
+    const auto started = steady_clock::now();
+    const std::string log_stream =
+        ExecutionEnvironment::NewLogStream(*pool.function, deps_.wall_clock.Now(), deps_.random);
+    Slot* const fresh = Add(pool, log_stream);
+    ExecutionEnvironment& environment = *fresh->environment;
+    rt::Timer release([&units] { units.Release(); });
+    release.ArmIn(options_.cold_start_hold);
+    if (auto prepared = co_await environment.Prepare(); !prepared.ok()) {
+        Discard(fresh);
+        co_return ServiceFailure(std::move(prepared).error());
+    }
+    metrics_.prepare.Observe(Seconds(steady_clock::now() - started));
+    environment.WriteInitStart();
+    const InitOutcome init = co_await environment.Init(options_.limits.init_max);
+    release.Cancel();
+    units.Release();
+    metrics_.init.Observe(Seconds(init.duration));
+    if (!init.ok) {
+        if (init.hopeless) {
+            auto result = co_await environment.FailInInit(request, init);
+            metrics_.errors.Add();
+            Discard(fresh);
+            co_return result;
+        }
+        environment.WriteInitReport(init, "init");
+        co_await environment.log().Flush();
+        Discard(fresh);
+        co_return co_await InvokeSuppressed(pool, request, log_stream);
+    }
+    InvokeOutcome outcome = co_await environment.Invoke(request, init.duration, std::nullopt);
+    GiveBack(fresh);
+    if (!outcome.delivered) {
+        // It asked for an event and died before it got one.
+        co_return co_await InvokeSuppressed(pool, request, log_stream);
+    }
+    Count(outcome);
+    co_return std::move(outcome.result);
+}
+
+Task<Result<InvokeResult>> Slots::InvokeSuppressed(
+    Pool& pool, const InvokeRequest& request, std::string log_stream) {
+    Slot* const slot = Add(pool, std::move(log_stream));
+    ExecutionEnvironment& environment = *slot->environment;
+    const auto deadline = steady_clock::now() + std::chrono::seconds(pool.function->timeout_s);
+    if (auto prepared = co_await environment.Prepare(); !prepared.ok()) {
+        Discard(slot);
+        co_return ServiceFailure(std::move(prepared).error());
+    }
+    environment.log().StartTail(request.log_tail);
+    const InitOutcome init = co_await environment.Init(deadline - steady_clock::now());
+    if (!init.ok) {
+        environment.WriteInitReport(init, "invoke");
+        auto result = co_await environment.FailInInit(request, init);
+        metrics_.errors.Add();
+        Discard(slot);
+        co_return result;
+    }
+    InvokeOutcome outcome = co_await environment.Invoke(request, std::nullopt, deadline);
+    if (!outcome.delivered) {
+        InitOutcome died = init;
+        died.ok = false;
+        died.error_type = "Runtime.ExitError";
+        died.fault = "Runtime exited without providing a reason";
+        outcome.result = co_await environment.FailInInit(request, died);
+    }
+    GiveBack(slot);
+    Count(outcome);
+    co_return std::move(outcome.result);
+}
+
+void Slots::Retire(
+    const AccountId& account,
+    const Region& region,
+    std::string_view name,
+    std::string_view version,
+    std::string_view keep_revision) {
+    std::vector<Slot*> retired;
+    for (const auto& [key, pool] : pools_) {
+        const FunctionVersion& function = *pool->function;
+        if (function.account != account || function.region != region || function.name != name ||
+            (!version.empty() && function.version != version) ||
+            (!keep_revision.empty() && function.revision == keep_revision)) {
+            continue;
+        }
+        for (const auto& slot : pool->slots) {
+            slot->retired = true;
+            if (!slot->busy) {
+                retired.push_back(slot.get());
+            }
+        }
+    }
+    for (Slot* slot : retired) {
+        Discard(slot);
+    }
+}
+
+Task<void> Slots::Stop() {
+    stopping_ = true;
+    while (running_ > 0) {
+        co_await changed_.Wait();
+    }
+    std::vector<Slot*> left;
+    for (const auto& [key, pool] : pools_) {
+        for (const auto& slot : pool->slots) {
+            left.push_back(slot.get());
+        }
+    }
+    for (Slot* slot : left) {
+        Discard(slot);
+    }
+    co_await closing_.Join();
+}
+
+void Slots::Describe(codec::Json::Array& functions) const {
+    using codec::Json;
+    for (const auto& [key, pool] : pools_) {
+        Json::Array environments;
+        for (const auto& slot : pool->slots) {
+            const ExecutionEnvironment& environment = *slot->environment;
+            Json one;
+            one.Set("id", environment.id());
+            one.Set("state", slot->busy ? "busy" : environment.frozen() ? "frozen" : "idle");
+            one.Set("log_stream", environment.log_stream());
+            one.Set("invocations", environment.invocations());
+            one.Set("memory_bytes", environment.memory_bytes());
+            environments.push_back(std::move(one));
+        }
+        const FunctionVersion& function = *pool->function;
+        Json entry;
+        entry.Set("account", function.account.text());
+        entry.Set("region", function.region.text());
+        entry.Set("function", function.name);
+        entry.Set("version", function.version);
+        entry.Set("revision", function.revision);
+        entry.Set("runtime", function.runtime);
+        if (!pool->slots.empty() && !pool->slots.front()->environment->substitution().empty()) {
+            entry.Set("substitution", pool->slots.front()->environment->substitution());
+        }
+        entry.Set("memory_mb", function.memory_mb);
+        entry.Set("hits", pool->hits);
+        entry.Set("misses", pool->misses);
+        entry.Set("errors", pool->errors);
+        entry.Set("environments", std::move(environments));
+        functions.push_back(std::move(entry));
+    }
+}
+
+}  // namespace hearth::lambda

@@ -1,0 +1,141 @@
+#pragma once
+
+#include "aws/front/metrics.h"
+#include "base/ids.h"
+#include "base/result.h"
+#include "codec/json/json.h"
+#include "rt/event.h"
+#include "rt/semaphore.h"
+#include "rt/task.h"
+#include "rt/task_group.h"
+#include "services/lambda/execution_environment.h"
+#include "services/lambda/invoker.h"
+
+#include <atomic>
+#include <chrono>
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <unordered_map>
+#include <utility>
+#include <vector>
+
+namespace hearth::lambda {
+
+// How many calls of each account and region run now; the one count that all shards share.
+class ConcurrencyCounts final {
+  public:
+    // Stays valid as long as this object.
+    std::atomic<int32_t>& Of(const AccountId& account, const Region& region);
+
+  private:
+    std::mutex mutex_;
+    std::map<std::pair<AccountId, Region>, std::unique_ptr<std::atomic<int32_t>>> counts_;
+};
+
+// What `hearth top` and operators see. Handles of the process's metrics; shared by all shards.
+struct SlotMetrics {
+    explicit SlotMetrics(aws::Metrics& metrics);
+
+    aws::Counter hits;
+    aws::Counter hits_frozen;
+    aws::Counter misses_cold;
+    aws::Counter throttles;
+    aws::Counter errors;
+    aws::Counter timeouts;
+    aws::Gauge live;
+    aws::Gauge busy;
+    // Seconds per phase.
+    aws::Histogram prepare;
+    aws::Histogram init;
+    aws::Histogram invoke;
+};
+
+// A cache of idle execution environments, one shard of it. The key is a function version and its
+// revision; a hit is the environment used last, a miss makes one.
+//
+// Guarantees: an environment serves one call at a time; a call never runs in an environment of
+// another revision; a call that was given to an environment is never given to a second one.
+// Everything on one loop: the one chosen by hash of account, region and function name.
+class Slots final {
+  public:
+    struct Options {
+        EnvironmentLimits limits;
+        // Lambda's default quota.
+        int32_t account_concurrency_max = 1000;
+        // Starts that may compete for the processors; more of them only make each slower.
+        int64_t cold_starts_max = 4;
+        // A start that takes longer waits for something else, not for a processor.
+        std::chrono::nanoseconds cold_start_hold = std::chrono::milliseconds(500);
+        // Free memory below which idle environments go before new ones come.
+        uint64_t memory_reserve_bytes = 256ull << 20;
+    };
+
+    Slots(
+        const EnvironmentDeps& deps,
+        const Options& options,
+        ConcurrencyCounts& counts,
+        SlotMetrics& metrics);
+    ~Slots();
+
+    Task<Result<InvokeResult>> Invoke(
+        std::shared_ptr<const FunctionVersion> function, InvokeRequest request);
+    // As Invoker::Retire.
+    void Retire(
+        const AccountId& account,
+        const Region& region,
+        std::string_view name,
+        std::string_view version,
+        std::string_view keep_revision);
+    // Ends when no call runs any more and all environments are gone. Calls that come later are
+    // refused.
+    Task<void> Stop();
+
+    // One object per function version with environments, for GET /_hearth/slots.
+    void Describe(codec::Json::Array& functions) const;
+
+  private:
+    struct Slot;
+    struct Pool;
+
+    Pool& PoolOf(const std::shared_ptr<const FunctionVersion>& function);
+    Slot* TakeIdle(Pool& pool, bool ready_only);
+    void GiveBack(Slot* slot);
+    // Takes it out of the cache and stops it in the background.
+    void Discard(Slot* slot);
+    Task<void> StopSlot(std::unique_ptr<Slot> slot);
+    void DropPoolIfUnused(Pool& pool);
+    // The idle environment unused for longest goes, until memory suffices.
+    void MakeRoom(uint64_t bytes);
+    Slot* Add(Pool& pool, std::string log_stream);
+
+    Task<Result<InvokeResult>> InvokeInPool(Pool& pool, const InvokeRequest& request);
+    // `slot` is set when one became idle while this call waited for its turn.
+    Task<Result<InvokeResult>> InvokeCold(Pool& pool, const InvokeRequest& request, Slot*& slot);
+    // The init failed once; it is repeated within the call, and its time counts.
+    Task<Result<InvokeResult>> InvokeSuppressed(
+        Pool& pool, const InvokeRequest& request, std::string log_stream);
+    void Count(const InvokeOutcome& outcome);
+
+    const EnvironmentDeps& deps_;
+    Options options_;
+    ConcurrencyCounts& counts_;
+    SlotMetrics& metrics_;
+    std::unordered_map<std::string, std::unique_ptr<Pool>> pools_;
+    // Calls of functions with reserved concurrency: "account/region/name" -> running now.
+    std::unordered_map<std::string, int32_t> reserved_;
+    rt::Semaphore cold_starts_;
+    size_t running_ = 0;
+    bool stopping_ = false;
+    rt::Event changed_;
+    rt::TaskGroup closing_;
+};
+
+// MemAvailable of /proc/meminfo, bounded by nothing else; 0 when it cannot be read.
+uint64_t AvailableMemoryBytes();
+
+}  // namespace hearth::lambda
