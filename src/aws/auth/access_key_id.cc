@@ -1,6 +1,7 @@
 #include "aws/auth/access_key_id.h"
 
 #include "base/check.h"
+#include "codec/crypto/crypto.h"
 
 #include <array>
 
@@ -53,6 +54,15 @@ std::string MakeSecretAccessKey(Random& random) {
 
 std::string MakeUniqueId(std::string_view prefix, Random& random) {
     return std::string(prefix) + random.Text(17, "ABCDEFGHIJKLMNOPQRSTUVWXYZ234567");
+}
+
+std::string UniqueIdOf(std::string_view prefix, std::string_view text) {
+    const codec::Sha256Digest digest = codec::Sha256(text);
+    std::string id(prefix);
+    for (size_t i = 0; i < 17; ++i) {
+        id += kBase32[digest[i] & 31];
+    }
+    return id;
 }
 
 std::optional<AccountId> AccountOfAccessKeyId(std::string_view access_key_id) {

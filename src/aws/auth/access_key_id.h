@@ -23,6 +23,9 @@ std::string MakeSecretAccessKey(Random& random);
 // An id of another principal: "AROA", "AIDA", "AGPA", "ANPA", "AIPA" and 17 letters or digits.
 std::string MakeUniqueId(std::string_view prefix, Random& random);
 
+// As MakeUniqueId, but always the same for the same text: for roles that are taken as given.
+std::string UniqueIdOf(std::string_view prefix, std::string_view text);
+
 // Empty when the text has not the form of an access key id.
 std::optional<AccountId> AccountOfAccessKeyId(std::string_view access_key_id);
 
