@@ -62,14 +62,28 @@ class Builder final {
         return Add(std::move(value), ec);
     }
 
-    bool on_number_part(string_view, error_code&) { return true; }
+    bool on_number_part(string_view part, error_code&) {
+        text_.append(part.data(), part.size());
+        return true;
+    }
 
-    bool on_int64(int64_t value, string_view, error_code& ec) { return Add(Json(value), ec); }
+    bool on_int64(int64_t value, string_view, error_code& ec) {
+        text_.clear();
+        return Add(Json(value), ec);
+    }
 
-    bool on_uint64(uint64_t value, string_view, error_code& ec) { return Add(Json(value), ec); }
+    bool on_uint64(uint64_t value, string_view, error_code& ec) {
+        text_.clear();
+        return Add(Json(value), ec);
+    }
 
-    bool on_double(double value, string_view, error_code& ec) {
-        if (!std::isfinite(value)) {
+    // The parser's own value can be off by one unit in the last place, so the text is read again.
+    bool on_double(double rounded, string_view part, error_code& ec) {
+        text_.append(part.data(), part.size());
+        double value = rounded;
+        std::from_chars(text_.data(), text_.data() + text_.size(), value);
+        text_.clear();
+        if (!std::isfinite(value) || !std::isfinite(rounded)) {
             ec = boost::json::error::exponent_overflow;
             return false;
         }
@@ -353,6 +367,11 @@ void JsonWriter::Double(double value) {
         return;
     }
     Comma();
+    if (value == 0 && std::signbit(value)) {
+        // "-0" would come back as the integer 0.
+        out_ += "-0.0";
+        return;
+    }
     char buffer[32];
     const auto end = std::to_chars(buffer, buffer + sizeof(buffer), value).ptr;
     out_.append(buffer, end);

@@ -33,6 +33,19 @@ TEST(Json, KeepsOrderAndExactNumbers) {
     EXPECT_EQ(RoundTrip(R"("A\ud83d\ude00\/")"), "\"A😀/\"");
 }
 
+TEST(Json, DoublesAreTheNearestOnes) {
+    // Found by the fuzzer: the parser underneath was one unit in the last place off.
+    const std::string threes(70, '3');
+    EXPECT_EQ(
+        *ParseJson(threes)->AsDouble(),
+        3333333333333333333333333333333333333333333333333333333333333333333333.0);
+    EXPECT_EQ(RoundTrip(threes), RoundTrip(RoundTrip(threes)));
+    EXPECT_EQ(RoundTrip("-0E1"), "-0.0");
+    EXPECT_EQ(
+        *ParseJson("[0.1,2.2250738585072014e-308]")->AsArray()->at(1).AsDouble(),
+        2.2250738585072014e-308);
+}
+
 TEST(Json, RefusesWhatIsNotJson) {
     for (const std::string_view text :
          {"",
