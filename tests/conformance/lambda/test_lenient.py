@@ -1,0 +1,60 @@
+"""With --lenient, settings that have no effect are accepted, shown again, and named."""
+
+from functions import refused
+
+HEARTH_OPTIONS = ("--lenient",)
+
+VPC = {"SubnetIds": ["subnet-1", "subnet-2"], "SecurityGroupIds": ["sg-1"]}
+
+
+def ignored(answer):
+    return answer["ResponseMetadata"]["HTTPHeaders"].get("x-hearth-ignored")
+
+
+def test_they_are_kept_and_named(client, create):
+    made = create(
+        VpcConfig=VPC,
+        TracingConfig={"Mode": "Active"},
+        DeadLetterConfig={"TargetArn": "arn:aws:sqs:us-east-1:000000000000:q"},
+        Layers=["arn:aws:lambda:us-east-1:000000000000:layer:l:1"],
+        KMSKeyArn="arn:aws:kms:us-east-1:000000000000:key/1",
+        Architectures=["arm64"],
+    )
+    assert set(ignored(made).split(", ")) == {
+        "VpcConfig",
+        "TracingConfig",
+        "DeadLetterConfig",
+        "Layers",
+        "KMSKeyArn",
+        "Architectures",
+    }
+    shown = client.get_function_configuration(FunctionName=made["FunctionName"])
+    assert shown["VpcConfig"] == {**VPC, "VpcId": ""}
+    assert shown["TracingConfig"] == {"Mode": "Active"}
+    assert shown["DeadLetterConfig"] == {"TargetArn": "arn:aws:sqs:us-east-1:000000000000:q"}
+    assert shown["KMSKeyArn"] == "arn:aws:kms:us-east-1:000000000000:key/1"
+    assert shown["Architectures"] == ["arm64"]
+    assert [layer["Arn"] for layer in shown["Layers"]] == [
+        "arn:aws:lambda:us-east-1:000000000000:layer:l:1"
+    ]
+
+
+def test_what_is_honoured_is_not_named(client, create):
+    made = create(Timeout=5, VpcConfig={"SubnetIds": [], "SecurityGroupIds": []})
+    assert ignored(made) is None
+
+
+def test_updates_too(client, create):
+    name = create()["FunctionName"]
+    answer = client.update_function_configuration(FunctionName=name, VpcConfig=VPC)
+    assert ignored(answer) == "VpcConfig"
+    answer = client.update_function_configuration(
+        FunctionName=name, VpcConfig={"SubnetIds": [], "SecurityGroupIds": []}
+    )
+    assert ignored(answer) is None
+    assert "VpcConfig" not in client.get_function_configuration(FunctionName=name)
+
+
+def test_images_cannot_run_all_the_same(create):
+    with refused("InvalidParameterValueException", contains="container images"):
+        create(PackageType="Image", Code={"ImageUri": "x"})
