@@ -1,0 +1,715 @@
+#include "sandbox/host/host.h"
+
+#include "base/log.h"
+#include "os/channel.h"
+#include "os/file.h"
+
+#include <fcntl.h>
+#include <signal.h>
+#include <sys/epoll.h>
+#include <sys/signalfd.h>
+#include <sys/socket.h>
+#include <sys/timerfd.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <cerrno>
+
+namespace hearth::sandbox {
+
+namespace {
+
+// epoll tags below any slot's index + kSlotTag.
+constexpr uint64_t kChannelTag = 1;
+constexpr uint64_t kSignalsTag = 2;
+constexpr uint64_t kRetryTag = 3;
+constexpr uint64_t kSlotTag = 16;
+
+// Two user ids per environment: hearth-init's and the runtime's.
+constexpr uint32_t kSlotsMax = 32'768;
+
+constexpr int64_t kMiB = 1 << 20;
+// hearth-init and the kernel's own bookkeeping are charged to the environment, too.
+constexpr int64_t kOverheadBytes = 4 * kMiB;
+
+// What plain environments see instead of a mount: every path that starts with a mount's target,
+// alone or in a list with colons, starts with its source.
+std::string Relocate(
+    const std::string& text, const std::vector<std::pair<std::string, std::string>>& mounts) {
+    std::string out;
+    size_t start = 0;
+    while (start <= text.size()) {
+        const size_t end = std::min(text.find(':', start), text.size());
+        std::string part = text.substr(start, end - start);
+        for (const auto& [target, source] : mounts) {
+            if (part == target || part.starts_with(target + "/")) {
+                part = source + part.substr(target.size());
+                break;
+            }
+        }
+        out += part;
+        if (end < text.size()) {
+            out.push_back(':');
+        }
+        start = end + 1;
+    }
+    return out;
+}
+
+}  // namespace
+
+Result<std::unique_ptr<Host>> Host::Make(Parts parts) {
+    std::unique_ptr<Host> host(new Host(std::move(parts)));
+    host->epoll_ = os::Fd(::epoll_create1(EPOLL_CLOEXEC));
+    sigset_t watched;
+    ::sigemptyset(&watched);
+    for (const int signal : {SIGHUP, SIGTERM, SIGINT, SIGCHLD}) {
+        ::sigaddset(&watched, signal);
+    }
+    if (::sigprocmask(SIG_BLOCK, &watched, nullptr) != 0) {
+        return errors::System("sigprocmask", errno);
+    }
+    host->signals_ = os::Fd(::signalfd(-1, &watched, SFD_CLOEXEC | SFD_NONBLOCK));
+    host->retry_ = os::Fd(::timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK));
+    if (!host->epoll_.valid() || !host->signals_.valid() || !host->retry_.valid()) {
+        return errors::System("epoll, signalfd or timerfd", errno);
+    }
+    HEARTH_TRY(host->filter_, os::SealedMemory("filter", host->parts_.function_filter));
+    host->Watch(host->signals_.get(), true, false, kSignalsTag);
+    host->Watch(host->retry_.get(), true, false, kRetryTag);
+    return host;
+}
+
+Host::~Host() = default;
+
+void Host::Watch(int fd, bool readable, bool writable, uint64_t tag) {
+    epoll_event event{};
+    event.events = (readable ? EPOLLIN : 0U) | (writable ? EPOLLOUT : 0U);
+    event.data.u64 = tag;
+    if (::epoll_ctl(epoll_.get(), EPOLL_CTL_MOD, fd, &event) != 0) {
+        ::epoll_ctl(epoll_.get(), EPOLL_CTL_ADD, fd, &event);
+    }
+}
+
+HostFacts Host::Facts() const {
+    HostFacts facts;
+    facts.backend = parts_.namespaces ? "namespaces" : "none";
+    facts.cgroup_layout = Name(parts_.cgroups.layout());
+    facts.rootless = parts_.rootless;
+    facts.memory_limit = parts_.cgroups.Has("memory");
+    facts.pids_limit = parts_.cgroups.Has("pids");
+    facts.cpu_weight = parts_.cgroups.Has("cpu");
+    facts.freezer = parts_.cgroups.CanFreeze();
+    facts.own_uids = !parts_.rootless;
+    facts.egress = parts_.options.egress;
+    return facts;
+}
+
+Slot* Host::FindById(uint64_t id) {
+    for (Slot& slot : slots_) {
+        if (slot.id == id && slot.id != 0) {
+            return &slot;
+        }
+    }
+    return nullptr;
+}
+
+size_t Host::CountOf(Slot::State state) const {
+    return static_cast<size_t>(std::count_if(
+        slots_.begin(), slots_.end(), [&](const Slot& slot) { return slot.state == state; }));
+}
+
+// ---- the pool ----
+
+Status Host::StartSlot() {
+    if (used_.size() >= kSlotsMax) {
+        return errors::Unavailable("too many environments");
+    }
+    while (used_.contains(next_index_)) {
+        next_index_ = (next_index_ + 1) % kSlotsMax;
+    }
+    Slot slot;
+    slot.index = next_index_;
+    slot.group = fmt::format("e{}", slot.index);
+    next_index_ = (next_index_ + 1) % kSlotsMax;
+    HEARTH_RETURN_IF_ERROR(parts_.cgroups.Make(slot.group));
+    HEARTH_TRY(auto ends, os::MakeChannel());
+    auto pid = parts_.maker.Make(ends.second, parts_.namespaces);
+    if (!pid.ok()) {
+        parts_.cgroups.Remove(slot.group);
+        return std::move(pid).error();
+    }
+    slot.pid = *pid;
+    slot.channel = std::move(ends.first);
+    used_.insert(slot.index);
+    slots_.push_back(std::move(slot));
+    Slot& placed = slots_.back();
+
+    const auto set_up = [&]() -> Status {
+        HEARTH_RETURN_IF_ERROR(parts_.cgroups.Join(placed.group, placed.pid));
+        if (parts_.namespaces) {
+            const std::string folder = fmt::format("/proc/{}/", placed.pid);
+            if (parts_.rootless) {
+                HEARTH_RETURN_IF_ERROR(os::WriteFile(AT_FDCWD, folder + "setgroups", "deny"));
+                HEARTH_RETURN_IF_ERROR(os::WriteFile(AT_FDCWD, folder + "uid_map", "0 0 1\n"));
+                HEARTH_RETURN_IF_ERROR(os::WriteFile(AT_FDCWD, folder + "gid_map", "0 0 1\n"));
+            } else {
+                const uid_t first = FirstUid(parts_.options.data_name) + 2 * placed.index;
+                HEARTH_RETURN_IF_ERROR(os::WriteFile(
+                    AT_FDCWD,
+                    folder + "uid_map",
+                    fmt::format("0 {} 1\n{} {} 1\n", first, kRuntimeUid, first + 1)));
+                HEARTH_RETURN_IF_ERROR(os::WriteFile(
+                    AT_FDCWD,
+                    folder + "gid_map",
+                    fmt::format("0 {} 1\n{} {} 1\n", first, kRuntimeGid, first + 1)));
+            }
+        }
+        HEARTH_TRY(const bool sent, os::SendPacket(placed.channel.get(), "g", {}));
+        (void)sent;
+        return {};
+    };
+    if (auto status = set_up(); !status.ok()) {
+        Destroy(placed);
+        return status;
+    }
+    Watch(placed.channel.get(), true, false, kSlotTag + placed.index);
+    return {};
+}
+
+// hearth-init has prepared everything, or says why not.
+void Host::Prepared(Slot& slot) {
+    auto packet = os::ReceivePacket(slot.channel.get(), false);
+    std::string problem;
+    InitReady ready{};
+    if (!packet.ok()) {
+        problem = packet.error().message();
+    } else if (!packet->has_value()) {
+        return;
+    } else if ((*packet)->bytes.size() != sizeof(ready)) {
+        problem = "hearth-init ended while preparing";
+    } else {
+        std::memcpy(&ready, (*packet)->bytes.data(), sizeof(ready));
+        ready.step[sizeof(ready.step) - 1] = '\0';
+        if (ready.magic != kInitMagic || ready.error != 0) {
+            problem = fmt::format("{}: {}", ready.step, std::strerror(ready.error));
+        } else if ((*packet)->fds.size() != 3) {
+            problem = "hearth-init sent no listeners";
+        }
+    }
+    if (!problem.empty()) {
+        if (!pool_broken_) {
+            log::Error("host: cannot prepare an environment: {}", problem);
+        }
+        pool_broken_ = true;
+        Destroy(slot);
+        while (!waiting_.empty()) {
+            CreateAnswer answer;
+            answer.id = waiting_.front().id;
+            answer.error = "cannot prepare an environment: " + problem;
+            waiting_.pop_front();
+            Answer(answer, {});
+        }
+        return;
+    }
+    pool_broken_ = false;
+    ::epoll_ctl(epoll_.get(), EPOLL_CTL_DEL, slot.channel.get(), nullptr);
+    slot.runtime_api = std::move((*packet)->fds[0]);
+    slot.door = std::move((*packet)->fds[1]);
+    slot.tmp = std::move((*packet)->fds[2]);
+    slot.runtime_api_port = ready.runtime_api_port;
+    slot.door_port = ready.door_port;
+    slot.state = Slot::State::kReady;
+    if (!waiting_.empty()) {
+        CreateRequest request = std::move(waiting_.front());
+        waiting_.pop_front();
+        Create(std::move(request));
+    }
+}
+
+// ---- requests ----
+
+void Host::Create(CreateRequest request) {
+    Slot* ready = nullptr;
+    for (Slot& slot : slots_) {
+        if (slot.state == Slot::State::kReady) {
+            ready = &slot;
+            break;
+        }
+    }
+    if (ready == nullptr) {
+        waiting_.push_back(std::move(request));
+        if (CountOf(Slot::State::kPreparing) < waiting_.size()) {
+            if (auto started = StartSlot(); !started.ok()) {
+                CreateAnswer answer;
+                answer.id = waiting_.back().id;
+                answer.error = started.error().message();
+                waiting_.pop_back();
+                Answer(answer, {});
+            }
+        }
+        return;
+    }
+    std::vector<os::Fd> fds;
+    auto answer = Assign(*ready, request, fds);
+    if (!answer.ok()) {
+        log::Warn("host: environment {}: {}", request.name, answer.error().message());
+        CreateAnswer failure;
+        failure.id = request.id;
+        failure.error = answer.error().message();
+        Destroy(*ready);
+        Answer(failure, {});
+        return;
+    }
+    Answer(*answer, std::move(fds));
+}
+
+Result<CreateAnswer> Host::Assign(
+    Slot& slot, const CreateRequest& request, std::vector<os::Fd>& fds) {
+    const bool plain = !parts_.namespaces;
+    CreateAnswer answer;
+    answer.id = request.id;
+    answer.runtime_api_address = fmt::format("127.0.0.1:{}", slot.runtime_api_port);
+    answer.door_address = fmt::format("http://127.0.0.1:{}", slot.door_port);
+
+    os::CgroupLimits limits;
+    limits.memory_bytes =
+        (request.memory_mb + request.ephemeral_storage_mb) * kMiB + kOverheadBytes;
+    limits.pids = request.pids_max + 1;
+    // 1,769 MB is one CPU's worth, as on AWS, and here everybody's default weight.
+    limits.cpu_weight = request.memory_mb * 100 / 1769;
+    limits.cpu_quota_millis = request.cpu_quota_millis;
+    HEARTH_RETURN_IF_ERROR(parts_.cgroups.Limit(slot.group, limits));
+    parts_.cgroups.Delegate(slot.group, parts_.options.uid, parts_.options.gid);
+
+    std::vector<std::string> arguments = request.arguments;
+    std::vector<std::string> environment = request.environment;
+    std::string working_directory = request.working_directory;
+    std::vector<os::Fd> trees;
+    std::vector<std::pair<std::string, std::string>> relocations;
+    for (const MountRequest& mount : request.mounts) {
+        if (plain) {
+            HEARTH_TRY(std::string path, parts_.root.SourcePath(mount.source));
+            relocations.emplace_back(mount.target, std::move(path));
+        } else {
+            HEARTH_TRY(os::Fd tree, parts_.root.OpenSource(mount.source));
+            trees.push_back(std::move(tree));
+        }
+    }
+    if (plain) {
+        for (std::string& argument : arguments) {
+            argument = Relocate(argument, relocations);
+        }
+        for (std::string& variable : environment) {
+            const size_t equals = std::min(variable.find('='), variable.size());
+            variable = variable.substr(0, equals) +
+                       (equals == variable.size()
+                            ? ""
+                            : "=" + Relocate(variable.substr(equals + 1), relocations));
+        }
+        working_directory = Relocate(working_directory, relocations);
+    }
+    if (!request.runtime_api_variable.empty()) {
+        environment.push_back(request.runtime_api_variable + "=" + answer.runtime_api_address);
+    }
+    if (!request.door_variable.empty()) {
+        environment.push_back(request.door_variable + "=" + answer.door_address);
+    }
+
+    HEARTH_TRY(auto output, os::Pipe());
+    HEARTH_TRY(auto error, os::Pipe());
+    HEARTH_TRY(auto control, os::MakeChannel());
+
+    InitAssign head{};
+    head.magic = kInitMagic;
+    head.argument_count = static_cast<uint32_t>(arguments.size());
+    head.environment_count = static_cast<uint32_t>(environment.size());
+    head.mount_count = static_cast<uint32_t>(trees.size());
+    head.open_files_max = static_cast<uint32_t>(request.open_files_max);
+    if (!parts_.cgroups.Has("pids") && !parts_.rootless) {
+        // Per user, and every environment is its own user.
+        head.processes_max = static_cast<uint32_t>(request.pids_max);
+    }
+    if (!parts_.cgroups.Has("memory")) {
+        // The named substitute: address space, with room for what runtimes reserve and never touch.
+        head.address_space_bytes = static_cast<uint64_t>(request.memory_mb * kMiB) + (64ULL << 30);
+    }
+    if (plain && !parts_.rootless) {
+        head.plain_uid = FirstUid(parts_.options.data_name) + 2 * slot.index + 1;
+    }
+    if (!plain) {
+        head.tmp_bytes =
+            static_cast<uint64_t>(std::max<int64_t>(request.ephemeral_storage_mb * kMiB, 64 << 10));
+    }
+    std::string strings;
+    const auto add = [&](const std::string& text) {
+        strings.append(text.c_str(), text.size() + 1);
+    };
+    std::for_each(arguments.begin(), arguments.end(), add);
+    std::for_each(environment.begin(), environment.end(), add);
+    if (!plain) {
+        for (const MountRequest& mount : request.mounts) {
+            add(mount.target);
+        }
+    }
+    add(working_directory);
+    head.string_bytes = static_cast<uint32_t>(strings.size());
+    std::string message(reinterpret_cast<const char*>(&head), sizeof(head));
+    message += strings;
+    if (message.size() > kInitAssignBytesMax) {
+        return errors::Malformed("arguments and environment are too large");
+    }
+    std::vector<int> handed = {
+        control.second.get(), output.second.get(), error.second.get(), filter_.get()};
+    for (const os::Fd& tree : trees) {
+        handed.push_back(tree.get());
+    }
+    HEARTH_TRY(const bool sent, os::SendPacket(slot.channel.get(), message, handed));
+    (void)sent;
+
+    fds.push_back(std::move(control.first));
+    fds.push_back(std::move(output.first));
+    fds.push_back(std::move(error.first));
+    fds.push_back(std::move(slot.runtime_api));
+    fds.push_back(std::move(slot.door));
+    fds.push_back(std::move(slot.tmp));
+    if (auto freezer = parts_.cgroups.OpenFreezer(slot.group)) {
+        answer.flags |= kHasFreezer | (freezer->v2 ? kFreezerV2 : 0);
+        fds.push_back(std::move(freezer->file));
+    }
+    if (auto memory = parts_.cgroups.OpenDirectory(slot.group, "memory")) {
+        answer.flags |= kHasMemory | (memory->v2 ? kMemoryV2 : 0);
+        fds.push_back(std::move(memory->directory));
+    }
+    if (auto cpu = parts_.cgroups.OpenDirectory(slot.group, "cpuacct")) {
+        answer.flags |= kHasCpu | (cpu->v2 ? kCpuV2 : 0);
+        fds.push_back(std::move(cpu->directory));
+    }
+    slot.state = Slot::State::kAssigned;
+    slot.id = request.id;
+    // Nothing more is said to this environment, and nothing it might say is read.
+    slot.channel.Close();
+    log::Debug("host: environment {} is {}", request.name, slot.group);
+    return answer;
+}
+
+void Host::Answer(const CreateAnswer& answer, std::vector<os::Fd> fds) {
+    Send(EncodeCreated(answer), std::move(fds));
+}
+
+// ---- the end of an environment ----
+
+void Host::Destroy(Slot& slot) {
+    if (slot.state == Slot::State::kDying) {
+        return;
+    }
+    slot.state = Slot::State::kDying;
+    slot.channel.Close();
+    slot.runtime_api.Close();
+    slot.door.Close();
+    slot.tmp.Close();
+    // The whole pid namespace goes with its first process; the group catches plain environments. In
+    // v1 a frozen process dies only when thawed, which Kill does after.
+    if (!slot.reaped) {
+        ::kill(slot.pid, SIGKILL);
+    }
+    parts_.cgroups.Kill(slot.group);
+    TryRemove(slot);
+}
+
+void Host::TryRemove(Slot& slot) {
+    // Not before it is reaped: until then it is in its group.
+    if (slot.state != Slot::State::kDying || !slot.reaped) {
+        return;
+    }
+    if (!parts_.cgroups.Remove(slot.group)) {
+        // Processes of a dead pid namespace are reaped by the kernel in its own time.
+        parts_.cgroups.Kill(slot.group);
+        itimerspec soon{};
+        soon.it_value.tv_nsec = 2'000'000;
+        ::timerfd_settime(retry_.get(), 0, &soon, nullptr);
+        return;
+    }
+    if (slot.destroy_requested) {
+        Send(EncodeId(PacketKind::kDestroyed, slot.id), {});
+    }
+    used_.erase(slot.index);
+    slots_.remove_if([&](const Slot& other) { return &other == &slot; });
+}
+
+void Host::Retry() {
+    uint64_t count = 0;
+    (void)!::read(retry_.get(), &count, sizeof(count));
+    for (auto next = slots_.begin(); next != slots_.end();) {
+        Slot& slot = *next++;
+        TryRemove(slot);
+    }
+}
+
+void Host::Reap() {
+    for (;;) {
+        int status = 0;
+        const pid_t pid = ::waitpid(-1, &status, WNOHANG | __WALL);
+        if (pid <= 0) {
+            return;
+        }
+        if (pid == parts_.maker.pid()) {
+            log::Error("host: the helper that makes processes has died");
+            stopping_ = true;
+            continue;
+        }
+        for (Slot& slot : slots_) {
+            if (slot.pid != pid || slot.reaped) {
+                continue;
+            }
+            slot.reaped = true;
+            if (slot.state == Slot::State::kReady) {
+                log::Warn("host: a prepared environment died");
+                Destroy(slot);
+            } else if (slot.state == Slot::State::kDying) {
+                TryRemove(slot);
+            }
+            // kPreparing: its channel ends and Prepared tells why. kAssigned: the cloud sees the
+            // end of its control socket, reads what the group counted, and asks for Destroy.
+            break;
+        }
+    }
+}
+
+void Host::DestroyAll(bool with_pool) {
+    waiting_.clear();
+    for (auto next = slots_.begin(); next != slots_.end();) {
+        Slot& slot = *next++;
+        slot.destroy_requested = false;
+        if (with_pool || slot.state == Slot::State::kAssigned) {
+            Destroy(slot);
+        }
+    }
+    while (CountOf(Slot::State::kDying) > 0) {
+        epoll_event events[64];
+        const int count = ::epoll_wait(epoll_.get(), events, 64, 10'000);
+        if (count == 0) {
+            log::Error("host: environments that do not die: {}", CountOf(Slot::State::kDying));
+            return;
+        }
+        for (int i = 0; i < count; ++i) {
+            if (events[i].data.u64 == kSignalsTag) {
+                Signalled();
+            } else if (events[i].data.u64 == kRetryTag) {
+                Retry();
+            } else if (events[i].data.u64 == kChannelTag) {
+                // Later: silence it, or the wait spins.
+                Watch(parts_.options.channel_fd, false, false, kChannelTag);
+            } else {
+                for (Slot& slot : slots_) {
+                    if (slot.index + kSlotTag == events[i].data.u64 &&
+                        slot.state == Slot::State::kPreparing) {
+                        Prepared(slot);
+                        break;
+                    }
+                }
+            }
+        }
+    }
+    if (!with_pool) {
+        Watch(parts_.options.channel_fd, true, !outgoing_.empty(), kChannelTag);
+    }
+}
+
+// ---- the channel ----
+
+void Host::Send(std::string bytes, std::vector<os::Fd> fds) {
+    outgoing_.push_back({std::move(bytes), std::move(fds)});
+    Flush();
+}
+
+void Host::Flush() {
+    while (!outgoing_.empty()) {
+        std::vector<int> numbers;
+        for (const os::Fd& fd : outgoing_.front().fds) {
+            numbers.push_back(fd.get());
+        }
+        auto sent = os::SendPacket(parts_.options.channel_fd, outgoing_.front().bytes, numbers);
+        if (sent.ok() && !*sent) {
+            Watch(parts_.options.channel_fd, true, true, kChannelTag);
+            return;
+        }
+        if (!sent.ok()) {
+            log::Warn("host: channel: {}", sent.error().message());
+        }
+        outgoing_.pop_front();
+    }
+    Watch(parts_.options.channel_fd, true, false, kChannelTag);
+}
+
+void Host::ReadRequests() {
+    // A bounded number per wake, so that deaths are noticed between them.
+    for (int i = 0; i < 16; ++i) {
+        auto packet = os::ReceivePacket(parts_.options.channel_fd, false);
+        if (!packet.ok()) {
+            log::Warn("host: channel: {}", packet.error().message());
+            return;
+        }
+        if (!packet->has_value()) {
+            return;
+        }
+        if ((*packet)->bytes.empty()) {
+            channel_ended_ = true;
+            return;
+        }
+        Handle((*packet)->bytes);
+    }
+}
+
+void Host::Handle(const std::string& packet) {
+    const auto kind = DecodeKind(packet);
+    if (!kind.ok()) {
+        log::Warn("host: {}", kind.error().message());
+        return;
+    }
+    switch (*kind) {
+        case PacketKind::kCloudHello: {
+            const auto nonce = DecodeNumber(packet);
+            if (!nonce.ok()) {
+                log::Warn("host: {}", nonce.error().message());
+                return;
+            }
+            DestroyAll(false);
+            Send(EncodeCloudWelcome(*nonce, Facts()), {});
+            return;
+        }
+        case PacketKind::kCreate: {
+            auto request = DecodeCreate(packet);
+            if (!request.ok()) {
+                log::Warn("host: refused a request: {}", request.error().message());
+                // The id is the first number; without it nobody can be answered.
+                CreateAnswer answer;
+                if (packet.size() >= 1 + sizeof(answer.id)) {
+                    std::memcpy(&answer.id, packet.data() + 1, sizeof(answer.id));
+                    answer.error = request.error().message();
+                    Answer(answer, {});
+                }
+                return;
+            }
+            Create(*std::move(request));
+            return;
+        }
+        case PacketKind::kDestroy: {
+            const auto id = DecodeNumber(packet);
+            if (!id.ok()) {
+                log::Warn("host: {}", id.error().message());
+                return;
+            }
+            if (Slot* slot = FindById(*id)) {
+                slot->destroy_requested = true;
+                Destroy(*slot);
+                return;
+            }
+            // Still waiting for a prepared one, or unknown.
+            std::erase_if(
+                waiting_, [&](const CreateRequest& request) { return request.id == *id; });
+            Send(EncodeId(PacketKind::kDestroyed, *id), {});
+            return;
+        }
+        case PacketKind::kHostHello:
+        case PacketKind::kCloudWelcome:
+        case PacketKind::kCreated:
+        case PacketKind::kDestroyed:
+            log::Warn("host: a packet that only the host sends");
+            return;
+    }
+}
+
+// ---- the loop ----
+
+void Host::Signalled() {
+    signalfd_siginfo information{};
+    while (::read(signals_.get(), &information, sizeof(information)) > 0) {
+        switch (static_cast<int>(information.ssi_signo)) {
+            case SIGCHLD:
+                Reap();
+                break;
+            case SIGHUP:
+                // The cloud died. What it had asked for dies with it; its successor says Hello.
+                log::Info("host: the cloud is gone; its environments go");
+                for (auto next = slots_.begin(); next != slots_.end();) {
+                    Slot& slot = *next++;
+                    slot.destroy_requested = false;
+                    if (slot.state == Slot::State::kAssigned) {
+                        Destroy(slot);
+                    }
+                }
+                waiting_.clear();
+                break;
+            default:
+                stopping_ = true;
+                break;
+        }
+    }
+}
+
+bool Host::Step(int timeout_ms) {
+    epoll_event events[64];
+    const int count = ::epoll_wait(epoll_.get(), events, 64, timeout_ms);
+    for (int i = 0; i < count; ++i) {
+        const uint64_t tag = events[i].data.u64;
+        if (tag == kChannelTag) {
+            if ((events[i].events & EPOLLOUT) != 0) {
+                Flush();
+            }
+            if ((events[i].events & (EPOLLIN | EPOLLHUP | EPOLLERR)) != 0) {
+                ReadRequests();
+            }
+        } else if (tag == kSignalsTag) {
+            Signalled();
+        } else if (tag == kRetryTag) {
+            Retry();
+        } else {
+            for (Slot& slot : slots_) {
+                if (slot.index + kSlotTag == tag && slot.state == Slot::State::kPreparing) {
+                    Prepared(slot);
+                    break;
+                }
+            }
+        }
+    }
+    return count > 0;
+}
+
+Status Host::TryOne() {
+    HEARTH_RETURN_IF_ERROR(StartSlot());
+    while (CountOf(Slot::State::kPreparing) > 0) {
+        if (!Step(30'000)) {
+            return errors::Internal("an environment did not get ready in 30 s");
+        }
+    }
+    if (pool_broken_ || CountOf(Slot::State::kReady) == 0) {
+        return errors::Internal("environments cannot be prepared on this machine");
+    }
+    return {};
+}
+
+Status Host::Run() {
+    ::fcntl(parts_.options.channel_fd, F_SETFL, O_NONBLOCK);
+    Watch(parts_.options.channel_fd, true, false, kChannelTag);
+    Send(EncodeHostHello(Facts()), {});
+    while (!stopping_ && !channel_ended_) {
+        const size_t ahead = CountOf(Slot::State::kReady) + CountOf(Slot::State::kPreparing);
+        const bool refill = ahead < static_cast<size_t>(parts_.options.pool) && !pool_broken_ &&
+                            CountOf(Slot::State::kPreparing) == 0;
+        // Requests first; the pool is filled one by one when nothing else is to do.
+        if (Step(refill ? 0 : -1) || !refill) {
+            continue;
+        }
+        if (auto started = StartSlot(); !started.ok()) {
+            log::Warn("host: cannot prepare an environment: {}", started.error().message());
+            pool_broken_ = true;
+        }
+    }
+    DestroyAll(true);
+    parts_.cgroups.Sweep(std::chrono::seconds(5));
+    parts_.cgroups.RemoveTree();
+    return {};
+}
+
+}  // namespace hearth::sandbox

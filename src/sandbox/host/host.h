@@ -1,0 +1,121 @@
+#pragma once
+
+#include "base/result.h"
+#include "os/cgroups.h"
+#include "os/fd.h"
+#include "sandbox/host/maker.h"
+#include "sandbox/host/options.h"
+#include "sandbox/host/root.h"
+#include "sandbox/protocol/init_protocol.h"
+#include "sandbox/protocol/protocol.h"
+
+#include <deque>
+#include <list>
+#include <map>
+#include <memory>
+#include <set>
+#include <string>
+#include <vector>
+
+namespace hearth::sandbox {
+
+// One environment, from the moment its process is made until nothing of it is left.
+//
+//   kPreparing  the process exists; hearth-init prepares what all environments share
+//   kReady      in the pool
+//   kAssigned   belongs to the cloud's environment `id`; its first process may have ended by itself
+//   kDying      killed; waits for the process to be reaped and its control groups to be empty
+struct Slot {
+    enum class State { kPreparing, kReady, kAssigned, kDying };
+
+    State state = State::kPreparing;
+    uint32_t index = 0;
+    std::string group;
+    pid_t pid = -1;
+    bool reaped = false;
+    os::Fd channel;
+    os::Fd runtime_api;
+    os::Fd door;
+    os::Fd tmp;
+    uint16_t runtime_api_port = 0;
+    uint16_t door_port = 0;
+    uint64_t id = 0;
+    // The cloud asked, and wants to hear when it is gone.
+    bool destroy_requested = false;
+};
+
+// The event loop of hearth-host: one thread. Reads requests of the cloud, keeps the pool of
+// prepared environments filled when there is nothing else to do, reaps.
+class Host final {
+  public:
+    struct Parts {
+        HostOptions options;
+        os::CgroupTree cgroups;
+        HostRoot root;
+        Maker maker;
+        bool namespaces = true;
+        bool rootless = false;
+        std::string function_filter;
+    };
+
+    static Result<std::unique_ptr<Host>> Make(Parts parts);
+    ~Host();
+
+    // Prepares one environment and destroys it again: whether this machine lets us.
+    Status TryOne();
+
+    // From now on plain processes.
+    void UsePlain() { parts_.namespaces = false; }
+
+    HostFacts Facts() const;
+    // Says Hello and serves until SIGTERM, the end of the channel, or a broken machine.
+    Status Run();
+
+  private:
+    explicit Host(Parts parts) : parts_(std::move(parts)) {}
+
+    Status StartSlot();
+    void Prepared(Slot& slot);
+    void Create(CreateRequest request);
+    Result<CreateAnswer> Assign(Slot& slot, const CreateRequest& request, std::vector<os::Fd>& fds);
+    void Answer(const CreateAnswer& answer, std::vector<os::Fd> fds);
+    void Destroy(Slot& slot);
+    // Waits until all slots that are not in the pool are gone.
+    void DestroyAll(bool with_pool);
+    void Reap();
+    void TryRemove(Slot& slot);
+    void Retry();
+
+    void ReadRequests();
+    void Handle(const std::string& packet);
+    void Send(std::string bytes, std::vector<os::Fd> fds);
+    void Flush();
+    void Watch(int fd, bool readable, bool writable, uint64_t tag);
+    bool Step(int timeout_ms);
+    void Signalled();
+
+    Slot* FindById(uint64_t id);
+    size_t CountOf(Slot::State state) const;
+
+    struct Outgoing {
+        std::string bytes;
+        std::vector<os::Fd> fds;
+    };
+
+    Parts parts_;
+    os::Fd epoll_;
+    os::Fd signals_;
+    // Armed only while a control group was not empty at its removal.
+    os::Fd retry_;
+    os::Fd filter_;
+    std::list<Slot> slots_;
+    std::set<uint32_t> used_;
+    uint32_t next_index_ = 0;
+    std::deque<CreateRequest> waiting_;
+    std::deque<Outgoing> outgoing_;
+    bool stopping_ = false;
+    bool pool_broken_ = false;
+    bool channel_ended_ = false;
+};
+
+}  // namespace hearth::sandbox

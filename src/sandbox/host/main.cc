@@ -1,0 +1,205 @@
+// hearth-host: README.md of this folder.
+
+#include "base/log.h"
+#include "os/cgroups.h"
+#include "os/file.h"
+#include "os/seccomp.h"
+#include "sandbox/host/host.h"
+#include "sandbox/host/options.h"
+
+#include <fcntl.h>
+#include <limits.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdio.h>
+#include <sys/capability.h>
+#include <sys/prctl.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <cstdlib>
+#include <set>
+
+namespace hearth::sandbox {
+namespace {
+
+std::string ProgramDirectory() {
+    char path[PATH_MAX];
+    const ssize_t size = ::readlink("/proc/self/exe", path, sizeof(path) - 1);
+    const std::string program(path, size > 0 ? static_cast<size_t>(size) : 0);
+    return program.substr(0, program.rfind('/'));
+}
+
+// Closes what the parent may have left open, except what the command line names.
+void CloseStrangers(const HostOptions& options) {
+    std::set<unsigned> kept = {0, 1, 2};
+    for (const int fd : {options.channel_fd, options.data_fd, options.netns_fd}) {
+        if (fd >= 0) {
+            kept.insert(static_cast<unsigned>(fd));
+            ::fcntl(fd, F_SETFD, FD_CLOEXEC);
+        }
+    }
+    unsigned first = 0;
+    for (const unsigned fd : kept) {
+        if (fd > first) {
+            ::syscall(SYS_close_range, first, fd - 1, 0);
+        }
+        first = fd + 1;
+    }
+    ::syscall(SYS_close_range, first, ~0U, 0);
+}
+
+// Only what making, owning and killing environments takes.
+Status DropCapabilities() {
+    constexpr cap_value_t kKept[] = {
+        CAP_SYS_ADMIN,
+        CAP_SETUID,
+        CAP_SETGID,
+        CAP_KILL,
+        CAP_CHOWN,
+        CAP_DAC_OVERRIDE,
+        CAP_FOWNER,
+        CAP_NET_ADMIN,
+        CAP_SYS_RESOURCE,
+        CAP_DAC_READ_SEARCH,
+        CAP_SETFCAP};
+    cap_t capabilities = ::cap_get_proc();
+    if (capabilities == nullptr) {
+        return errors::System("cap_get_proc", errno);
+    }
+    for (int value = 0; value <= CAP_LAST_CAP; ++value) {
+        const bool keep = std::find(std::begin(kKept), std::end(kKept), value) != std::end(kKept);
+        if (!keep) {
+            const cap_value_t one[] = {value};
+            ::cap_set_flag(capabilities, CAP_PERMITTED, 1, one, CAP_CLEAR);
+            ::cap_set_flag(capabilities, CAP_EFFECTIVE, 1, one, CAP_CLEAR);
+            ::cap_set_flag(capabilities, CAP_INHERITABLE, 1, one, CAP_CLEAR);
+        }
+    }
+    const int failed = ::cap_set_proc(capabilities);
+    const int error = errno;
+    ::cap_free(capabilities);
+    if (failed != 0) {
+        return errors::System("cap_set_proc", error);
+    }
+    return {};
+}
+
+Status Serve(HostOptions options) {
+    CloseStrangers(options);
+    os::RaiseOpenFilesLimit();
+    // The keeper's death is ours, in order: everything is put away first.
+    ::prctl(PR_SET_PDEATHSIG, SIGTERM, 0, 0, 0);
+    const bool rootless = ::geteuid() != 0;
+
+    os::CgroupTree cgroups = os::CgroupTree::Open(InstanceName(options.data_name));
+    if (!cgroups.Sweep(std::chrono::seconds(10))) {
+        log::Warn("host: control groups of an earlier run are still not empty");
+    }
+
+    RootOptions root_options;
+    root_options.data_name = options.data_name;
+    root_options.data_fd = options.data_fd;
+    root_options.exposed = options.exposed;
+    root_options.shown = options.shown;
+    root_options.init_program = ProgramDirectory() + "/hearth-init";
+
+    bool namespaces = options.isolation != HostOptions::Isolation::kNone;
+    std::string reason;
+    const auto enter = [&]() -> Result<HostRoot> {
+        if (!namespaces) {
+            return HostRoot::Stay(root_options);
+        }
+        if (options.netns_fd >= 0) {
+            if (::setns(options.netns_fd, CLONE_NEWNET) != 0) {
+                return errors::System("setns of --netns-fd", errno);
+            }
+        } else if (::unshare(CLONE_NEWNET) != 0) {
+            return errors::System("unshare the network", errno);
+        }
+        if (::unshare(CLONE_NEWNS | CLONE_NEWIPC | CLONE_NEWUTS) != 0) {
+            return errors::System("unshare", errno);
+        }
+        return HostRoot::Enter(root_options);
+    };
+    auto root = enter();
+    if (!root.ok() && namespaces && options.isolation == HostOptions::Isolation::kAuto) {
+        reason = root.error().message();
+        namespaces = false;
+        root = HostRoot::Stay(root_options);
+    }
+    if (!root.ok()) {
+        return std::move(root).error();
+    }
+    HEARTH_TRY(os::Fd init, root->OpenInit());
+    HEARTH_TRY(Maker maker, Maker::Start(std::move(init)));
+    HEARTH_TRY(std::string function_filter, os::FunctionFilter());
+    HEARTH_TRY(const std::string host_filter, os::HostFilter());
+    if (!rootless) {
+        HEARTH_RETURN_IF_ERROR(DropCapabilities());
+    }
+    HEARTH_TRY(
+        auto host,
+        Host::Make(Host::Parts{
+            std::move(options),
+            std::move(cgroups),
+            *std::move(root),
+            std::move(maker),
+            namespaces,
+            rootless,
+            std::move(function_filter)}));
+    HEARTH_RETURN_IF_ERROR(os::InstallFilter(host_filter, false));
+    HEARTH_RETURN_IF_ERROR(host->TryOne());
+    if (!namespaces) {
+        log::Warn(
+            "host: NO ISOLATION: functions run as plain processes and can read what their user can"
+            "{}{}",
+            reason.empty() ? "" : "; namespaces do not work here: ",
+            reason);
+    }
+    return host->Run();
+}
+
+int Main(const std::vector<std::string>& arguments) {
+    os::EnsureStdio();
+    ::signal(SIGPIPE, SIG_IGN);
+    auto options = ParseHostOptions(arguments);
+    if (!options.ok()) {
+        (void)fprintf(stderr, "hearth-host: %s\n", options.error().message().c_str());
+        return 2;
+    }
+    log::Init("host", options->log_level);
+    Status status;
+    switch (options->mode) {
+        case HostOptions::Mode::kServe:
+            status = Serve(*std::move(options));
+            break;
+        case HostOptions::Mode::kSweep: {
+            os::CgroupTree cgroups = os::CgroupTree::Open(InstanceName(options->data_name));
+            if (!cgroups.Sweep(std::chrono::seconds(10))) {
+                status = errors::Internal("control groups that do not get empty");
+            }
+            cgroups.RemoveTree();
+            break;
+        }
+        case HostOptions::Mode::kProbe:
+        case HostOptions::Mode::kEgressSetup:
+        case HostOptions::Mode::kEgressRemove:
+            status = errors::Internal("not there yet");
+            break;
+    }
+    if (!status.ok()) {
+        log::Error("host: {}", status.error().message());
+        return 1;
+    }
+    return 0;
+}
+
+}  // namespace
+}  // namespace hearth::sandbox
+
+int main(int argc, char** argv) {
+    return hearth::sandbox::Main(std::vector<std::string>(argv + 1, argv + argc));
+}

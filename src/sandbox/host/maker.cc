@@ -1,0 +1,128 @@
+#include "sandbox/host/maker.h"
+
+#include "os/channel.h"
+#include "sandbox/protocol/init_protocol.h"
+
+#include <fcntl.h>
+#include <linux/sched.h>
+#include <sched.h>
+#include <signal.h>
+#include <sys/prctl.h>
+#include <sys/socket.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include <cerrno>
+
+namespace hearth::sandbox {
+
+namespace {
+
+// The child between clone3 and exec: system calls only, since the memory is a copy of a process
+// that may have been anywhere.
+[[noreturn]] void BecomeInit(int channel, int program, bool namespaces) {
+    // Both descriptors are above 10 (RunMaker), so neither dup2 covers the other.
+    if (::dup2(channel, kInitSocket) < 0 || ::dup2(program, kInitProgram) < 0) {
+        ::_exit(110);
+    }
+    ::fcntl(kInitProgram, F_SETFD, FD_CLOEXEC);
+    ::syscall(SYS_close_range, kInitProgram + 1, ~0U, 0);
+    sigset_t none;
+    ::sigemptyset(&none);
+    ::sigprocmask(SIG_SETMASK, &none, nullptr);
+    char byte = 0;
+    ssize_t count = 0;
+    do {
+        count = ::recv(kInitSocket, &byte, 1, 0);
+    } while (count < 0 && errno == EINTR);
+    if (count != 1) {
+        ::_exit(0);
+    }
+    // The host has written the maps by now. Only the namespace's root keeps its capabilities at
+    // exec.
+    if (namespaces) {
+        (void)::syscall(SYS_setgroups, 0, nullptr);
+        if (::syscall(SYS_setresgid, 0, 0, 0) != 0 || ::syscall(SYS_setresuid, 0, 0, 0) != 0) {
+            ::_exit(113);
+        }
+    }
+    char name[] = "hearth-init";
+    char plain[] = "plain";
+    char* arguments[] = {name, namespaces ? nullptr : plain, nullptr};
+    char* environment[] = {nullptr};
+    ::syscall(SYS_execveat, kInitProgram, "", arguments, environment, AT_EMPTY_PATH);
+    ::_exit(112);
+}
+
+[[noreturn]] void RunMaker(os::Fd socket_below, os::Fd program_below) {
+    ::prctl(PR_SET_NAME, "hearth-maker", 0, 0, 0);
+    ::prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0);
+    // Only what is named stays open, at numbers that no later descriptor gets.
+    const int socket = ::fcntl(socket_below.get(), F_DUPFD_CLOEXEC, 200);
+    const int program = ::fcntl(program_below.get(), F_DUPFD_CLOEXEC, 201);
+    if (socket < 0 || program < 0) {
+        ::_exit(1);
+    }
+    ::syscall(SYS_close_range, 3, 199, 0);
+    ::syscall(SYS_close_range, std::max(socket, program) + 1, ~0U, 0);
+    socket_below.Release();
+    program_below.Release();
+    for (;;) {
+        auto packet = os::ReceivePacket(socket, true);
+        if (!packet.ok() || !packet->has_value() || (*packet)->fds.size() != 1 ||
+            (*packet)->bytes.size() != 1) {
+            ::_exit(0);  // the host is gone
+        }
+        const bool namespaces = (*packet)->bytes[0] == 'n';
+        const int channel = ::fcntl((*packet)->fds[0].get(), F_DUPFD_CLOEXEC, 210);
+        clone_args arguments{};
+        // The host becomes the parent, and its death the child's.
+        arguments.flags = CLONE_PARENT;
+        if (namespaces) {
+            arguments.flags |= CLONE_NEWUSER | CLONE_NEWPID | CLONE_NEWNS | CLONE_NEWNET |
+                               CLONE_NEWIPC | CLONE_NEWUTS;
+        }
+        const long pid = ::syscall(SYS_clone3, &arguments, sizeof(arguments));
+        if (pid == 0) {
+            BecomeInit(channel, program, namespaces);
+        }
+        const int32_t answer = pid < 0 ? -errno : static_cast<int32_t>(pid);
+        ::close(channel);
+        (void)os::SendPacket(
+            socket, std::string_view(reinterpret_cast<const char*>(&answer), sizeof(answer)), {})
+            .ok();
+    }
+}
+
+}  // namespace
+
+Result<Maker> Maker::Start(os::Fd program) {
+    HEARTH_TRY(auto ends, os::MakeChannel());
+    const pid_t pid = ::fork();
+    if (pid < 0) {
+        return errors::System("fork", errno);
+    }
+    if (pid == 0) {
+        ends.first.Close();
+        RunMaker(std::move(ends.second), std::move(program));
+    }
+    return Maker(std::move(ends.first), pid);
+}
+
+Result<pid_t> Maker::Make(const os::Fd& channel, bool namespaces) {
+    const int fds[] = {channel.get()};
+    HEARTH_TRY(const bool sent, os::SendPacket(socket_.get(), namespaces ? "n" : "p", fds));
+    (void)sent;
+    HEARTH_TRY(auto packet, os::ReceivePacket(socket_.get(), true));
+    int32_t answer = 0;
+    if (!packet.has_value() || packet->bytes.size() != sizeof(answer)) {
+        return errors::Internal("the helper that makes processes has died");
+    }
+    std::memcpy(&answer, packet->bytes.data(), sizeof(answer));
+    if (answer < 0) {
+        return errors::System("clone3", -answer);
+    }
+    return static_cast<pid_t>(answer);
+}
+
+}  // namespace hearth::sandbox

@@ -1,0 +1,37 @@
+#pragma once
+
+#include "base/result.h"
+#include "os/fd.h"
+
+#include <sys/types.h>
+
+// The only part of the host that makes processes.
+//
+// System call filters are inherited for ever, so a host that may neither open inet sockets nor
+// start programs could have no children that do. It therefore forks this helper before it locks
+// itself up: it waits for requests of the host alone, makes a process in new namespaces with the
+// *host* as its parent, and the process becomes hearth-init when the host lets it go.
+namespace hearth::sandbox {
+
+class Maker final {
+  public:
+    // `program` is hearth-init, open for execution.
+    static Result<Maker> Start(os::Fd program);
+
+    Maker(Maker&&) = default;
+    Maker& operator=(Maker&&) = default;
+
+    // Makes a process that waits for one byte on `channel` (its end of it) and then becomes
+    // hearth-init. It is our child. `namespaces` false: a plain process.
+    Result<pid_t> Make(const os::Fd& channel, bool namespaces);
+
+    pid_t pid() const { return pid_; }
+
+  private:
+    Maker(os::Fd socket, pid_t pid) : socket_(std::move(socket)), pid_(pid) {}
+
+    os::Fd socket_;
+    pid_t pid_;
+};
+
+}  // namespace hearth::sandbox

@@ -1,0 +1,522 @@
+#include "sandbox/host_sandbox.h"
+
+#include "base/log.h"
+#include "os/channel.h"
+#include "os/file.h"
+#include "rt/fd_watch.h"
+#include "sandbox/protocol/init_protocol.h"
+
+#include <fcntl.h>
+#include <sys/socket.h>
+#include <sys/vfs.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <charconv>
+
+namespace hearth::sandbox {
+
+namespace {
+
+uint64_t ParseNumber(std::string_view text) {
+    uint64_t number = 0;
+    std::from_chars(text.data(), text.data() + text.size(), number);
+    return number;
+}
+
+// The number after `key` and a space at the start of a line; 0 without it.
+uint64_t FindNumber(std::string_view text, std::string_view key) {
+    size_t position = 0;
+    while (position < text.size()) {
+        const std::string_view line = text.substr(position, text.find('\n', position) - position);
+        if (line.starts_with(key) && line.size() > key.size() && line[key.size()] == ' ') {
+            return ParseNumber(line.substr(key.size() + 1));
+        }
+        position += line.size() + 1;
+    }
+    return 0;
+}
+
+}  // namespace
+
+// An environment whose descriptors have come up: everything on a hot path happens here, without the
+// host.
+class HostEnvironment final : public Environment {
+  public:
+    HostEnvironment(
+        HostSandbox& sandbox, uint64_t id, int64_t memory_mb, HostSandbox::Created created)
+        : sandbox_(sandbox), id_(id), memory_bytes_(static_cast<uint64_t>(memory_mb) << 20) {
+        std::vector<os::Fd>& fds = created.fds;
+        flags_ = created.answer.flags;
+        control_ = std::move(fds[0]);
+        stdout_ = std::move(fds[1]);
+        stderr_ = std::move(fds[2]);
+        runtime_api_ = std::move(fds[3]);
+        door_ = std::move(fds[4]);
+        tmp_ = std::move(fds[5]);
+        size_t next = kCreatedFdsMin;
+        for (const auto& [flag, target] :
+             {std::pair{kHasFreezer, &freezer_}, {kHasMemory, &memory_}, {kHasCpu, &cpu_}}) {
+            if ((flags_ & flag) != 0 && next < fds.size()) {
+                *target = std::move(fds[next++]);
+            }
+        }
+    }
+
+    ~HostEnvironment() override {
+        if (!destroyed_) {
+            sandbox_.Destroy(id_, nullptr);
+        }
+    }
+
+    os::Fd TakeRuntimeApiListener() override { return std::move(runtime_api_); }
+
+    os::Fd TakeDoorListener() override { return std::move(door_); }
+
+    os::Fd TakeStdout() override { return std::move(stdout_); }
+
+    os::Fd TakeStderr() override { return std::move(stderr_); }
+
+    Task<Status> Start() override { co_return Control(kControlStart); }
+
+    Status Signal(int signal) override {
+        if (signal < 1 || signal > 64) {
+            return errors::Malformed("signal number");
+        }
+        return Control(static_cast<unsigned char>(signal));
+    }
+
+    Task<Status> Freeze() override { co_return SetFrozen(true); }
+
+    Task<Status> Thaw() override { co_return SetFrozen(false); }
+
+    Task<Result<ExitReport>> WaitExit() override {
+        HEARTH_CO_TRY(rt::FdWatch watch, rt::FdWatch::Make(control_.get()));
+        for (;;) {
+            HEARTH_CO_RETURN_IF_ERROR(co_await watch.Readable());
+            InitReport report{};
+            const ssize_t count = ::recv(control_.get(), &report, sizeof(report), MSG_DONTWAIT);
+            if (count < 0 && (errno == EAGAIN || errno == EINTR)) {
+                continue;
+            }
+            ExitReport exit;
+            exit.out_of_memory = OutOfMemoryKills() > 0;
+            if (count != sizeof(report) || report.magic != kInitMagic) {
+                // Killed together with its first process: by us, or with the host.
+                exit.signal = SIGKILL;
+            } else if (report.error != 0) {
+                report.step[sizeof(report.step) - 1] = '\0';
+                exit.start_error = fmt::format("{}: {}", report.step, std::strerror(report.error));
+            } else if (WIFSIGNALED(report.wait_status)) {
+                exit.signal = WTERMSIG(report.wait_status);
+            } else {
+                exit.exit_code = WEXITSTATUS(report.wait_status);
+            }
+            co_return exit;
+        }
+    }
+
+    Task<Result<Usage>> ReadUsage() override {
+        Usage usage;
+        if (OpenPeak(); peak_.valid()) {
+            HEARTH_CO_TRY(const std::string text, os::ReadAt(peak_.get()));
+            const uint64_t peak = ParseNumber(text);
+            // memory.stat is slow to read, and its part changes little while the peak stands.
+            if (peak != last_peak_) {
+                last_peak_ = peak;
+                last_usage_ = WithoutFiles(peak);
+            }
+            usage.memory_bytes_max = last_usage_;
+        }
+        if (cpu_.valid()) {
+            const bool v2 = (flags_ & kCpuV2) != 0;
+            HEARTH_CO_TRY(
+                const std::string text,
+                os::ReadFile(cpu_.get(), v2 ? "cpu.stat" : "cpuacct.usage", 4096));
+            usage.cpu_ns = v2 ? FindNumber(text, "usage_usec") * 1000 : ParseNumber(text);
+        }
+        co_return usage;
+    }
+
+    Task<Status> ResetMemoryPeak() override {
+        if (OpenPeak(); peak_.valid()) {
+            // Kernels that cannot (v2 before 6.12) keep the mark of the environment's whole life.
+            (void)!::pwrite(peak_.get(), "0", 1, 0);
+            last_peak_ = 0;
+        }
+        co_return Status();
+    }
+
+    Task<Status> Destroy() override {
+        if (destroyed_) {
+            co_return Status();
+        }
+        destroyed_ = true;
+        auto wait = std::make_shared<HostSandbox::DestroyWait>();
+        sandbox_.Destroy(id_, wait);
+        if (!(co_await wait->WaitFor(HostSandbox::kDestroyPatience)).has_value()) {
+            co_return errors::Unavailable("the host did not destroy the environment in time");
+        }
+        co_return Status();
+    }
+
+  private:
+    Status Control(unsigned char byte) {
+        if (::send(control_.get(), &byte, 1, MSG_DONTWAIT | MSG_NOSIGNAL) != 1) {
+            return errors::System("environment control", errno);
+        }
+        return {};
+    }
+
+    Status SetFrozen(bool frozen) {
+        if (!freezer_.valid()) {
+            return {};
+        }
+        const std::string_view text =
+            (flags_ & kFreezerV2) != 0 ? (frozen ? "1" : "0") : (frozen ? "FROZEN" : "THAWED");
+        if (::pwrite(freezer_.get(), text.data(), text.size(), 0) < 0) {
+            // ENODEV: the group is gone, and with it the environment.
+            return errors::System(frozen ? "freeze" : "thaw", errno);
+        }
+        return {};
+    }
+
+    void OpenPeak() {
+        if (peak_.valid() || !memory_.valid()) {
+            return;
+        }
+        const char* name = (flags_ & kMemoryV2) != 0 ? "memory.peak" : "memory.max_usage_in_bytes";
+        if (auto fd = os::Open(memory_.get(), name, O_RDWR); fd.ok()) {
+            peak_ = *std::move(fd);
+        } else if (auto read_only = os::Open(memory_.get(), name, O_RDONLY); read_only.ok()) {
+            peak_ = *std::move(read_only);
+        }
+    }
+
+    // A peak holds files too: /tmp, which is reported apart, and whatever was read through the page
+    // cache, which is nobody's memory.
+    uint64_t WithoutFiles(uint64_t peak) const {
+        const auto stat = os::ReadFile(memory_.get(), "memory.stat", 16384);
+        if (!stat.ok()) {
+            return peak;
+        }
+        const bool v2 = (flags_ & kMemoryV2) != 0;
+        const uint64_t files = FindNumber(*stat, v2 ? "file" : "cache");
+        const uint64_t anonymous = FindNumber(*stat, v2 ? "anon" : "rss");
+        return std::min(std::max(peak - std::min(peak, files), anonymous), memory_bytes_);
+    }
+
+    uint64_t OutOfMemoryKills() const {
+        if (!memory_.valid()) {
+            return 0;
+        }
+        const bool v2 = (flags_ & kMemoryV2) != 0;
+        const auto text =
+            os::ReadFile(memory_.get(), v2 ? "memory.events" : "memory.oom_control", 4096);
+        return text.ok() ? FindNumber(*text, "oom_kill") : 0;
+    }
+
+    HostSandbox& sandbox_;
+    uint64_t id_;
+    uint64_t memory_bytes_;
+    uint32_t flags_ = 0;
+    os::Fd control_;
+    os::Fd stdout_;
+    os::Fd stderr_;
+    os::Fd runtime_api_;
+    os::Fd door_;
+    os::Fd tmp_;
+    os::Fd freezer_;
+    os::Fd memory_;
+    os::Fd cpu_;
+    os::Fd peak_;
+    uint64_t last_peak_ = 0;
+    uint64_t last_usage_ = 0;
+    bool destroyed_ = false;
+};
+
+HostSandbox::HostSandbox(rt::Loops& loops, os::Fd channel, std::shared_ptr<Random> random)
+    : loops_(loops),
+      channel_(std::move(channel)),
+      random_(std::move(random)),
+      first_facts_(std::make_shared<rt::Completion<HostFacts>>()) {}
+
+HostSandbox::~HostSandbox() {
+    CHECK(!tasks_, "HostSandbox was not stopped");
+}
+
+Task<Status> HostSandbox::Start() {
+    if (::fcntl(channel_.get(), F_SETFL, O_NONBLOCK) != 0) {
+        co_return errors::System("channel to the host", errno);
+    }
+    nonce_ = random_->Uint64();
+    // Ids of a predecessor's requests must not meet ours.
+    next_id_ = (random_->Uint64() >> 20) << 16;
+    Send(EncodeCloudHello(nonce_));
+    co_await rt::RunOn(loops_, 0, [this]() -> Task<void> {
+        tasks_ = std::make_unique<rt::TaskGroup>();
+        tasks_->Spawn(Listen());
+        co_return;
+    });
+    co_return Status();
+}
+
+Task<void> HostSandbox::Stop() {
+    co_await rt::RunOn(loops_, 0, [this]() -> Task<void> {
+        if (tasks_) {
+            tasks_->Cancel();
+            try {
+                co_await tasks_->Join();
+            } catch (const std::exception&) {
+                // The listener was unwound: that is what Cancel is for.
+            }
+            tasks_.reset();
+        }
+    });
+    FailAll("Hearth is stopping");
+}
+
+std::optional<HostFacts> HostSandbox::facts() const {
+    const std::lock_guard lock(mutex_);
+    return facts_;
+}
+
+Task<Result<HostFacts>> HostSandbox::WaitFacts(std::chrono::milliseconds patience) {
+    const auto wait = first_facts_;
+    auto answer = co_await wait->WaitFor(patience);
+    if (!answer.has_value()) {
+        co_return errors::Unavailable("the host has not answered");
+    }
+    co_return *std::move(answer);
+}
+
+const std::string& HostSandbox::backend() const {
+    static const std::string kNamespaces = "namespaces";
+    static const std::string kNone = "none";
+    const std::lock_guard lock(mutex_);
+    return facts_.has_value() && facts_->backend == kNone ? kNone : kNamespaces;
+}
+
+Task<Result<std::unique_ptr<Environment>>> HostSandbox::Create(EnvironmentSpec spec) {
+    CreateRequest request;
+    request.name = std::move(spec.id);
+    request.arguments = std::move(spec.argv);
+    request.environment = std::move(spec.environment);
+    request.working_directory = std::move(spec.working_directory);
+    for (Mount& mount : spec.mounts) {
+        request.mounts.push_back({std::move(mount.source), std::move(mount.target)});
+    }
+    request.runtime_api_variable = std::move(spec.runtime_api_variable);
+    request.door_variable = std::move(spec.door_variable);
+    request.memory_mb = spec.memory_mb;
+    request.ephemeral_storage_mb = spec.ephemeral_storage_mb;
+    request.pids_max = spec.pids_max;
+    request.open_files_max = spec.open_files_max;
+    request.cpu_quota_millis = spec.cpu_quota_millis;
+    request.egress = spec.egress;
+
+    auto wait = std::make_shared<CreateWait>();
+    {
+        const std::lock_guard lock(mutex_);
+        request.id = ++next_id_;
+        creates_.emplace(request.id, wait);
+    }
+    std::string packet = EncodeCreate(request);
+    if (packet.size() > os::kPacketBytesMax) {
+        const std::lock_guard lock(mutex_);
+        creates_.erase(request.id);
+        co_return errors::Malformed("arguments and environment are too large");
+    }
+    Send(std::move(packet));
+    auto answer = co_await wait->WaitFor(kCreatePatience);
+    if (!answer.has_value()) {
+        {
+            const std::lock_guard lock(mutex_);
+            creates_.erase(request.id);
+        }
+        Destroy(request.id, nullptr);
+        co_return errors::Unavailable("the host did not create the environment in time");
+    }
+    if (!answer->ok()) {
+        co_return std::move(*answer).error();
+    }
+    co_return std::unique_ptr<Environment>(std::make_unique<HostEnvironment>(
+        *this, request.id, request.memory_mb, **std::move(answer)));
+}
+
+void HostSandbox::Destroy(uint64_t id, std::shared_ptr<DestroyWait> wait) {
+    if (wait) {
+        const std::lock_guard lock(mutex_);
+        destroys_.emplace(id, std::move(wait));
+    }
+    Send(EncodeId(PacketKind::kDestroy, id));
+}
+
+void HostSandbox::Send(std::string packet) {
+    const std::lock_guard lock(mutex_);
+    unsent_.push_back(std::move(packet));
+    FlushLocked();
+}
+
+// What does not fit now goes with the next packet that comes or goes: the host answers each of
+// them, so a queue never stays without a wake-up.
+void HostSandbox::FlushLocked() {
+    while (!unsent_.empty()) {
+        const auto sent = os::SendPacket(channel_.get(), unsent_.front(), {});
+        if (sent.ok() && !*sent) {
+            return;
+        }
+        if (!sent.ok()) {
+            log::Warn("sandbox: channel to the host: {}", sent.error().message());
+        }
+        unsent_.pop_front();
+    }
+}
+
+Task<void> HostSandbox::Listen() {
+    auto watch = rt::FdWatch::Make(channel_.get());
+    if (!watch.ok()) {
+        log::Error("sandbox: channel to the host: {}", watch.error().message());
+        co_return;
+    }
+    for (;;) {
+        auto packet = os::ReceivePacket(channel_.get(), false);
+        if (!packet.ok()) {
+            log::Error("sandbox: channel to the host: {}", packet.error().message());
+            continue;
+        }
+        if (!packet->has_value()) {
+            {
+                const std::lock_guard lock(mutex_);
+                FlushLocked();
+            }
+            if (!(co_await watch->Readable()).ok()) {
+                co_return;
+            }
+            continue;
+        }
+        if ((*packet)->bytes.empty()) {
+            // The keeper holds both ends, so this is the end of Hearth.
+            FailAll("the host is gone");
+            co_return;
+        }
+        Handle((*packet)->bytes, std::move((*packet)->fds));
+    }
+}
+
+void HostSandbox::FailAll(const std::string& reason) {
+    std::map<uint64_t, std::shared_ptr<CreateWait>> creates;
+    std::map<uint64_t, std::shared_ptr<DestroyWait>> destroys;
+    {
+        const std::lock_guard lock(mutex_);
+        creates.swap(creates_);
+        destroys.swap(destroys_);
+    }
+    for (const auto& [id, wait] : creates) {
+        wait->Set(Result<Created>(errors::Unavailable(reason)));
+    }
+    for (const auto& [id, wait] : destroys) {
+        wait->Set(true);
+    }
+}
+
+void HostSandbox::Handle(std::string_view packet, std::vector<os::Fd> fds) {
+    const auto kind = DecodeKind(packet);
+    if (!kind.ok()) {
+        log::Error("sandbox: from the host: {}", kind.error().message());
+        return;
+    }
+    switch (*kind) {
+        case PacketKind::kHostHello: {
+            const auto facts = DecodeHostHello(packet);
+            if (!facts.ok()) {
+                return;
+            }
+            bool restarted = false;
+            {
+                const std::lock_guard lock(mutex_);
+                restarted = welcomed_;
+                facts_ = *facts;
+            }
+            // Before the first welcome this host is simply starting: it reads our requests in
+            // order.
+            if (restarted) {
+                log::Warn("sandbox: the host was restarted; its environments are gone");
+                FailAll("the host was restarted");
+            }
+            return;
+        }
+        case PacketKind::kCloudWelcome: {
+            const auto welcome = DecodeCloudWelcome(packet);
+            if (!welcome.ok() || welcome->first != nonce_) {
+                return;  // meant for a predecessor
+            }
+            {
+                const std::lock_guard lock(mutex_);
+                welcomed_ = true;
+                facts_ = welcome->second;
+            }
+            first_facts_->Set(welcome->second);
+            return;
+        }
+        case PacketKind::kCreated: {
+            auto answer = DecodeCreated(packet);
+            if (!answer.ok()) {
+                log::Error("sandbox: from the host: {}", answer.error().message());
+                return;
+            }
+            std::shared_ptr<CreateWait> wait;
+            {
+                const std::lock_guard lock(mutex_);
+                const auto found = creates_.find(answer->id);
+                if (found != creates_.end()) {
+                    wait = std::move(found->second);
+                    creates_.erase(found);
+                }
+            }
+            if (!wait) {
+                // A predecessor's, or one we gave up on.
+                if (answer->error.empty()) {
+                    Destroy(answer->id, nullptr);
+                }
+                return;
+            }
+            if (!answer->error.empty()) {
+                wait->Set(Result<Created>(errors::Unavailable("environment: " + answer->error)));
+            } else if (fds.size() < kCreatedFdsMin) {
+                wait->Set(Result<Created>(errors::Internal("the host sent too few descriptors")));
+                Destroy(answer->id, nullptr);
+            } else {
+                const uint64_t id = answer->id;
+                if (!wait->Set(Result<Created>(Created{*std::move(answer), std::move(fds)}))) {
+                    Destroy(id, nullptr);
+                }
+            }
+            return;
+        }
+        case PacketKind::kDestroyed: {
+            const auto id = DecodeNumber(packet);
+            std::shared_ptr<DestroyWait> wait;
+            if (id.ok()) {
+                const std::lock_guard lock(mutex_);
+                const auto found = destroys_.find(*id);
+                if (found != destroys_.end()) {
+                    wait = std::move(found->second);
+                    destroys_.erase(found);
+                }
+            }
+            if (wait) {
+                wait->Set(true);
+            }
+            return;
+        }
+        case PacketKind::kCloudHello:
+        case PacketKind::kCreate:
+        case PacketKind::kDestroy:
+            log::Error("sandbox: a packet that only the cloud sends came from the host");
+            return;
+    }
+}
+
+}  // namespace hearth::sandbox

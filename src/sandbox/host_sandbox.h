@@ -1,0 +1,82 @@
+#pragma once
+
+#include "base/random.h"
+#include "base/result.h"
+#include "os/fd.h"
+#include "rt/completion.h"
+#include "rt/loops.h"
+#include "rt/task_group.h"
+#include "sandbox/protocol/protocol.h"
+#include "sandbox/sandbox.h"
+
+#include <map>
+#include <memory>
+#include <mutex>
+#include <string>
+
+namespace hearth::sandbox {
+
+// The cloud's end of the channel to hearth-host (host/README.md): the Sandbox of every backend that
+// the host has. Create may be called on any loop. Survives the host: when a new one says Hello, all
+// environments of the old one have ended (their WaitExit returns) and the next Create works.
+class HostSandbox final : public Sandbox {
+  public:
+    HostSandbox(rt::Loops& loops, os::Fd channel, std::shared_ptr<Random> random);
+    // After Stop, with no environment left.
+    ~HostSandbox() override;
+
+    // Says Hello and starts listening. Does not wait for the host: a Create does, up to
+    // kCreatePatience.
+    Task<Status> Start();
+    // Ends listening. Environments must be gone.
+    Task<void> Stop();
+
+    // What the host says about this machine; nullopt until it has answered the first Hello.
+    std::optional<HostFacts> facts() const;
+    // As above, waiting for it. One waiter.
+    Task<Result<HostFacts>> WaitFacts(std::chrono::milliseconds patience);
+
+    Task<Result<std::unique_ptr<Environment>>> Create(EnvironmentSpec spec) override;
+    // "namespaces" or "none"; "namespaces" while the host has not said Hello yet.
+    const std::string& backend() const override;
+
+    static constexpr std::chrono::seconds kCreatePatience{60};
+    static constexpr std::chrono::seconds kDestroyPatience{30};
+
+  private:
+    friend class HostEnvironment;
+
+    struct Created {
+        CreateAnswer answer;
+        std::vector<os::Fd> fds;
+    };
+
+    using CreateWait = rt::Completion<Result<Created>>;
+    using DestroyWait = rt::Completion<bool>;
+
+    Task<void> Listen();
+    void Handle(std::string_view packet, std::vector<os::Fd> fds);
+    // Sends, or queues while the host does not read.
+    void Send(std::string packet);
+    void FlushLocked();
+    void FailAll(const std::string& reason);
+    // Tells the host to destroy; with `wait`, sets it when that is done.
+    void Destroy(uint64_t id, std::shared_ptr<DestroyWait> wait);
+
+    rt::Loops& loops_;
+    os::Fd channel_;
+    std::shared_ptr<Random> random_;
+    std::unique_ptr<rt::TaskGroup> tasks_;
+    std::shared_ptr<rt::Completion<HostFacts>> first_facts_;
+
+    mutable std::mutex mutex_;
+    uint64_t nonce_ = 0;
+    uint64_t next_id_ = 0;
+    bool welcomed_ = false;
+    std::optional<HostFacts> facts_;
+    std::deque<std::string> unsent_;
+    std::map<uint64_t, std::shared_ptr<CreateWait>> creates_;
+    std::map<uint64_t, std::shared_ptr<DestroyWait>> destroys_;
+};
+
+}  // namespace hearth::sandbox

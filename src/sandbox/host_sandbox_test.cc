@@ -1,0 +1,356 @@
+// Whole environments on the real hearth-host, as root; skipped loudly elsewhere. Escape attempts
+// are in tests/hostile.
+
+#include "sandbox/host_sandbox.h"
+
+#include "os/channel.h"
+#include "os/file.h"
+#include "rt/timer.h"
+
+#include <fcntl.h>
+#include <gtest/gtest.h>
+#include <limits.h>
+#include <signal.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <cstdlib>
+#include <filesystem>
+#include <fstream>
+
+namespace hearth::sandbox {
+namespace {
+
+std::string ProgramDirectory() {
+    char path[PATH_MAX];
+    const ssize_t size = ::readlink("/proc/self/exe", path, sizeof(path) - 1);
+    std::string program(path, static_cast<size_t>(size));
+    // Test binaries lie somewhere below the build directory, programs in its root.
+    while (!program.empty() && ::access((program + "/hearth-host").c_str(), X_OK) != 0) {
+        program.resize(program.rfind('/') == std::string::npos ? 0 : program.rfind('/'));
+    }
+    return program;
+}
+
+std::string ReadAll(const os::Fd& fd) {
+    std::string text;
+    char buffer[4096];
+    for (;;) {
+        const ssize_t count = ::read(fd.get(), buffer, sizeof(buffer));
+        if (count <= 0) {
+            return text;
+        }
+        text.append(buffer, static_cast<size_t>(count));
+    }
+}
+
+class HostSandboxTest : public ::testing::TestWithParam<const char*> {
+  protected:
+    template <class F>
+    auto Run(F function) {
+        return rt::BlockOn(*loops_, 0, std::move(function));
+    }
+
+    void SetUp() override {
+        if (::geteuid() != 0) {
+            GTEST_SKIP() << "SKIPPED: environments need root";
+        }
+        char name[] = "/tmp/hearth-sandbox-test-XXXXXX";
+        data_ = ::mkdtemp(name);
+        // Mounts reach into directories that functions could not; plain processes cannot.
+        ::chmod(data_.c_str(), std::string(GetParam()) == "none" ? 0711 : 0700);
+        std::filesystem::create_directories(data_ + "/code");
+        std::ofstream(data_ + "/code/hello.txt") << "hello";
+        ::chmod((data_ + "/code").c_str(), 0755);
+        auto ends = os::MakeChannel();
+        ASSERT_TRUE(ends.ok());
+        cloud_end_ = std::move(ends->first);
+        host_end_ = std::move(ends->second);
+        StartHost();
+        loops_ = std::make_unique<rt::Loops>(1);
+        auto copy = os::Duplicate(cloud_end_.get());
+        ASSERT_TRUE(copy.ok());
+        sandbox_ = std::make_unique<HostSandbox>(*loops_, *std::move(copy), Random::System());
+        Run([this]() -> Task<void> {
+            auto status = co_await sandbox_->Start();
+            EXPECT_TRUE(status.ok());
+            auto facts = co_await sandbox_->WaitFacts(std::chrono::seconds(30));
+            CHECK(facts.ok(), "{}", facts.error().message());
+            facts_ = *facts;
+        });
+    }
+
+    void TearDown() override {
+        if (sandbox_) {
+            Run([this]() -> Task<void> { co_await sandbox_->Stop(); });
+            sandbox_.reset();
+        }
+        loops_.reset();
+        StopHost(SIGTERM);
+        if (!data_.empty()) {
+            std::filesystem::remove_all(data_);
+        }
+    }
+
+    void StartHost() {
+        const std::string program = ProgramDirectory() + "/hearth-host";
+        host_ = ::fork();
+        if (host_ == 0) {
+            ::dup2(host_end_.get(), 10);
+            ::execl(
+                program.c_str(),
+                "hearth-host",
+                "--channel-fd",
+                "10",
+                "--data-name",
+                data_.c_str(),
+                "--uid",
+                "61166",
+                "--gid",
+                "61166",
+                "--isolation",
+                GetParam(),
+                "--pool",
+                "2",
+                nullptr);
+            ::_exit(127);
+        }
+    }
+
+    void StopHost(int signal) {
+        if (host_ > 0) {
+            ::kill(host_, signal);
+            int status = 0;
+            ::waitpid(host_, &status, 0);
+            host_ = -1;
+            if (signal == SIGTERM) {
+                EXPECT_TRUE(WIFEXITED(status) && WEXITSTATUS(status) == 0) << status;
+            }
+        }
+    }
+
+    EnvironmentSpec Shell(const std::string& script) const {
+        EnvironmentSpec spec;
+        spec.id = "test";
+        spec.argv = {"/bin/sh", "-c", script};
+        spec.environment = {"PATH=/usr/bin:/bin", "CODE=/var/task/hello.txt"};
+        spec.mounts = {{"code", "/var/task"}};
+        return spec;
+    }
+
+    struct Outcome {
+        ExitReport exit;
+        Usage usage;
+        std::string output;
+        std::string error;
+    };
+
+    // Runs a script to its end.
+    Outcome RunScript(EnvironmentSpec spec) {
+        return Run([&]() -> Task<Outcome> {
+            Outcome outcome;
+            auto environment = co_await sandbox_->Create(std::move(spec));
+            CHECK(environment.ok(), "{}", environment.error().message());
+            os::Fd output = (*environment)->TakeStdout();
+            os::Fd error = (*environment)->TakeStderr();
+            CHECK((co_await (*environment)->Start()).ok());
+            auto exit = co_await (*environment)->WaitExit();
+            CHECK(exit.ok(), "{}", exit.error().message());
+            outcome.exit = *exit;
+            auto usage = co_await (*environment)->ReadUsage();
+            CHECK(usage.ok(), "{}", usage.error().message());
+            outcome.usage = *usage;
+            EXPECT_TRUE((co_await (*environment)->Destroy()).ok());
+            outcome.output = ReadAll(output);
+            outcome.error = ReadAll(error);
+            co_return outcome;
+        });
+    }
+
+    std::string data_;
+    os::Fd cloud_end_;
+    os::Fd host_end_;
+    pid_t host_ = -1;
+    HostFacts facts_;
+    std::unique_ptr<rt::Loops> loops_;
+    std::unique_ptr<HostSandbox> sandbox_;
+};
+
+INSTANTIATE_TEST_SUITE_P(
+    Isolation, HostSandboxTest, ::testing::Values("namespaces", "none"), [](const auto& test) {
+        return std::string(test.param);
+    });
+
+TEST_P(HostSandboxTest, ProgramSeesItsCodeAndItsExitComesBack) {
+    const Outcome outcome = RunScript(Shell("cat $CODE; pwd >&2; exit 7"));
+    EXPECT_EQ(outcome.output, "hello");
+    EXPECT_EQ(outcome.exit.exit_code, 7) << outcome.error << outcome.exit.start_error;
+    EXPECT_FALSE(outcome.exit.out_of_memory);
+    if (facts_.backend == "namespaces") {
+        EXPECT_EQ(outcome.error, "/var/task\n");
+    }
+}
+
+TEST_P(HostSandboxTest, ProgramThatIsNotThereIsAStartError) {
+    EnvironmentSpec spec = Shell("");
+    spec.argv = {"/var/task/bootstrap"};
+    const Outcome outcome = RunScript(std::move(spec));
+    EXPECT_TRUE(outcome.exit.start_error.contains("No such file")) << outcome.exit.start_error;
+}
+
+TEST_P(HostSandboxTest, SignalThatEndsTheProgramIsReported) {
+    const Outcome outcome = RunScript(Shell("kill -SEGV $$"));
+    EXPECT_EQ(outcome.exit.signal, SIGSEGV);
+}
+
+TEST_P(HostSandboxTest, MemoryLimitKillsAndSaysSo) {
+    if (!facts_.memory_limit) {
+        GTEST_SKIP() << "SKIPPED: no memory control group here";
+    }
+    EnvironmentSpec spec = Shell("");
+    spec.argv = {"/usr/bin/python3", "-S", "-c", "x = bytearray(300 << 20)"};
+    spec.memory_mb = 64;
+    spec.ephemeral_storage_mb = 10;
+    const Outcome outcome = RunScript(std::move(spec));
+    EXPECT_EQ(outcome.exit.signal, SIGKILL) << outcome.error;
+    EXPECT_TRUE(outcome.exit.out_of_memory);
+}
+
+TEST_P(HostSandboxTest, UsageCountsMemoryWithoutTmp) {
+    if (!facts_.memory_limit || facts_.backend != "namespaces") {
+        GTEST_SKIP() << "SKIPPED: no memory control group here";
+    }
+    EnvironmentSpec spec = Shell("dd if=/dev/zero of=/tmp/x bs=1M count=50 2>/dev/null; echo ok");
+    spec.ephemeral_storage_mb = 100;
+    const Outcome outcome = RunScript(std::move(spec));
+    EXPECT_EQ(outcome.output, "ok\n");
+    EXPECT_LT(outcome.usage.memory_bytes_max, 30U << 20);
+    EXPECT_GT(outcome.usage.memory_bytes_max, 100U << 10);
+    EXPECT_GT(outcome.usage.cpu_ns, 0U);
+}
+
+TEST_P(HostSandboxTest, EnvironmentOutlivesNothing) {
+    // A daemonised grandchild that ignores signals dies with the environment.
+    const std::string mark = fmt::format("8{:07}", ::getpid() % 10'000'000);
+    RunScript(Shell(fmt::format(
+        "(trap '' TERM INT HUP; setsid sleep {} >/dev/null 2>&1 </dev/null &) ; exit 0", mark)));
+    for (int i = 0; i < 3000; ++i) {
+        if (std::system(("pgrep -f 'slee[p] " + mark + "' >/dev/null").c_str()) != 0) {  // NOLINT
+            return;
+        }
+        ::usleep(10'000);
+    }
+    FAIL() << "a process outlived its environment";
+}
+
+TEST_P(HostSandboxTest, FrozenStandsStillAndThawedGoesOn) {
+    if (!facts_.freezer) {
+        GTEST_SKIP() << "SKIPPED: no freezer here";
+    }
+    Run([&]() -> Task<void> {
+        auto environment = co_await sandbox_->Create(
+            Shell("i=0; while :; do i=$((i+1)); echo $i; sleep 0.01; done"));
+        CHECK(environment.ok());
+        os::Fd output = (*environment)->TakeStdout();
+        ::fcntl(output.get(), F_SETFL, O_NONBLOCK);
+        EXPECT_TRUE((co_await (*environment)->Start()).ok());
+        char buffer[4096];
+        const auto await_output = [&]() -> bool {
+            for (int i = 0; i < 3000; ++i) {
+                if (::read(output.get(), buffer, sizeof(buffer)) > 0) {
+                    return true;
+                }
+                ::usleep(10'000);
+            }
+            return false;
+        };
+        EXPECT_TRUE(await_output());
+        EXPECT_TRUE((co_await (*environment)->Freeze()).ok());
+        // Freezing is not instant: wait until nothing comes for a while.
+        int silent = 0;
+        for (int i = 0; i < 3000 && silent < 20; ++i) {
+            silent = ::read(output.get(), buffer, sizeof(buffer)) > 0 ? 0 : silent + 1;
+            ::usleep(10'000);
+        }
+        EXPECT_EQ(silent, 20);
+        EXPECT_TRUE((co_await (*environment)->Thaw()).ok());
+        EXPECT_TRUE(await_output());
+        // Destroying a frozen one works, too.
+        EXPECT_TRUE((co_await (*environment)->Freeze()).ok());
+        EXPECT_TRUE((co_await (*environment)->Destroy()).ok());
+        auto exit = co_await (*environment)->WaitExit();
+        EXPECT_TRUE(exit.ok() && exit->signal == SIGKILL);
+    });
+}
+
+TEST_P(HostSandboxTest, NewHostAfterAKilledOneSweepsAndWorks) {
+    Run([&]() -> Task<void> {
+        auto environment = co_await sandbox_->Create(Shell("sleep 1000"));
+        CHECK(environment.ok());
+        EXPECT_TRUE((co_await (*environment)->Start()).ok());
+        EXPECT_TRUE((co_await (*environment)->Freeze()).ok());
+        StopHost(SIGKILL);
+        StartHost();
+        auto exit = co_await (*environment)->WaitExit();
+        EXPECT_TRUE(exit.ok() && exit->signal == SIGKILL);
+    });
+    EXPECT_EQ(RunScript(Shell("echo again")).output, "again\n");
+}
+
+TEST_P(HostSandboxTest, HangUpDestroysEnvironments) {
+    Run([&]() -> Task<void> {
+        auto environment = co_await sandbox_->Create(Shell("sleep 1000"));
+        CHECK(environment.ok());
+        EXPECT_TRUE((co_await (*environment)->Start()).ok());
+        ::kill(host_, SIGHUP);
+        auto exit = co_await (*environment)->WaitExit();
+        EXPECT_TRUE(exit.ok() && exit->signal == SIGKILL);
+    });
+}
+
+TEST_P(HostSandboxTest, SourceOutsideTheExposedDirectoriesIsRefused) {
+    for (const char* source : {"/etc", "../", "code/../..", "/root"}) {
+        Run([&]() -> Task<void> {
+            EnvironmentSpec spec = Shell("true");
+            spec.mounts = {{source, "/opt"}};
+            auto environment = co_await sandbox_->Create(std::move(spec));
+            EXPECT_FALSE(environment.ok()) << source;
+        });
+    }
+}
+
+TEST_P(HostSandboxTest, ListenersAreReachableFromInside) {
+    EnvironmentSpec spec = Shell("");
+    spec.argv = {
+        "/usr/bin/python3",
+        "-S",
+        "-c",
+        "import os, socket\n"
+        "for a in (os.environ['AWS_LAMBDA_RUNTIME_API'], os.environ['AWS_ENDPOINT_URL'][7:]):\n"
+        "    h, p = a.split(':')\n"
+        "    s = socket.create_connection((h, int(p)))\n"
+        "    print(s.recv(100).decode())\n"};
+    Run([&]() -> Task<void> {
+        auto environment = co_await sandbox_->Create(std::move(spec));
+        CHECK(environment.ok());
+        os::Fd output = (*environment)->TakeStdout();
+        os::Fd api = (*environment)->TakeRuntimeApiListener();
+        os::Fd door = (*environment)->TakeDoorListener();
+        EXPECT_TRUE((co_await (*environment)->Start()).ok());
+        for (const auto& [listener, text] : {std::pair{&api, "api"}, {&door, "door"}}) {
+            ::fcntl(listener->get(), F_SETFL, 0);
+            const os::Fd connection(::accept4(listener->get(), nullptr, nullptr, SOCK_CLOEXEC));
+            EXPECT_TRUE(connection.valid());
+            EXPECT_GT(::send(connection.get(), text, std::strlen(text), MSG_NOSIGNAL), 0);
+        }
+        auto exit = co_await (*environment)->WaitExit();
+        EXPECT_TRUE(exit.ok() && exit->exit_code == 0);
+        EXPECT_TRUE((co_await (*environment)->Destroy()).ok());
+        EXPECT_EQ(ReadAll(output), "api\ndoor\n");
+    });
+}
+
+}  // namespace
+}  // namespace hearth::sandbox

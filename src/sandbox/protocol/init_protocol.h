@@ -1,0 +1,74 @@
+#pragma once
+
+#include <cstdint>
+
+// What the host and hearth-init say to each other. hearth-init is a small static program without
+// the C++ library, so this header is plain data.
+//
+// 1. The host makes the process in its new namespaces, which waits for one byte on kInitSocket
+// before
+//    it starts hearth-init, so that uid maps and control groups are in place.
+// 2. hearth-init prepares what all environments share (root, /proc, /tmp, loopback, listeners) and
+//    sends InitReady with descriptors: runtime API listener, door listener, the /tmp directory.
+// 3. For an environment the host sends InitAssign with descriptors: control socket, stdout, stderr,
+// filter,
+//    then one tree per mount. Nothing is answered; hearth-init closes the socket to the host.
+// 4. The cloud writes kControlStart to the control socket: the runtime starts. Other bytes are
+// signal
+//    numbers for it. When the runtime has ended, or could not start, one InitReport comes back and
+//    hearth-init ends, which ends everything in its pid namespace. End of file at any time does so
+//    too.
+namespace hearth::sandbox {
+
+inline constexpr int kInitSocket = 3;
+inline constexpr int kInitProgram = 4;
+inline constexpr uint32_t kInitMagic = 0x48495431;
+
+// Inside the environment.
+inline constexpr uint16_t kRuntimeApiPort = 9001;
+inline constexpr uint16_t kDoorPort = 4566;
+// As on AWS: sbx_user1051.
+inline constexpr uint32_t kRuntimeUid = 993;
+inline constexpr uint32_t kRuntimeGid = 990;
+
+struct InitReady {
+    uint32_t magic;
+    // Ports of the listeners; in a plain environment (no namespaces) the kernel chose them.
+    uint16_t runtime_api_port;
+    uint16_t door_port;
+    // 0, or the errno of the failed step.
+    int32_t error;
+    char step[48];
+};
+
+// Followed by `string_bytes` bytes of strings, each ended by NUL: arguments, environment, mount
+// targets, working directory.
+struct InitAssign {
+    uint32_t magic;
+    uint32_t argument_count;
+    uint32_t environment_count;
+    uint32_t mount_count;
+    uint32_t string_bytes;
+    uint32_t open_files_max;
+    uint32_t processes_max;        // 0: no limit by rlimit (the group has one)
+    uint32_t plain_uid;            // plain environments as root: the user to become; 0: stay
+    uint64_t tmp_bytes;            // 0: leave /tmp alone
+    uint64_t address_space_bytes;  // 0: no limit by rlimit
+};
+
+inline constexpr uint32_t kInitAssignBytesMax = 128 << 10;
+inline constexpr uint32_t kInitFdsMax = 32;
+
+inline constexpr unsigned char kControlStart = 255;
+
+// Sent on the control socket.
+struct InitReport {
+    uint32_t magic;
+    // As waitpid gives it; meaningless when `error` is set.
+    int32_t wait_status;
+    // errno of what kept the runtime from starting.
+    int32_t error;
+    char step[48];
+};
+
+}  // namespace hearth::sandbox
