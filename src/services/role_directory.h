@@ -4,6 +4,7 @@
 #include "base/result.h"
 #include "rt/task.h"
 
+#include <cstdint>
 #include <string>
 #include <string_view>
 
@@ -22,6 +23,9 @@ class RoleDirectory {
         // Unique id (AROA...) and name without path; empty when it does not exist.
         std::string role_id;
         std::string role_name;
+        // The trust policy as stored, and the longest session it gives; for AssumeRole.
+        std::string trust_policy;
+        int32_t max_session_duration_s = 3600;
     };
 
     virtual ~RoleDirectory() = default;
