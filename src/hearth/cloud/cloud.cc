@@ -1,0 +1,262 @@
+#include "hearth/cloud/cloud.h"
+
+#include "aws/auth/root_credentials.h"
+#include "aws/auth/session_issuer.h"
+#include "aws/front/gateway.h"
+#include "base/clock.h"
+#include "base/log.h"
+#include "base/random.h"
+#include "codec/crypto/master_key.h"
+#include "flow/clock_advance.h"
+#include "flow/durable_cloud_clock.h"
+#include "flow/schedule.h"
+#include "hearth/cloud/own_endpoints.h"
+#include "http/server.h"
+#include "rt/blocking_pool.h"
+#include "rt/loops.h"
+#include "sandbox/host_sandbox.h"
+#include "services/all_services.h"
+#include "storage/blob/file_blob_store.h"
+#include "storage/rocksdb/rocksdb_kv.h"
+
+#include <sched.h>
+
+#include <algorithm>
+#include <chrono>
+#include <optional>
+#include <utility>
+#include <vector>
+
+namespace hearth::cloud {
+namespace {
+
+// What is in flight may take this long to end after SIGTERM; the keeper waits a little longer.
+constexpr std::chrono::seconds kStopGrace{25};
+
+int CoresOfThisProcess() {
+    cpu_set_t set;
+    CPU_ZERO(&set);
+    if (sched_getaffinity(0, sizeof set, &set) != 0) {
+        return 2;
+    }
+    return std::max(1, CPU_COUNT(&set));
+}
+
+Result<codec::MasterKey> LoadMasterKey(const CloudOptions& options) {
+    if (options.master_key_fd >= 0) {
+        return codec::MasterKey::FromFd(options.master_key_fd);
+    }
+    return codec::MasterKey::LoadOrMake("master.key");
+}
+
+ServiceOptions ServiceOptionsOf(const CloudOptions& options) {
+    ServiceOptions made;
+    made.enforce = options.enforce;
+    made.lenient = options.lenient;
+    made.test_clock = options.test_clock;
+    made.endpoint = options.endpoint;
+    made.isolation = options.isolation;
+    made.egress = options.egress;
+    made.library_directory = options.library;
+    made.runtime_paths = options.runtimes;
+    made.runtimes_exact = options.runtimes_exact;
+    made.hot_reload_directory = options.hot_reload;
+    return made;
+}
+
+}  // namespace
+
+// In the order in which they are made; destroyed in the opposite one.
+struct Cloud::Parts {
+    std::shared_ptr<MonotonicClock> monotonic_clock = MonotonicClock::System();
+    std::shared_ptr<WallClock> wall_clock = WallClock::System();
+    std::shared_ptr<Random> random = Random::System();
+    std::optional<codec::MasterKey> master_key;
+    std::optional<aws::SessionIssuer> sessions;
+    std::unique_ptr<rt::Loops> loops;
+    std::unique_ptr<rt::BlockingPool> blocking_pool;
+    std::unique_ptr<storage::RocksDbKv> kv;
+    std::unique_ptr<storage::FileBlobStore> blobs;
+    std::unique_ptr<flow::DurableCloudClock> cloud_clock;
+    std::unique_ptr<flow::Schedule> schedule;
+    std::optional<flow::ClockAdvance> clock_advance;
+    std::unique_ptr<sandbox::HostSandbox> sandbox;
+    aws::Metrics metrics;
+    aws::AdminEndpoints admin;
+    std::unique_ptr<aws::GatewayDoors> doors;
+    std::unique_ptr<aws::Dispatcher> dispatcher;
+    std::unique_ptr<aws::Authenticator> authenticator;
+    ServiceOptions service_options;
+    std::optional<ServiceDeps> deps;
+    AllServices services;
+    std::optional<OwnEndpointsView> own_endpoints;
+    std::unique_ptr<aws::Gateway> gateway;
+    std::vector<std::unique_ptr<http::Server>> servers;
+
+    size_t services_started = 0;
+    bool schedule_started = false;
+    bool sandbox_started = false;
+
+    Status OpenStores(const CloudOptions& options);
+    Status MakeServices(const CloudOptions& options);
+    Task<Status> StartServices();
+    Status Listen(const CloudOptions& options);
+    Task<void> StopAll();
+};
+
+Status Cloud::Parts::OpenStores(const CloudOptions& options) {
+    HEARTH_TRY(master_key, LoadMasterKey(options));
+    sessions.emplace(*master_key, *wall_clock, *random);
+    loops =
+        std::make_unique<rt::Loops>(options.threads > 0 ? options.threads : CoresOfThisProcess());
+    blocking_pool = std::make_unique<rt::BlockingPool>(rt::BlockingPool::Options{});
+    storage::RocksDbOptions store;
+    store.durability = options.sync ? storage::Durability::kSync : storage::Durability::kRelaxed;
+    store.clock = monotonic_clock;
+    HEARTH_TRY(kv, storage::OpenRocksDb("kv", std::move(store)));
+    HEARTH_TRY(
+        blobs,
+        storage::OpenFileBlobStore(
+            "blobs", *blocking_pool, storage::FileBlobStoreOptions{.sync = options.sync}));
+    HEARTH_TRY(cloud_clock, rt::BlockOn(*loops, 0, [this] {
+                   return flow::DurableCloudClock::Load(*kv, *wall_clock);
+               }));
+    schedule =
+        std::make_unique<flow::Schedule>(*kv, *cloud_clock, *loops, flow::Schedule::Options{});
+    if (options.test_clock) {
+        clock_advance.emplace(*cloud_clock, *schedule);
+    }
+    return Status();
+}
+
+Status Cloud::Parts::MakeServices(const CloudOptions& options) {
+    HEARTH_TRY(auto root, aws::RootCredentials::LoadOrMake("credentials", *random));
+    if (options.host_fd >= 0) {
+        sandbox = std::make_unique<sandbox::HostSandbox>(*loops, os::Fd(options.host_fd), random);
+    }
+    doors = std::make_unique<aws::GatewayDoors>(*loops);
+    dispatcher = std::make_unique<aws::Dispatcher>(metrics, *wall_clock, *monotonic_clock, *random);
+    authenticator = std::make_unique<aws::Authenticator>(
+        std::move(root), *sessions, *wall_clock, options.enforce);
+    service_options = ServiceOptionsOf(options);
+    deps.emplace(ServiceDeps{
+        .kv = *kv,
+        .blobs = *blobs,
+        .schedule = *schedule,
+        .monotonic_clock = *monotonic_clock,
+        .wall_clock = *wall_clock,
+        .cloud_clock = *cloud_clock,
+        .random = *random,
+        .loops = *loops,
+        .blocking_pool = *blocking_pool,
+        .sandbox = sandbox.get(),
+        .metrics = metrics,
+        .admin = admin,
+        .doors = *doors,
+        .client = *dispatcher,
+        .sessions = *sessions,
+        .master_key = *master_key,
+        .options = service_options});
+    services = MakeAllServices(*deps);
+    authenticator->SetDirectory(services.access_keys);
+    std::vector<aws::ServiceApi*> apis;
+    for (const auto& service : services.services) {
+        apis.push_back(service.get());
+    }
+    dispatcher->SetServices(std::move(apis));
+    own_endpoints.emplace(OwnEndpointsView{
+        .options = options,
+        .threads = loops->size(),
+        .dispatcher = *dispatcher,
+        .metrics = metrics,
+        .wall_clock = *wall_clock,
+        .cloud_clock = *cloud_clock,
+        .sandbox = sandbox.get(),
+        .clock_advance = clock_advance ? &*clock_advance : nullptr});
+    AddOwnEndpoints(admin, *own_endpoints);
+    gateway = std::make_unique<aws::Gateway>(aws::Gateway::Parts{
+        .dispatcher = *dispatcher,
+        .authenticator = *authenticator,
+        .admin = admin,
+        .metrics = metrics,
+        .wall_clock = *wall_clock,
+        .monotonic_clock = *monotonic_clock,
+        .random = *random,
+        .limits = {}});
+    own_endpoints->gateway = gateway.get();
+    doors->SetGateway(*gateway);
+    return Status();
+}
+
+Task<Status> Cloud::Parts::StartServices() {
+    if (sandbox != nullptr) {
+        HEARTH_CO_RETURN_IF_ERROR(co_await sandbox->Start());
+        sandbox_started = true;
+    }
+    for (const auto& service : services.services) {
+        HEARTH_CO_RETURN_IF_ERROR(co_await service->Start());
+        ++services_started;
+    }
+    // Last, because its handlers are the services'.
+    HEARTH_CO_RETURN_IF_ERROR(co_await schedule->Start());
+    schedule_started = true;
+    co_return Status();
+}
+
+Status Cloud::Parts::Listen(const CloudOptions& options) {
+    for (const int fd : options.listen_fds) {
+        servers.push_back(std::make_unique<http::Server>(
+            *loops, os::Fd(fd), gateway->handler(), http::ServerOptions{}));
+    }
+    for (const auto& server : servers) {
+        server->Start();
+    }
+    return Status();
+}
+
+Task<void> Cloud::Parts::StopAll() {
+    for (const auto& server : servers) {
+        co_await server->Stop(kStopGrace);
+    }
+    if (schedule_started) {
+        co_await schedule->Stop();
+    }
+    while (services_started > 0) {
+        co_await services.services[--services_started]->Stop();
+    }
+    if (sandbox_started) {
+        co_await sandbox->Stop();
+    }
+}
+
+Cloud::Cloud(CloudOptions options)
+    : options_(std::move(options)), parts_(std::make_unique<Parts>()) {}
+
+Cloud::~Cloud() {
+    Stop();
+}
+
+Status Cloud::Start() {
+    HEARTH_RETURN_IF_ERROR(parts_->OpenStores(options_));
+    HEARTH_RETURN_IF_ERROR(parts_->MakeServices(options_));
+    HEARTH_RETURN_IF_ERROR(
+        rt::BlockOn(*parts_->loops, 0, [this] { return parts_->StartServices(); }));
+    if (options_.enforce) {
+        log::Info(
+            "--auth enforce: every call is verified; calls are not yet authorised against "
+            "policies");
+    }
+    return parts_->Listen(options_);
+}
+
+void Cloud::Stop() {
+    if (parts_ == nullptr) {
+        return;
+    }
+    if (parts_->loops != nullptr) {
+        rt::BlockOn(*parts_->loops, 0, [this] { return parts_->StopAll(); });
+    }
+    parts_.reset();
+}
+
+}  // namespace hearth::cloud

@@ -1,0 +1,39 @@
+#pragma once
+
+#include "base/log.h"
+#include "base/result.h"
+
+#include <map>
+#include <string>
+#include <vector>
+
+namespace hearth::cloud {
+
+// hearth-cloud's command line; README.md says what each option means.
+struct CloudOptions {
+    std::vector<int> listen_fds;
+    int ready_fd = -1;
+    int host_fd = -1;
+    int master_key_fd = -1;
+    std::string endpoint = "http://127.0.0.1:4566";
+    bool enforce = false;
+    int threads = 0;  // 0: the cores of this machine
+    bool sync = true;
+    std::string isolation = "auto";
+    bool egress = true;
+    std::string tls = "off";
+    int tls_cert_fd = -1;
+    int tls_key_fd = -1;
+    std::vector<std::string> tls_names;
+    bool test_clock = false;
+    bool lenient = false;
+    std::map<std::string, std::string> runtimes;
+    bool runtimes_exact = false;
+    std::string hot_reload;
+    std::string library;
+    log::Level log_level = log::Level::kInfo;
+};
+
+Result<CloudOptions> ParseCloudOptions(int argc, char** argv);
+
+}  // namespace hearth::cloud
