@@ -308,14 +308,23 @@ class Writer:
             fields.append(f".members = kMembers{name}")
         return f"constinit const am::Shape Shapes::k{name} = {{" + ", ".join(fields) + "};"
 
+    def error_row(self, name):
+        shape = self.model.shapes[name]
+        error = shape.get("error", {})
+        status = error.get("httpStatusCode", 500 if shape.get("fault") else 400)
+        message = next((member for member in shape.get("members", ()) if member.lower() == "message"), "message")
+        return f"    {{{quoted(name)}, {quoted(error.get('code', name))}, {status}, {quoted(message)}}},"
+
     def error_rows(self, operation):
-        rows = []
-        for name in self.model.facts["operations"][operation].get("errors", ()):
-            shape = self.model.shapes[name]
-            error = shape.get("error", {})
-            status = error.get("httpStatusCode", 500 if shape.get("fault") else 400)
-            rows.append(f"    {{{quoted(name)}, {quoted(error.get('code', name))}, {status}}},")
-        return rows
+        return [self.error_row(name) for name in self.model.facts["operations"][operation].get("errors", ())]
+
+    def all_errors(self):
+        """Exceptions of the model by code; of those that share a code, the first."""
+        by_code = {}
+        for name, shape in sorted(self.model.shapes.items()):
+            if shape.get("exception"):
+                by_code.setdefault(shape.get("error", {}).get("code", name), name)
+        return [self.error_row(by_code[code]) for code in sorted(by_code)]
 
     def operation_row(self, name):
         operation = self.model.facts["operations"][name]
@@ -376,6 +385,11 @@ class Writer:
                 out.append(f"constexpr am::ErrorInfo kErrors{name}[] = {{")
                 out.extend(rows)
                 out.append("};")
+        errors = self.all_errors()
+        if errors:
+            out.append("constexpr am::ErrorInfo kErrors[] = {")
+            out.extend(errors)
+            out.append("};")
         out.append("\nconstexpr am::Operation kOperations[] = {")
         names = sorted(model.facts["operations"])
         out.extend(self.operation_row(name) for name in names)
@@ -393,6 +407,8 @@ class Writer:
             if ours in service:
                 fields.append(f".{ours} = {quoted(service[ours])}")
         fields.append(".operations = kOperations")
+        if errors:
+            fields.append(".errors = kErrors")
         out.append(f"constexpr am::Service kService = {{{', '.join(fields)}}};\n")
         out.append("}  // namespace\n")
         out.append("const aws::model::Service& Service() {\n    return kService;\n}\n")

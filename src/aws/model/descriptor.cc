@@ -27,4 +27,9 @@ const Operation* Service::FindOperation(std::string_view operation) const {
     return it != operations.end() && it->name == operation ? &*it : nullptr;
 }
 
+const ErrorInfo* Service::FindError(std::string_view code) const {
+    const auto it = std::ranges::lower_bound(errors, code, {}, &ErrorInfo::code);
+    return it != errors.end() && it->code == code ? &*it : nullptr;
+}
+
 }  // namespace hearth::aws::model

@@ -108,6 +108,8 @@ struct ErrorInfo {
     std::string_view shape;
     std::string_view code;
     int http_status = 400;
+    // How the text's member is spelled on the wire: "message" or "Message".
+    std::string_view message_member = "message";
 };
 
 struct Operation {
@@ -145,8 +147,11 @@ struct Service {
     std::string_view validation_code = "ValidationException";
     // All operations of the model, sorted by name.
     std::span<const Operation> operations;
+    // All errors of the model, sorted by code.
+    std::span<const ErrorInfo> errors = {};
 
     const Operation* FindOperation(std::string_view name) const;
+    const ErrorInfo* FindError(std::string_view code) const;
 };
 
 }  // namespace hearth::aws::model

@@ -81,7 +81,9 @@ struct WireError {
 // Kinds without an AWS code come from below the services. What happened there is for the log, not
 // for the client, where it could say something about others.
 WireError Translate(const Error& error, bool query) {
-    if (!error.code().empty() && error.kind() != Error::Kind::kInternal) {
+    // The store's word for a lost answer is no code of AWS; the client may try again.
+    const bool lost = error.kind() == Error::Kind::kUnavailable && error.code() == "Unknown";
+    if (!error.code().empty() && error.kind() != Error::Kind::kInternal && !lost) {
         return {error.code(), error.message(), error.http_status()};
     }
     switch (error.kind()) {
@@ -118,6 +120,7 @@ Answer EncodeJsonError(
     const WireError& wire,
     const Error& error,
     model::Protocol protocol,
+    std::string_view message_member,
     std::string_view request_id) {
     const bool rest = protocol == model::Protocol::kRestJson;
     Answer answer;
@@ -132,7 +135,7 @@ Answer EncodeJsonError(
         writer.Key(name);
         writer.String(value);
     }
-    writer.Key("message");
+    writer.Key(message_member);
     writer.String(wire.message);
     writer.EndObject();
     answer.body = writer.Take();
@@ -185,12 +188,21 @@ Answer EncodeError(const model::Service& service, const Error& error, std::strin
             wire.status = 429;
         }
     }
-    return query ? EncodeQueryError(wire, error, service.xml_namespace, request_id)
-                 : EncodeJsonError(wire, error, service.protocol, request_id);
+    if (query) {
+        return EncodeQueryError(wire, error, service.xml_namespace, request_id);
+    }
+    const model::ErrorInfo* info = service.FindError(wire.code);
+    return EncodeJsonError(
+        wire,
+        error,
+        service.protocol,
+        info != nullptr ? info->message_member : "message",
+        request_id);
 }
 
 Answer EncodeErrorWithoutService(const Error& error, std::string_view request_id) {
-    return EncodeJsonError(Translate(error, false), error, model::Protocol::kJson11, request_id);
+    return EncodeJsonError(
+        Translate(error, false), error, model::Protocol::kJson11, "message", request_id);
 }
 
 Error NotImplemented(const model::Service& service, const model::Operation& operation) {

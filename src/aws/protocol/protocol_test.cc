@@ -426,6 +426,11 @@ TEST(Errors, HaveTheFormOfTheProtocol) {
         "<RequestId>id</RequestId></ErrorResponse>");
 }
 
+TEST(Errors, TheTextIsSpelledAsTheModelSays) {
+    const Error error(Error::Kind::kUnavailable, "ShelfBrokenException", "It broke", 500);
+    EXPECT_EQ(EncodeError(shelf::Service(), error, "id").body, R"({"Message":"It broke"})");
+}
+
 TEST(Errors, InternalTextsStayInside) {
     const Error error = errors::Internal("/var/lib/secret: I/O error");
     for (const Protocol protocol :

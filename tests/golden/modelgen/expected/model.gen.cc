@@ -162,8 +162,12 @@ constinit const am::Shape Shapes::kPingOutput = {.name = "PingOutput"};
 constinit const am::Shape Shapes::kSpecialShelfOutput = {.name = "SpecialShelfOutput"};
 
 constexpr am::ErrorInfo kErrorsCreateShelf[] = {
-    {"ShelfExistsException", "ShelfExists", 409},
-    {"ShelfBrokenException", "ShelfBrokenException", 500},
+    {"ShelfExistsException", "ShelfExists", 409, "message"},
+    {"ShelfBrokenException", "ShelfBrokenException", 500, "Message"},
+};
+constexpr am::ErrorInfo kErrors[] = {
+    {"ShelfBrokenException", "ShelfBrokenException", 500, "Message"},
+    {"ShelfExistsException", "ShelfExists", 409, "message"},
 };
 
 constexpr am::Operation kOperations[] = {
@@ -178,7 +182,7 @@ constexpr am::Operation kOperations[] = {
     {.name = "SpecialShelf", .method = "POST", .uri = "/shelves/special/name", .http_status = 200, .input = &Shapes::kShelfInput, .output = &Shapes::kSpecialShelfOutput, .action = "shelf:SpecialShelf", .resource = "arn:aws:shelf:{Region}:{Account}:shelf/{ShelfName}"},
 };
 
-constexpr am::Service kService = {.name = "shelf", .signing_name = "shelf", .service_id = "Shelf", .protocol = am::Protocol::kRestJson, .target_prefix = "Shelf_20200102", .api_version = "2020-01-02", .xml_namespace = "https://shelf.example/doc/2020-01-02/", .validation_code = "ShelfValidation", .operations = kOperations};
+constexpr am::Service kService = {.name = "shelf", .signing_name = "shelf", .service_id = "Shelf", .protocol = am::Protocol::kRestJson, .target_prefix = "Shelf_20200102", .api_version = "2020-01-02", .xml_namespace = "https://shelf.example/doc/2020-01-02/", .validation_code = "ShelfValidation", .operations = kOperations, .errors = kErrors};
 
 }  // namespace
 
