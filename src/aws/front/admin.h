@@ -56,18 +56,31 @@ class AdminEndpoints final {
     // `path` such as "/_hearth/functions"; ending in a slash it takes everything below. Before the
     // gateway starts.
     void Add(std::string method, std::string path, Handler handler);
+    // One that needs no signature in any mode, because its handler checks what the caller has to
+    // know (a sealed token in the query, say).
+    void AddUnsigned(std::string method, std::string path, Handler handler);
 
     struct Found {
         const Handler* handler = nullptr;
         bool path_known = false;
+        bool is_unsigned = false;
     };
 
     // An exact path wins over a prefix, the longest prefix over others.
     Found Find(std::string_view method, std::string_view path) const;
 
   private:
-    std::map<std::string, std::map<std::string, Handler, std::less<>>, std::less<>> exact_;
-    std::map<std::string, std::map<std::string, Handler, std::less<>>, std::less<>> prefixes_;
+    struct Endpoint {
+        Handler handler;
+        bool is_unsigned = false;
+    };
+
+    using Methods = std::map<std::string, Endpoint, std::less<>>;
+
+    void AddEndpoint(std::string method, std::string path, Endpoint endpoint);
+
+    std::map<std::string, Methods, std::less<>> exact_;
+    std::map<std::string, Methods, std::less<>> prefixes_;
 };
 
 }  // namespace hearth::aws

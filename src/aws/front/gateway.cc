@@ -364,7 +364,7 @@ Task<http::Response> Gateway::HandleAdmin(
         walk.body = *std::move(body);
     }
     AdminRequest call;
-    if (!health) {
+    if (!health && !found.is_unsigned) {
         const SignedParts signed_parts{
             .method = walk.parts.method,
             .path = walk.parts.path,

@@ -37,6 +37,7 @@ LambdaService::LambdaService(const ServiceDeps& deps, RoleDirectory* roles)
     table_.Add<model::UntagResource>(this, &LambdaService::UntagResource);
     table_.Add<model::ListTags>(this, &LambdaService::ListTags);
     table_.Add<model::GetAccountSettings>(this, &LambdaService::GetAccountSettings);
+    AddEndpoints();
 }
 
 LambdaService::~LambdaService() = default;
@@ -53,11 +54,17 @@ Task<Status> LambdaService::Start() {
     std::string boot_id;
     std::ifstream("/proc/sys/kernel/random/boot_id") >> boot_id;
     HEARTH_CO_TRY(const auto unpacked, code_.Prepare(boot_id));
+    if (invoker_) {
+        HEARTH_CO_RETURN_IF_ERROR(co_await invoker_->Start());
+    }
     background_.Spawn(ClearOldGarbage());
     co_return Status();
 }
 
 Task<void> LambdaService::Stop() {
+    if (invoker_) {
+        co_await invoker_->Stop();
+    }
     co_await background_.Join();
 }
 

@@ -1,5 +1,6 @@
 #pragma once
 
+#include "aws/front/admin.h"
 #include "aws/front/context.h"
 #include "aws/front/service.h"
 #include "base/result.h"
@@ -166,6 +167,8 @@ class LambdaService final : public aws::ServiceApi {
     Task<void> Retire(const FunctionKey& key, std::string version, std::string keep_revision);
     std::string CodeLocation(
         const aws::RequestContext& context, const FunctionRecord& record) const;
+    Task<Result<aws::AdminAnswer>> ServeCode(aws::AdminRequest request);
+    void AddEndpoints();
     Task<void> ClearOldGarbage();
 
     ServiceDeps deps_;
