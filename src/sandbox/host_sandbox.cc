@@ -317,16 +317,15 @@ Task<Result<std::unique_ptr<Environment>>> HostSandbox::Create(EnvironmentSpec s
     request.egress = spec.egress;
 
     auto wait = std::make_shared<CreateWait>();
+    std::string packet;
     {
         const std::lock_guard lock(mutex_);
         request.id = ++next_id_;
-        creates_.emplace(request.id, wait);
-    }
-    std::string packet = EncodeCreate(request);
-    if (packet.size() > os::kPacketBytesMax) {
-        const std::lock_guard lock(mutex_);
-        creates_.erase(request.id);
-        co_return errors::Malformed("arguments and environment are too large");
+        packet = EncodeCreate(request);
+        if (packet.size() > os::kPacketBytesMax) {
+            co_return errors::Malformed("arguments and environment are too large");
+        }
+        creates_.emplace(request.id, PendingCreate{wait, packet});
     }
     Send(std::move(packet));
     auto answer = co_await wait->WaitFor(kCreatePatience);
@@ -406,15 +405,33 @@ Task<void> HostSandbox::Listen() {
 }
 
 void HostSandbox::FailAll(const std::string& reason) {
-    std::map<uint64_t, std::shared_ptr<CreateWait>> creates;
+    std::map<uint64_t, PendingCreate> creates;
     std::map<uint64_t, std::shared_ptr<DestroyWait>> destroys;
     {
         const std::lock_guard lock(mutex_);
         creates.swap(creates_);
         destroys.swap(destroys_);
     }
-    for (const auto& [id, wait] : creates) {
-        wait->Set(Result<Created>(errors::Unavailable(reason)));
+    for (const auto& [id, pending] : creates) {
+        pending.wait->Set(Result<Created>(errors::Unavailable(reason)));
+    }
+    for (const auto& [id, wait] : destroys) {
+        wait->Set(true);
+    }
+}
+
+// Environments have seen the end of their control sockets. What was asked for and not answered is
+// asked again: the old host may have taken it along, or the new one still finds it in the channel
+// and then drops the second.
+void HostSandbox::HostRestarted() {
+    std::map<uint64_t, std::shared_ptr<DestroyWait>> destroys;
+    {
+        const std::lock_guard lock(mutex_);
+        destroys.swap(destroys_);
+        for (const auto& [id, pending] : creates_) {
+            unsent_.push_back(pending.packet);
+        }
+        FlushLocked();
     }
     for (const auto& [id, wait] : destroys) {
         wait->Set(true);
@@ -443,7 +460,7 @@ void HostSandbox::Handle(std::string_view packet, std::vector<os::Fd> fds) {
             // order.
             if (restarted) {
                 log::Warn("sandbox: the host was restarted; its environments are gone");
-                FailAll("the host was restarted");
+                HostRestarted();
             }
             return;
         }
@@ -471,7 +488,7 @@ void HostSandbox::Handle(std::string_view packet, std::vector<os::Fd> fds) {
                 const std::lock_guard lock(mutex_);
                 const auto found = creates_.find(answer->id);
                 if (found != creates_.end()) {
-                    wait = std::move(found->second);
+                    wait = std::move(found->second.wait);
                     creates_.erase(found);
                 }
             }

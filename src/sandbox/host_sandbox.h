@@ -54,12 +54,20 @@ class HostSandbox final : public Sandbox {
     using CreateWait = rt::Completion<Result<Created>>;
     using DestroyWait = rt::Completion<bool>;
 
+    // The packet is kept for a host that starts in the place of the one that may have taken it
+    // along.
+    struct PendingCreate {
+        std::shared_ptr<CreateWait> wait;
+        std::string packet;
+    };
+
     Task<void> Listen();
     void Handle(std::string_view packet, std::vector<os::Fd> fds);
     // Sends, or queues while the host does not read.
     void Send(std::string packet);
     void FlushLocked();
     void FailAll(const std::string& reason);
+    void HostRestarted();
     // Tells the host to destroy; with `wait`, sets it when that is done.
     void Destroy(uint64_t id, std::shared_ptr<DestroyWait> wait);
 
@@ -75,7 +83,7 @@ class HostSandbox final : public Sandbox {
     bool welcomed_ = false;
     std::optional<HostFacts> facts_;
     std::deque<std::string> unsent_;
-    std::map<uint64_t, std::shared_ptr<CreateWait>> creates_;
+    std::map<uint64_t, PendingCreate> creates_;
     std::map<uint64_t, std::shared_ptr<DestroyWait>> destroys_;
 };
 

@@ -591,6 +591,13 @@ void Host::Handle(const std::string& packet) {
                 }
                 return;
             }
+            // A cloud that sees a new host asks again for what it had asked the old one.
+            if (FindById(request->id) != nullptr ||
+                std::any_of(waiting_.begin(), waiting_.end(), [&](const CreateRequest& other) {
+                    return other.id == request->id;
+                })) {
+                return;
+            }
             Create(*std::move(request));
             return;
         }
