@@ -12,8 +12,6 @@ namespace {
 constexpr char kFormat = '1';
 constexpr std::string_view kContext = "hearth/session";
 constexpr size_t kTokenBytesMax = 4096;
-// Real tokens of AWS begin like this; some tools look at it.
-constexpr std::string_view kTokenPrefix = "IQoJb3JpZ2luX2Vj";
 
 void AddField(std::string& out, std::string_view field) {
     out += static_cast<char>(field.size() >> 8);
@@ -100,8 +98,12 @@ SessionCredentials SessionIssuer::Seal(const Caller& caller, std::chrono::second
     return made;
 }
 
+bool SessionIssuer::IsOurs(std::string_view session_token) {
+    return session_token.starts_with(kTokenPrefix);
+}
+
 Result<SessionIssuer::Opened> SessionIssuer::Open(std::string_view session_token) const {
-    if (session_token.size() > kTokenBytesMax || !session_token.starts_with(kTokenPrefix)) {
+    if (session_token.size() > kTokenBytesMax || !IsOurs(session_token)) {
         return Unknown();
     }
     HEARTH_TRY(

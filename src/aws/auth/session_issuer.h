@@ -9,6 +9,7 @@
 
 #include <chrono>
 #include <string>
+#include <string_view>
 
 namespace hearth::aws {
 
@@ -55,10 +56,16 @@ class SessionIssuer final {
         WallClock::time_point expiration;
     };
 
+    // Whether the token says that it is from a Hearth: such a one is never merely believed.
+    static bool IsOurs(std::string_view session_token);
+
     // Error kInvalid when the token was not made by this cloud. The caller checks expiry.
     Result<Opened> Open(std::string_view session_token) const;
 
   private:
+    // Tokens of AWS begin with the first 16 characters, which some tools look at.
+    static constexpr std::string_view kTokenPrefix = "IQoJb3JpZ2luX2VjSGVhcnRo";
+
     SessionCredentials Seal(const Caller& caller, std::chrono::seconds duration) const;
 
     codec::SealingKey key_;

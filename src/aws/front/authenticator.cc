@@ -110,6 +110,9 @@ Task<Result<Authenticator::Identity>> Authenticator::Identify(
             identity.caller = std::move(session->caller);
             co_return identity;
         }
+        if (SessionIssuer::IsOurs(authorization->session_token)) {
+            co_return SignatureError(UnknownKey(), protocol);
+        }
     }
     if (directory_ != nullptr) {
         // The request's views stay alive: the gateway holds it until the answer is made.

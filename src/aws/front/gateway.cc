@@ -28,12 +28,18 @@ Error TooMuchAtOnce() {
 }
 
 Error NoSuchService(std::string_view name) {
+    if (name.empty()) {
+        return Error(
+            Error::Kind::kNotFound,
+            "UnknownOperationException",
+            "No service of Hearth takes this request.",
+            404);
+    }
     return Error(
         Error::Kind::kUnimplemented,
         "NotImplementedException",
-        name.empty() ? "No service of Hearth takes this request."
-                     : fmt::format("Hearth does not have the service '{}'.", name.substr(0, 64)),
-        name.empty() ? 404 : 501);
+        fmt::format("Hearth does not have the service '{}'.", name.substr(0, 64)),
+        501);
 }
 
 Error ForeignPage() {

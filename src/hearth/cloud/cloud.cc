@@ -17,6 +17,7 @@
 #include "sandbox/host_sandbox.h"
 #include "services/all_services.h"
 #include "storage/blob/file_blob_store.h"
+#include "storage/data_directory.h"
 #include "storage/rocksdb/rocksdb_kv.h"
 
 #include <sched.h>
@@ -75,6 +76,7 @@ struct Cloud::Parts {
     std::optional<aws::SessionIssuer> sessions;
     std::unique_ptr<rt::Loops> loops;
     std::unique_ptr<rt::BlockingPool> blocking_pool;
+    std::optional<storage::DataDirectory> data;
     std::unique_ptr<storage::RocksDbKv> kv;
     std::unique_ptr<storage::FileBlobStore> blobs;
     std::unique_ptr<flow::DurableCloudClock> cloud_clock;
@@ -105,6 +107,8 @@ struct Cloud::Parts {
 };
 
 Status Cloud::Parts::OpenStores(const CloudOptions& options) {
+    // Before anything is read: data of a newer version must not be touched.
+    HEARTH_TRY(data, storage::DataDirectory::Open("."));
     HEARTH_TRY(master_key, LoadMasterKey(options));
     sessions.emplace(*master_key, *wall_clock, *random);
     loops =

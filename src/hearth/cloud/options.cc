@@ -8,7 +8,7 @@
 namespace hearth::cloud {
 namespace {
 
-constexpr int kThreadsMax = 64;
+constexpr int kThreadsMax = 256;
 
 Error Bad(std::string_view option, std::string_view why) {
     return errors::Malformed(fmt::format("{}: {}", option, why));
