@@ -183,6 +183,16 @@ def test_somebody_elses_directory_is_left_alone():
         assert (os.stat(directory).st_uid, os.stat(directory).st_mode) == (before.st_uid, before.st_mode)
 
 
+def test_data_of_a_newer_version_is_left_alone():
+    with Hearth() as hearth:
+        hearth.stop(keep_data=True)
+        with open(os.path.join(hearth.data, "version"), "w") as file:
+            file.write("hearth data format 999\n")
+        refused = up("--port", str(hearth.port), "--data", hearth.data)
+        assert refused.returncode == 1
+        assert "newer" in refused.stderr and "999" in refused.stderr
+
+
 @pytest.mark.parametrize(
     ("options", "advice"),
     [
