@@ -1,5 +1,8 @@
 #include "services/all_services.h"
 
+#include "services/iam/iam_service.h"
+#include "services/lambda/lambda_service.h"
+#include "services/lambda/lambda_service.h"
 #include "services/sts/sts_service.h"
 
 #include <utility>
@@ -8,13 +11,17 @@ namespace hearth {
 
 AllServices MakeAllServices(const ServiceDeps& deps) {
     AllServices all;
-    const auto add = [&all](auto service) {
+    const auto add = [&all](auto service) -> auto& {
         auto& made = *service;
         all.services.push_back(std::move(service));
-        return &made;
+        return made;
     };
-    RoleDirectory* roles = nullptr;
-    add(std::make_unique<sts::StsService>(deps, roles));
+    iam::IamService& iam = add(
+        std::make_unique<iam::IamService>(deps.kv, deps.master_key, deps.wall_clock, deps.random));
+    all.access_keys = &iam;
+    add(std::make_unique<sts::StsService>(deps, &iam));
+    add(lambda::MakeLambdaService(deps, &iam, nullptr));
+    all.services.push_back(lambda::MakeLambdaService(deps, &iam, nullptr));
     return all;
 }
 
