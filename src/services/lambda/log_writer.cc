@@ -18,6 +18,8 @@ namespace hearth::lambda {
 namespace {
 
 constexpr size_t kReadBytes = 64 * 1024;
+// What a read counts for beyond its bytes: a flood of tiny writes costs calls, not bytes.
+constexpr size_t kReadCostBytes = 128;
 constexpr std::string_view kFrameMagic("\xA5\x5A\x00\x03", 4);
 constexpr size_t kFrameHeadBytes = 16;
 constexpr size_t kBatchLinesMax = 10'000;
@@ -112,6 +114,7 @@ struct LogWriter::Pipe {
     rt::FdWatch watch;
     LineSplitter splitter;
     bool ended = false;
+    size_t last_read_bytes = 0;
 };
 
 LogWriter::LogWriter(LogSink& sink, LogDestination destination, const WallClock& clock)
@@ -141,6 +144,7 @@ bool LogWriter::ReadOnce(Pipe& pipe, bool& ended) {
     if (count <= 0) {
         return false;
     }
+    pipe.last_read_bytes = static_cast<size_t>(count);
     std::vector<LogLine> lines;
     pipe.splitter.Feed(
         std::string_view(buffer.data(), static_cast<size_t>(count)), clock_.Now(), lines);
@@ -150,7 +154,7 @@ bool LogWriter::ReadOnce(Pipe& pipe, bool& ended) {
 
 Task<void> LogWriter::Read(Pipe& pipe) {
     auto second_ends = std::chrono::steady_clock::now() + std::chrono::seconds(1);
-    size_t reads_left = kBytesPerSecondMax / kReadBytes;
+    size_t bytes_left = kBytesPerSecondMax;
     while (!pipe.ended) {
         bool ended = false;
         const bool had_bytes = ReadOnce(pipe, ended);
@@ -162,13 +166,15 @@ Task<void> LogWriter::Read(Pipe& pipe) {
             while (pending_bytes_ > kBufferBytesMax) {
                 co_await sent_.Wait();
             }
-            if (--reads_left == 0) {
+            const size_t cost = pipe.last_read_bytes + kReadCostBytes;
+            bytes_left -= std::min(cost, bytes_left);
+            if (bytes_left == 0) {
                 const auto now = std::chrono::steady_clock::now();
                 if (now < second_ends) {
                     co_await rt::Sleep(second_ends - now);
                 }
                 second_ends = std::chrono::steady_clock::now() + std::chrono::seconds(1);
-                reads_left = kBytesPerSecondMax / kReadBytes;
+                bytes_left = kBytesPerSecondMax;
             }
         }
         if (const auto readable = co_await pipe.watch.Readable(); !readable.ok()) {

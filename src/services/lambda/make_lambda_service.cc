@@ -1,10 +1,16 @@
+#include "services/lambda/data_plane.h"
 #include "services/lambda/lambda_service.h"
 
 namespace hearth::lambda {
 
 std::unique_ptr<aws::ServiceApi> MakeLambdaService(
-    const ServiceDeps& deps, RoleDirectory* roles, LogSink* /*log_sink*/) {
-    return std::make_unique<LambdaService>(deps, roles);
+    const ServiceDeps& deps, RoleDirectory* roles, LogSink* log_sink) {
+    // Without a logs service the lines go nowhere; LogType=Tail still works.
+    static NullLogSink nowhere;
+    auto service = std::make_unique<LambdaService>(deps, roles);
+    service->UseInvoker(std::make_unique<DataPlane>(
+        deps, service->code(), log_sink != nullptr ? *log_sink : nowhere, roles));
+    return service;
 }
 
 }  // namespace hearth::lambda

@@ -88,8 +88,9 @@ std::optional<std::string> RealProgram(const std::string& path, std::set<std::st
         return std::nullopt;
     }
     const auto skip = [&](std::string_view why) {
-        if (told.insert(real.string()).second) {
-            log::Info("lambda: interpreter {} is skipped: {}", real.string(), why);
+        // A version manager has many: one line for each directory.
+        if (told.insert(real.parent_path().string()).second) {
+            log::Info("lambda: interpreters such as {} are skipped: {}", real.string(), why);
         }
         return std::nullopt;
     };
