@@ -60,7 +60,7 @@ def test_dry_run_changes_nothing(client, create):
 
 
 def test_configuration(client, create):
-    created = create(Environment={"Variables": {"A": "1"}}, MemorySize=256)
+    created = create(Environment={"Variables": {"AA": "1"}}, MemorySize=256)
     name = created["FunctionName"]
     answer = client.update_function_configuration(
         FunctionName=name, Timeout=30, Description="new", Runtime="nodejs20.x", Handler="a.b"
@@ -70,17 +70,17 @@ def test_configuration(client, create):
     assert (shown["Timeout"], shown["Description"]) == (30, "new")
     assert (shown["Runtime"], shown["Handler"]) == ("nodejs20.x", "a.b")
     assert shown["MemorySize"] == 256
-    assert shown["Environment"] == {"Variables": {"A": "1"}}
+    assert shown["Environment"] == {"Variables": {"AA": "1"}}
     assert shown["CodeSha256"] == created["CodeSha256"]
     assert shown["LastModified"] >= created["LastModified"]
 
 
 def test_variables_are_replaced_as_a_whole(client, create):
-    name = create(Environment={"Variables": {"A": "1", "B": "2"}})["FunctionName"]
+    name = create(Environment={"Variables": {"AA": "1", "BB": "2"}})["FunctionName"]
     answer = client.update_function_configuration(
-        FunctionName=name, Environment={"Variables": {"C": "3"}}
+        FunctionName=name, Environment={"Variables": {"CC": "3"}}
     )
-    assert answer["Environment"] == {"Variables": {"C": "3"}}
+    assert answer["Environment"] == {"Variables": {"CC": "3"}}
     client.update_function_configuration(FunctionName=name, Environment={"Variables": {}})
     shown = client.get_function_configuration(FunctionName=name)
     assert shown.get("Environment", {"Variables": {}}) == {"Variables": {}}

@@ -10,7 +10,7 @@ def publish(client, name, **changes):
 
 
 def test_a_version_is_what_latest_was(client, create):
-    created = create(Environment={"Variables": {"A": "1"}}, Description="of latest")
+    created = create(Environment={"Variables": {"AA": "1"}}, Description="of latest")
     name = created["FunctionName"]
     one = publish(client, name)
     assert one["ResponseMetadata"]["HTTPStatusCode"] == 201
@@ -21,11 +21,11 @@ def test_a_version_is_what_latest_was(client, create):
     assert one["RevisionId"] != created["RevisionId"]
     client.get_waiter("function_active_v2").wait(FunctionName=name, Qualifier="1")
     client.update_function_configuration(
-        FunctionName=name, Environment={"Variables": {"A": "2"}}
+        FunctionName=name, Environment={"Variables": {"AA": "2"}}
     )
     client.update_function_code(FunctionName=name, ZipFile=zip_of({"index.py": "# 2\n"}))
     kept = client.get_function_configuration(FunctionName=name, Qualifier="1")
-    assert kept["Environment"] == {"Variables": {"A": "1"}}
+    assert kept["Environment"] == {"Variables": {"AA": "1"}}
     assert kept["CodeSha256"] == created["CodeSha256"]
     assert kept["State"] == "Active"
 
