@@ -2,7 +2,7 @@
 
 #include "services/iam/iam_service.h"
 #include "services/lambda/lambda_service.h"
-#include "services/lambda/lambda_service.h"
+#include "services/logs/logs_service.h"
 #include "services/sts/sts_service.h"
 
 #include <utility>
@@ -20,8 +20,8 @@ AllServices MakeAllServices(const ServiceDeps& deps) {
         std::make_unique<iam::IamService>(deps.kv, deps.master_key, deps.wall_clock, deps.random));
     all.access_keys = &iam;
     add(std::make_unique<sts::StsService>(deps, &iam));
-    add(lambda::MakeLambdaService(deps, &iam, nullptr));
-    all.services.push_back(lambda::MakeLambdaService(deps, &iam, nullptr));
+    logs::LogsService& logs = add(std::make_unique<logs::LogsService>(deps));
+    all.services.push_back(lambda::MakeLambdaService(deps, &iam, &logs));
     return all;
 }
 
