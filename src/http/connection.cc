@@ -39,6 +39,12 @@ bool HasNoBody(int status) {
     return status == 204 || status == 304 || status / 100 == 1;
 }
 
+bool IsLoopback(const std::string& address) {
+    // Without an address it is a UNIX socket.
+    return address.empty() || address == "::1" || address.starts_with("127.") ||
+           address.starts_with("::ffff:127.");
+}
+
 iovec Piece(std::string_view bytes) {
     return {const_cast<char*>(bytes.data()), bytes.size()};
 }
@@ -65,6 +71,11 @@ Task<void> ServerConnection::Serve() {
         const bool usable = co_await transport_.StartTlsIfAsked(*scope_.options.tls);
         waiting_for_request_ = false;
         if (!usable) {
+            co_return;
+        }
+        if (!transport_.secure() && !IsLoopback(peer_address_)) {
+            RefuseNow({400, "this port speaks TLS: use https"});
+            co_await Linger();
             co_return;
         }
     }

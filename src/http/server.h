@@ -42,7 +42,8 @@ struct ServerOptions {
     int connections_max = 10'000;
     // All connections stay on this loop; without it they are spread evenly over all.
     std::optional<int> loop;
-    // Speak TLS with clients that start it, on the same port. Null: plain alone.
+    // Speak TLS with clients that start it, on the same port. Plain calls are then taken from
+    // loopback addresses alone. Null: plain from everywhere.
     std::shared_ptr<TlsContext> tls;
 };
 

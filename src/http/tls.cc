@@ -94,11 +94,15 @@ Result<std::shared_ptr<TlsContext>> TlsContext::FromPem(
     const auto key_bio = MemoryBio(key);
     const std::unique_ptr<EVP_PKEY, Free> private_key(
         PEM_read_bio_PrivateKey(key_bio.get(), nullptr, nullptr, nullptr));
-    if (private_key == nullptr || SSL_CTX_use_PrivateKey(ssl, private_key.get()) != 1) {
+    if (private_key == nullptr) {
         return errors::Malformed("not a PEM private key: " + LastOpenSslError());
     }
-    if (SSL_CTX_check_private_key(ssl) != 1) {
+    if (X509_check_private_key(leaf.get(), private_key.get()) != 1) {
+        ERR_clear_error();
         return errors::Malformed("the private key does not belong to the certificate");
+    }
+    if (SSL_CTX_use_PrivateKey(ssl, private_key.get()) != 1) {
+        return errors::Malformed("cannot use the private key: " + LastOpenSslError());
     }
     return context;
 }

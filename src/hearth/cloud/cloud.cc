@@ -11,6 +11,7 @@
 #include "flow/durable_cloud_clock.h"
 #include "flow/schedule.h"
 #include "hearth/cloud/own_endpoints.h"
+#include "hearth/cloud/tls_setup.h"
 #include "http/server.h"
 #include "rt/blocking_pool.h"
 #include "rt/loops.h"
@@ -208,9 +209,11 @@ Task<Status> Cloud::Parts::StartServices() {
 }
 
 Status Cloud::Parts::Listen(const CloudOptions& options) {
+    http::ServerOptions server_options;
+    HEARTH_TRY(server_options.tls, MakeTls(options, *wall_clock));
     for (const int fd : options.listen_fds) {
         servers.push_back(std::make_unique<http::Server>(
-            *loops, os::Fd(fd), gateway->handler(), http::ServerOptions{}));
+            *loops, os::Fd(fd), gateway->handler(), server_options));
     }
     for (const auto& server : servers) {
         server->Start();
