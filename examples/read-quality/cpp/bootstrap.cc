@@ -1,14 +1,15 @@
 // Quality sums of FASTQ reads as a custom runtime; see ../README.md.
+#include "hearth_runtime.h"
+
 #include <boost/json.hpp>
 #include <boost/json/src.hpp>
+
 #include <cstdint>
 #include <cstdio>
 #include <stdexcept>
 #include <string>
 #include <string_view>
 #include <vector>
-
-#include "hearth_runtime.h"
 
 namespace {
 
@@ -47,7 +48,8 @@ std::string SumQuality(const std::string& event) {
             ++counts[i];
         }
     }
-    std::printf("%lld reads, %lld bases\n", static_cast<long long>(reads), static_cast<long long>(bases));
+    std::printf(
+        "%lld reads, %lld bases\n", static_cast<long long>(reads), static_cast<long long>(bases));
     std::fflush(stdout);
     return boost::json::serialize(boost::json::object{
         {"reads", reads},
