@@ -2,7 +2,6 @@
 
 #include "aws/protocol/protocol.h"
 #include "base/check.h"
-#include "base/log.h"
 
 #include <exception>
 #include <utility>
@@ -69,8 +68,6 @@ Task<Status> Dispatcher::Run(
     try {
         co_return co_await entry.handler(context, input, output);
     } catch (const RequestBug& bug) {
-        log::Error(
-            "{} {} {}: {}", context.request_id, context.service, context.operation, bug.what());
         co_return errors::Internal(bug.what());
     }
 }

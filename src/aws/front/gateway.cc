@@ -96,7 +96,9 @@ struct Gateway::Walk {
     std::string caller_arn;
 
     http::Response Fail(const Error& error) const {
-        if (error.http_status() >= 500 && error.kind() != Error::Kind::kUnimplemented) {
+        // Our own troubles; a refusal for lack of room is a metric, not a line per request.
+        if (error.kind() == Error::Kind::kInternal ||
+            (error.kind() == Error::Kind::kUnavailable && error.code().empty())) {
             log::Warn(
                 "{} {} {}: {} ({}:{})",
                 request_id,
