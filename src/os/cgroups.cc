@@ -231,6 +231,23 @@ CgroupTree CgroupTree::Open(const std::string& name) {
                 }
             }
             hierarchy.directory = *std::move(directory);
+            // One group stands for all environments; without this it would weigh as much as any one
+            // process beside it.
+            const auto cpus =
+                static_cast<int64_t>(std::max(1U, std::thread::hardware_concurrency()));
+            if (place.v2) {
+                (void)WriteFile(
+                    hierarchy.directory.get(),
+                    "cpu.weight",
+                    std::to_string(std::min<int64_t>(100 * cpus, 10'000)))
+                    .ok();
+            } else if (hierarchy.Has("cpu")) {
+                (void)WriteFile(
+                    hierarchy.directory.get(),
+                    "cpu.shares",
+                    std::to_string(std::min<int64_t>(1024 * cpus, 262'144)))
+                    .ok();
+            }
             tree.hierarchies_.push_back(std::move(hierarchy));
             tree.parents_.push_back(*std::move(parent));
             break;
@@ -465,7 +482,8 @@ void CgroupTree::Delegate(const std::string& group, uid_t uid, gid_t gid) const 
     if (memory == nullptr) {
         return;
     }
-    for (const char* file : {"memory.max_usage_in_bytes", "memory.peak", "memory.high"}) {
+    for (const char* file :
+         {"memory.max_usage_in_bytes", "cgroup.event_control", "memory.peak", "memory.high"}) {
         (void)::fchownat(
             memory->directory.get(), (group + "/" + file).c_str(), uid, gid, AT_SYMLINK_NOFOLLOW);
     }

@@ -7,8 +7,10 @@
 #include "sandbox/protocol/init_protocol.h"
 
 #include <fcntl.h>
+#include <signal.h>
+#include <sys/eventfd.h>
+#include <sys/inotify.h>
 #include <sys/socket.h>
-#include <sys/vfs.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -92,6 +94,20 @@ class HostEnvironment final : public Environment {
     Task<Status> Thaw() override { co_return SetFrozen(false); }
 
     Task<Result<ExitReport>> WaitExit() override {
+        rt::TaskGroup group;
+        group.Spawn(OverseeMemory());
+        auto report = co_await WaitReport();
+        group.Cancel();
+        try {
+            co_await group.Join();
+        } catch (const std::exception&) {
+            // The overseer was unwound: that is what Cancel is for.
+        }
+        co_return report;
+    }
+
+  private:
+    Task<Result<ExitReport>> WaitReport() {
         HEARTH_CO_TRY(rt::FdWatch watch, rt::FdWatch::Make(control_.get()));
         for (;;) {
             HEARTH_CO_RETURN_IF_ERROR(co_await watch.Readable());
@@ -101,7 +117,7 @@ class HostEnvironment final : public Environment {
                 continue;
             }
             ExitReport exit;
-            exit.out_of_memory = OutOfMemoryKills() > 0;
+            exit.out_of_memory = over_limit_ || OutOfMemoryKills() > 0;
             if (count != sizeof(report) || report.magic != kInitMagic) {
                 // Killed together with its first process: by us, or with the host.
                 exit.signal = SIGKILL;
@@ -117,6 +133,7 @@ class HostEnvironment final : public Environment {
         }
     }
 
+  public:
     Task<Result<Usage>> ReadUsage() override {
         Usage usage;
         if (OpenPeak(); peak_.valid()) {
@@ -207,6 +224,71 @@ class HostEnvironment final : public Environment {
         return std::min(std::max(peak - std::min(peak, files), anonymous), memory_bytes_);
     }
 
+    // The group's hard limit leaves room for a full /tmp, so memory proper is watched here:
+    // whenever the group has grown by what memory may still grow, anonymous memory is counted, and
+    // above the function's limit the runtime is killed. Ends by itself when the environment does or
+    // when this machine has no means; the hard limit stays.
+    Task<void> OverseeMemory() {
+        if (!memory_.valid()) {
+            co_return;
+        }
+        const bool v2 = (flags_ & kMemoryV2) != 0;
+        uint64_t mark = memory_bytes_;
+        for (;;) {
+            auto crossing = v2 ? WatchHigh(mark) : WatchThreshold(mark);
+            if (!crossing.ok()) {
+                log::Debug("sandbox: memory is not watched: {}", crossing.error().message());
+                co_return;
+            }
+            auto watch = rt::FdWatch::Make(crossing->get());
+            if (!watch.ok() || !(co_await watch->Readable()).ok()) {
+                co_return;
+            }
+            const auto stat = os::ReadFile(memory_.get(), "memory.stat", 16384);
+            const auto usage =
+                os::ReadFile(memory_.get(), v2 ? "memory.current" : "memory.usage_in_bytes", 4096);
+            if (!stat.ok() || !usage.ok()) {
+                co_return;  // the group is gone
+            }
+            const uint64_t anonymous = FindNumber(*stat, v2 ? "anon" : "rss");
+            if (anonymous > memory_bytes_) {
+                over_limit_ = true;
+                (void)Signal(SIGKILL).ok();
+                co_return;
+            }
+            constexpr uint64_t kStepMin = 1 << 20;
+            mark = ParseNumber(*usage) + std::max(memory_bytes_ - anonymous, kStepMin);
+        }
+    }
+
+    // Readable once the group's usage crosses `bytes` (v1).
+    Result<os::Fd> WatchThreshold(uint64_t bytes) const {
+        os::Fd event(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
+        if (!event.valid()) {
+            return errors::System("eventfd", errno);
+        }
+        HEARTH_TRY(const os::Fd usage, os::Open(memory_.get(), "memory.usage_in_bytes", O_RDONLY));
+        HEARTH_RETURN_IF_ERROR(os::WriteFile(
+            memory_.get(),
+            "cgroup.event_control",
+            fmt::format("{} {} {}", event.get(), usage.get(), bytes)));
+        return event;
+    }
+
+    // Readable once the group was held back at `bytes` (v2).
+    Result<os::Fd> WatchHigh(uint64_t bytes) const {
+        os::Fd notify(::inotify_init1(IN_CLOEXEC | IN_NONBLOCK));
+        if (!notify.valid()) {
+            return errors::System("inotify", errno);
+        }
+        const std::string path = fmt::format("/proc/self/fd/{}/memory.events", memory_.get());
+        if (::inotify_add_watch(notify.get(), path.c_str(), IN_MODIFY) < 0) {
+            return errors::System("inotify on memory.events", errno);
+        }
+        HEARTH_RETURN_IF_ERROR(os::WriteFile(memory_.get(), "memory.high", std::to_string(bytes)));
+        return notify;
+    }
+
     uint64_t OutOfMemoryKills() const {
         if (!memory_.valid()) {
             return 0;
@@ -233,6 +315,7 @@ class HostEnvironment final : public Environment {
     os::Fd peak_;
     uint64_t last_peak_ = 0;
     uint64_t last_usage_ = 0;
+    bool over_limit_ = false;
     bool destroyed_ = false;
 };
 

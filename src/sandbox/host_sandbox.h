@@ -9,9 +9,11 @@
 #include "sandbox/protocol/protocol.h"
 #include "sandbox/sandbox.h"
 
+#include <deque>
 #include <map>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <string>
 
 namespace hearth::sandbox {

@@ -218,6 +218,44 @@ TEST_P(HostSandboxTest, MemoryLimitKillsAndSaysSo) {
     EXPECT_TRUE(outcome.exit.out_of_memory);
 }
 
+TEST_P(HostSandboxTest, MemoryLimitDoesNotLendTheRoomOfTmp) {
+    if (!facts_.memory_limit) {
+        GTEST_SKIP() << "SKIPPED: no memory control group here";
+    }
+    // Within memory + /tmp, above memory: the hard limit would let it pass.
+    EnvironmentSpec spec = Shell("");
+    spec.argv = {
+        "/usr/bin/python3", "-S", "-c", "import time; x = bytearray(120 << 20); time.sleep(100)"};
+    spec.memory_mb = 64;
+    spec.ephemeral_storage_mb = 512;
+    const Outcome outcome = RunScript(std::move(spec));
+    EXPECT_EQ(outcome.exit.signal, SIGKILL) << outcome.error;
+    EXPECT_TRUE(outcome.exit.out_of_memory);
+}
+
+TEST_P(HostSandboxTest, FullTmpIsNotMemory) {
+    if (!facts_.memory_limit || facts_.backend != "namespaces") {
+        GTEST_SKIP() << "SKIPPED: no memory control group here";
+    }
+    EnvironmentSpec spec = Shell("");
+    spec.argv = {
+        "/usr/bin/python3",
+        "-S",
+        "-c",
+        "import os\n"
+        "f = os.open('/tmp/x', os.O_CREAT | os.O_WRONLY)\n"
+        "n = 0\n"
+        "try:\n"
+        "    while n < 400: n += os.write(f, b'x' * (1 << 20)) >> 20\n"
+        "except OSError as e: print(e.errno)\n"
+        "print(n)\n"};
+    spec.memory_mb = 64;
+    spec.ephemeral_storage_mb = 200;
+    const Outcome outcome = RunScript(std::move(spec));
+    EXPECT_EQ(outcome.output, "28\n200\n") << outcome.error;
+    EXPECT_EQ(outcome.exit.exit_code, 0);
+}
+
 TEST_P(HostSandboxTest, UsageCountsMemoryWithoutTmp) {
     if (!facts_.memory_limit || facts_.backend != "namespaces") {
         GTEST_SKIP() << "SKIPPED: no memory control group here";

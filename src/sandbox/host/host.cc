@@ -23,7 +23,12 @@ namespace {
 constexpr uint64_t kChannelTag = 1;
 constexpr uint64_t kSignalsTag = 2;
 constexpr uint64_t kRetryTag = 3;
+constexpr uint64_t kRefillTag = 4;
 constexpr uint64_t kSlotTag = 16;
+
+// The pool is refilled this long after the last request: making an environment takes a few
+// milliseconds of CPU, which the one that was just handed out needs itself.
+constexpr long kRefillDelayNs = 50'000'000;
 
 // Two user ids per environment: hearth-init's and the runtime's.
 constexpr uint32_t kSlotsMax = 32'768;
@@ -76,7 +81,9 @@ Result<std::unique_ptr<Host>> Host::Make(Parts parts) {
     }
     HEARTH_TRY(host->filter_, os::SealedMemory("filter", host->parts_.function_filter));
     host->Watch(host->signals_.get(), true, false, kSignalsTag);
+    host->refill_ = os::Fd(::timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK));
     host->Watch(host->retry_.get(), true, false, kRetryTag);
+    host->Watch(host->refill_.get(), true, false, kRefillTag);
     return host;
 }
 
@@ -387,6 +394,10 @@ Result<CreateAnswer> Host::Assign(
     }
     slot.state = Slot::State::kAssigned;
     slot.id = request.id;
+    refill_due_ = false;
+    itimerspec later{};
+    later.it_value.tv_nsec = kRefillDelayNs;
+    ::timerfd_settime(refill_.get(), 0, &later, nullptr);
     // Nothing more is said to this environment, and nothing it might say is read.
     slot.channel.Close();
     log::Debug("host: environment {} is {}", request.name, slot.group);
@@ -446,6 +457,12 @@ void Host::Retry() {
     }
 }
 
+void Host::RefillDue() {
+    uint64_t count = 0;
+    (void)!::read(refill_.get(), &count, sizeof(count));
+    refill_due_ = true;
+}
+
 void Host::Reap() {
     for (;;) {
         int status = 0;
@@ -497,6 +514,8 @@ void Host::DestroyAll(bool with_pool) {
                 Signalled();
             } else if (events[i].data.u64 == kRetryTag) {
                 Retry();
+            } else if (events[i].data.u64 == kRefillTag) {
+                RefillDue();
             } else if (events[i].data.u64 == kChannelTag) {
                 // Later: silence it, or the wait spins.
                 Watch(parts_.options.channel_fd, false, false, kChannelTag);
@@ -671,6 +690,8 @@ bool Host::Step(int timeout_ms) {
             Signalled();
         } else if (tag == kRetryTag) {
             Retry();
+        } else if (tag == kRefillTag) {
+            RefillDue();
         } else {
             for (Slot& slot : slots_) {
                 if (slot.index + kSlotTag == tag && slot.state == Slot::State::kPreparing) {
@@ -702,8 +723,8 @@ Status Host::Run() {
     Send(EncodeHostHello(Facts()), {});
     while (!stopping_ && !channel_ended_) {
         const size_t ahead = CountOf(Slot::State::kReady) + CountOf(Slot::State::kPreparing);
-        const bool refill = ahead < static_cast<size_t>(parts_.options.pool) && !pool_broken_ &&
-                            CountOf(Slot::State::kPreparing) == 0;
+        const bool refill = refill_due_ && ahead < static_cast<size_t>(parts_.options.pool) &&
+                            !pool_broken_ && CountOf(Slot::State::kPreparing) == 0;
         // Requests first; the pool is filled one by one when nothing else is to do.
         if (Step(refill ? 0 : -1) || !refill) {
             continue;

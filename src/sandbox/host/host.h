@@ -85,6 +85,7 @@ class Host final {
     void Reap();
     void TryRemove(Slot& slot);
     void Retry();
+    void RefillDue();
 
     void ReadRequests();
     void Handle(const std::string& packet);
@@ -107,6 +108,9 @@ class Host final {
     os::Fd signals_;
     // Armed only while a control group was not empty at its removal.
     os::Fd retry_;
+    // Armed by every Create.
+    os::Fd refill_;
+    bool refill_due_ = true;
     os::Fd filter_;
     std::list<Slot> slots_;
     std::set<uint32_t> used_;
