@@ -153,14 +153,6 @@ Status Keeper::Prepare() {
     }
     cloud_channel_ = os::Fd(pair[0]);
     host_channel_ = os::Fd(pair[1]);
-    if (privileged_ && options_.isolation != "none") {
-        auto network = MakeNetworkNamespace();
-        if (network.ok()) {
-            host_network_ = *std::move(network);
-        } else if (options_.isolation == "namespaces") {
-            return std::move(network).error();
-        }
-    }
     return {};
 }
 
@@ -212,11 +204,12 @@ int Keeper::Run() {
 
 Status Keeper::StartDue() {
     const auto now = Clock::now();
-    if (host_.start_at && *host_.start_at <= now) {
-        HEARTH_RETURN_IF_ERROR(StartHost());
-    }
+    // The cloud first: readiness waits for it alone.
     if (cloud_.start_at && *cloud_.start_at <= now) {
         HEARTH_RETURN_IF_ERROR(StartCloud());
+    }
+    if (host_.start_at && *host_.start_at <= now) {
+        HEARTH_RETURN_IF_ERROR(StartHost());
     }
     return {};
 }
@@ -254,22 +247,29 @@ ChildSpec Keeper::HostSpec() const {
         .Arg("--isolation", options_.isolation)
         .Arg("--egress", options_.egress)
         .Arg("--log-level", std::string(LevelName(options_.log_level)));
-    std::set<std::string> exposed = {ProgramDirectory() + "/runtimes"};
+    spec.Arg("--expose", ProgramDirectory() + "/runtimes");
     if (!options_.hot_reload.empty()) {
-        exposed.insert(options_.hot_reload);
+        spec.Arg("--expose", options_.hot_reload);
     }
+    std::set<std::string> shown;
     for (const auto& runtime : options_.runtime) {
-        if (const auto directory = InstallationOf(runtime.substr(runtime.find('=') + 1))) {
-            exposed.insert(*directory);
+        const auto directory = InstallationOf(runtime.substr(runtime.find('=') + 1));
+        if (directory && shown.insert(*directory).second) {
+            spec.Arg("--show", *directory);
         }
-    }
-    for (const auto& directory : exposed) {
-        spec.Arg("--expose", directory);
     }
     return spec;
 }
 
 Status Keeper::StartHost() {
+    if (privileged_ && options_.isolation != "none" && !host_network_.valid()) {
+        auto network = MakeNetworkNamespace();
+        if (network.ok()) {
+            host_network_ = *std::move(network);
+        } else if (options_.isolation == "namespaces") {
+            return std::move(network).error();
+        }
+    }
     return Start(&host_, HostSpec());
 }
 
