@@ -18,6 +18,18 @@ constexpr std::array kPolicies = {
         "Provides full access to AWS services and resources.",
         R"([{"Effect":"Allow","Action":"*","Resource":"*"}])"},
     AwsManagedPolicy{
+        "AmazonDynamoDBFullAccess",
+        "/",
+        "Provides full access to Amazon DynamoDB via the AWS Management Console.",
+        R"([{"Effect":"Allow","Action":["dynamodb:*","dax:*"],"Resource":"*"}])"},
+    AwsManagedPolicy{
+        "AmazonDynamoDBReadOnlyAccess",
+        "/",
+        "Provides read only access to Amazon DynamoDB via the AWS Management Console.",
+        R"([{"Effect":"Allow","Action":["dynamodb:BatchGetItem","dynamodb:Describe*","dynamodb:List*",)"
+        R"("dynamodb:GetItem","dynamodb:GetResourcePolicy","dynamodb:Query","dynamodb:Scan",)"
+        R"("dynamodb:PartiQLSelect"],"Resource":"*"}])"},
+    AwsManagedPolicy{
         "AmazonS3FullAccess",
         "/",
         "Provides full access to all buckets via the AWS Management Console.",
@@ -106,6 +118,11 @@ constexpr std::array kPolicies = {
         R"("xray:GetSamplingRules","xray:GetSamplingTargets","xray:GetSamplingStatisticSummaries"],)"
         R"("Resource":["*"]}])"},
     AwsManagedPolicy{
+        "CloudWatchLogsFullAccess",
+        "/",
+        "Provides full access to CloudWatch Logs",
+        R"([{"Effect":"Allow","Action":["logs:*","cloudwatch:GenerateQuery"],"Resource":"*"}])"},
+    AwsManagedPolicy{
         "CloudWatchLogsReadOnlyAccess",
         "/",
         "Provides read only access to CloudWatch Logs",
@@ -123,6 +140,22 @@ constexpr std::array kPolicies = {
         R"("account:ListRegions","iam:CreateServiceLinkedRole","iam:DeleteServiceLinkedRole",)"
         R"("iam:ListRoles","organizations:DescribeEffectivePolicy","organizations:DescribeOrganization"],)"
         R"("Resource":"*"}])"},
+    // AWS's own lists hundreds of services; these are the ones that Hearth has or plans.
+    AwsManagedPolicy{
+        "ReadOnlyAccess",
+        "/",
+        "Provides read-only access to AWS services and resources.",
+        R"([{"Effect":"Allow","Action":["cloudwatch:Describe*","cloudwatch:Get*","cloudwatch:List*",)"
+        R"("dynamodb:BatchGet*","dynamodb:Describe*","dynamodb:Get*","dynamodb:List*",)"
+        R"("dynamodb:PartiQLSelect","dynamodb:Query","dynamodb:Scan","events:Describe*","events:List*",)"
+        R"("events:Test*","iam:Generate*","iam:Get*","iam:List*","iam:Simulate*","kinesis:Describe*",)"
+        R"("kinesis:Get*","kinesis:List*","kms:Describe*","kms:Get*","kms:List*","lambda:Get*",)"
+        R"("lambda:List*","logs:Describe*","logs:FilterLogEvents","logs:Get*","logs:ListTagsLogGroup",)"
+        R"("logs:ListTagsForResource","logs:StartQuery","logs:StopQuery","logs:TestMetricFilter",)"
+        R"("s3:DescribeJob","s3:Get*","s3:List*","sns:Check*","sns:Get*","sns:List*","sqs:Get*",)"
+        R"("sqs:List*","sqs:Receive*","states:Describe*","states:GetExecutionHistory","states:List*",)"
+        R"("sts:GetAccessKeyInfo","sts:GetCallerIdentity","sts:GetSessionToken","xray:BatchGet*",)"
+        R"("xray:Get*"],"Resource":"*"}])"},
 };
 
 #undef LOGS_ACTIONS

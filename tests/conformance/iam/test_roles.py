@@ -52,8 +52,6 @@ def test_constraints_are_those_of_aws(iam):
         "Member must have length less than or equal to 64",
     ):
         iam.create_role(RoleName="r" * 65, AssumeRolePolicyDocument=text(TRUST_LAMBDA))
-    with refused("ValidationError"):
-        iam.create_role(RoleName="r", AssumeRolePolicyDocument=text(TRUST_LAMBDA), MaxSessionDuration=60)
 
 
 @pytest.mark.parametrize("document", [
