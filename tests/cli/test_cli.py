@@ -111,6 +111,17 @@ def test_invoke_of_nothing_is_an_error(hearth):
     assert "ResourceNotFoundException" in missing.stderr
 
 
+def test_commands_sign_their_calls():
+    with hearth_up.Hearth(options=("--auth", "enforce", "--tls", "self"), tls=True) as strict:
+        assert strict.endpoint in strict.hearth("status").stdout
+        assert json.loads(strict.hearth("functions", "--json").stdout) == []
+        assert "BEGIN CERTIFICATE" in strict.hearth("ca").stdout
+        identity = program("aws", "sts", "get-caller-identity", env=dict(os.environ, HEARTH_DATA=strict.data))
+        assert identity.returncode == 0, identity.stderr
+        stranger = program("functions", "--endpoint", strict.endpoint, "--data", "/nonexistent")
+        assert stranger.returncode == 1
+
+
 def test_logs(hearth, function):
     hearth.hearth("invoke", function, "-d", '{"marker": "in-the-log"}')
     wait_for(
