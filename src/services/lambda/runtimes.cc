@@ -273,7 +273,7 @@ Result<RuntimePlan> RuntimeCatalog::PlanNow(const std::string& runtime) {
         plan.environment.emplace_back("PYTHONPATH", "/var/runtime");
         plan.version = fmt::format("python:{}.{}", interpreter.major, interpreter.minor);
     } else {
-        plan.argv = {interpreter.path, "/var/runtime/index.mjs"};
+        plan.argv = {interpreter.path, "/var/runtime/index.cjs"};
         plan.environment.emplace_back(
             "NODE_PATH",
             fmt::format(

@@ -1,0 +1,207 @@
+"""What a Node.js function sees and answers, compared with AWS's runtime interface client."""
+
+import json
+import re
+
+import pytest
+from runtime_process import NODE, Runtime, log_events
+
+pytestmark = pytest.mark.skipif(NODE is None, reason="no Node.js on this machine")
+ID = "00000000-0000-4000-8000-000000000001"
+
+
+def node(source, name="index.js", handler="index.handler", files=None, **environment):
+    return Runtime("node", {name: source, **(files or {})}, handler, **environment)
+
+
+def test_async_handler():
+    with node("exports.handler = async (event) => ({got: event.x, u: '\u00e9'});") as runtime:
+        assert runtime.invoke({"x": 1}).body == '{"got":1,"u":"é"}'.encode()
+        assert runtime.invoke({}).body == '{"u":"é"}'.encode()
+
+
+def test_es_modules_by_name_and_by_package():
+    module = "export const handler = async () => import.meta.url.slice(-9);"
+    with node(module, name="index.mjs") as runtime:
+        assert runtime.invoke({}).json() == "index.mjs"
+    with node(module, files={"package.json": '{"type": "module"}'}) as runtime:
+        assert runtime.invoke({}).json() == "/index.js"
+
+
+def test_nested_paths_and_names():
+    with node("exports.a = {b: async () => 'deep'};", name="lib/code.js", handler="lib/code.a.b") as runtime:
+        assert runtime.invoke({}).json() == "deep"
+
+
+def test_callback_waits_for_the_event_loop_unless_told_not_to():
+    source = """
+exports.handler = (event, context, callback) => {
+  context.callbackWaitsForEmptyEventLoop = event.wait;
+  let finished = false;
+  setTimeout(() => { globalThis.late = true; }, 100);
+  globalThis.late = false;
+  callback(null, {get late() { return globalThis.late; }});
+};
+"""
+    with node(source) as runtime:
+        assert runtime.invoke({"wait": True}).json() == {"late": True}
+        assert runtime.invoke({"wait": False}).json() == {"late": False}
+
+
+def test_done_succeed_and_fail():
+    source = """
+exports.handler = (event, context) => {
+  if (event.how === 'succeed') context.succeed('s');
+  if (event.how === 'done') context.done(null, 'd');
+  if (event.how === 'fail') context.fail(new TypeError('f'));
+};
+"""
+    with node(source) as runtime:
+        assert runtime.invoke({"how": "succeed"}).json() == "s"
+        assert runtime.invoke({"how": "done"}).json() == "d"
+        answer = runtime.invoke({"how": "fail"})
+        assert (answer.kind, answer.json()["errorType"]) == ("error", "TypeError")
+        # Nothing left to do and nothing said: the answer is null.
+        assert runtime.invoke({"how": ""}).body == b"null"
+
+
+def test_a_rejection():
+    with node("exports.handler = async () => { const e = new RangeError('bad'); e.code = 7; throw e; };") as runtime:
+        answer = runtime.invoke({})
+        assert answer.kind == "error"
+        assert answer.error_type == "RangeError"
+        error = answer.json()
+        assert list(error) == ["errorType", "errorMessage", "trace"]
+        assert error["errorMessage"] == "bad"
+        assert error["trace"][0] == "RangeError: bad"
+        assert error["trace"][1].startswith("    at ")
+        line = log_events(runtime.output())[0]
+        match = re.fullmatch(r"\S+Z\t" + ID + r"\tERROR\tInvoke Error \t(\{.*\})", line)
+        shown = json.loads(match.group(1))
+        assert list(shown) == ["errorType", "errorMessage", "code", "stack"]
+
+
+def test_what_is_no_error_can_be_thrown():
+    with node("exports.handler = async () => { throw 'text'; };") as runtime:
+        assert runtime.invoke({}).json() == {"errorType": "string", "errorMessage": "text", "trace": []}
+
+
+def test_unhandled_rejection_and_uncaught_exception_end_the_process():
+    rejection = """
+exports.handler = async () => { Promise.reject(new Error('nobody')); await new Promise(r => setTimeout(r, 60000)); };
+"""
+    with node(rejection) as runtime:
+        answer = runtime.invoke({})
+        assert answer.kind == "error"
+        assert answer.json()["errorType"] == "Runtime.UnhandledPromiseRejection"
+        assert answer.json()["errorMessage"] == "Error: nobody"
+        assert runtime.wait() == 128
+    exception = "exports.handler = (e, c, cb) => { setTimeout(() => { throw new Error('late'); }, 1); };"
+    with node(exception) as runtime:
+        answer = runtime.invoke({})
+        assert (answer.json()["errorType"], answer.json()["errorMessage"]) == ("Error", "late")
+        assert runtime.wait() == 129
+
+
+@pytest.mark.parametrize(
+    "source, handler, error_type, message",
+    [
+        ("require('nothing-here');", "index.handler", "Runtime.ImportModuleError",
+         "Error: Cannot find module 'nothing-here'\nRequire stack:\n"),
+        ("", "absent.handler", "Runtime.ImportModuleError", "Error: Cannot find module 'absent'"),
+        ("exports.x = 1;", "index.handler", "Runtime.HandlerNotFound",
+         "index.handler is undefined or not exported"),
+        ("exports.handler = 1;", "index.handler", "Runtime.HandlerNotFound", "index.handler is not a function"),
+        ("exports.handler = (", "index.handler", "Runtime.UserCodeSyntaxError", "SyntaxError: Unexpected end of input"),
+        ("", "../index.handler", "Runtime.MalformedHandlerName",
+         "'../index.handler' is not a valid handler name."),
+        ("", "index", "Runtime.MalformedHandlerName", "Bad handler"),
+    ],
+)
+def test_init_errors(source, handler, error_type, message):
+    with node(source, handler=handler) as runtime:
+        answer = runtime.answer()
+        assert answer.kind == "init"
+        assert answer.error_type == error_type
+        assert answer.json()["errorType"] == error_type
+        assert answer.json()["errorMessage"].startswith(message)
+        assert answer.json()["trace"][0].startswith(error_type + ": ")
+        assert runtime.wait() != 0
+
+
+def test_callbacks_are_gone_from_24_on():
+    with node("exports.handler = (e, c, cb) => cb();", execution_env="AWS_Lambda_nodejs24.x") as runtime:
+        assert runtime.answer().json()["errorType"] == "Runtime.CallbackHandlerDeprecated"
+
+
+def test_a_promise_that_never_settles():
+    source = "exports.handler = async () => { await new Promise(() => {}); };"
+    with node(source) as runtime:
+        answer = runtime.invoke({})
+        assert answer.json()["errorType"] == "Runtime.NodeJsExit"
+    with node(source, execution_env="AWS_Lambda_nodejs18.x") as runtime:
+        assert runtime.invoke({}).body == b"null"
+
+
+def test_text_console():
+    source = """
+exports.handler = async () => {
+  console.log('a %s', 1, {b: 2}); console.error('e\\nf'); console.debug('d'); console.warn('w');
+};
+"""
+    with node(source) as runtime:
+        runtime.invoke({})
+        events = [event.split("\t") for event in log_events(runtime.output())]
+        assert [event[1:] for event in events] == [
+            [ID, "INFO", "a 1 { b: 2 }"],
+            [ID, "ERROR", "e\nf"],
+            [ID, "DEBUG", "d"],
+            [ID, "WARN", "w"],
+        ]
+        assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z", events[0][0])
+
+
+def test_json_console_with_a_level():
+    source = """
+exports.handler = async () => {
+  console.info('hidden'); console.warn({k: [1]}); console.error('failed', new TypeError('t'));
+};
+"""
+    with node(source, AWS_LAMBDA_LOG_FORMAT="JSON", AWS_LAMBDA_LOG_LEVEL="WARN") as runtime:
+        runtime.invoke({})
+        warn, error = [json.loads(event) for event in log_events(runtime.output())]
+        assert (warn["level"], warn["message"], warn["requestId"]) == ("WARN", {"k": [1]}, ID)
+        assert (error["errorType"], error["errorMessage"]) == ("TypeError", "t")
+        assert error["stackTrace"][0] == "TypeError: t"
+
+
+def test_context():
+    source = """
+exports.handler = async (event, context) => [context.awsRequestId, context.functionName,
+  context.functionVersion, context.memoryLimitInMB, context.logGroupName, context.logStreamName,
+  context.invokedFunctionArn, context.clientContext.custom, context.getRemainingTimeInMillis() > 0,
+  process.env._X_AMZN_TRACE_ID];
+"""
+    with node(source) as runtime:
+        answer = runtime.invoke({}, **{"Lambda-Runtime-Client-Context": '{"custom": {"k": "v"}}'})
+        assert answer.json() == [
+            ID, "f", "$LATEST", "128", "/aws/lambda/f", "stream",
+            "arn:aws:lambda:us-east-1:000000000000:function:f", {"k": "v"}, True,
+            "Root=1-a-b;Parent=c;Sampled=0",
+        ]
+
+
+def test_a_streaming_handler_answers_in_one_piece():
+    source = """
+exports.handler = awslambda.streamifyResponse(async (event, stream) => {
+  stream.write('{"a":'); stream.write('1}'); stream.end();
+});
+"""
+    with node(source) as runtime:
+        assert runtime.invoke({}).body == b'{"a":1}'
+
+
+def test_large_payloads_both_ways():
+    with node("exports.handler = async (event) => event;") as runtime:
+        event = {"x": "y" * 5_000_000}
+        assert runtime.invoke(event).json() == event
