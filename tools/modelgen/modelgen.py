@@ -5,7 +5,8 @@
         --authorization models/authorization/lambda.json --out build/fast/gen/lambda OPERATION...
 
 Only shapes that the listed operations reach are generated; all other operations stay in the tables by name, so that a
-call of one is recognised and answered as not implemented. What the generated types look like: src/aws/model/descriptor.h.
+call of one is recognised and answered as not implemented. What the generated types look like is told in
+src/aws/model/descriptor.h.
 """
 
 import argparse
@@ -15,11 +16,12 @@ import re
 import sys
 
 KEYWORDS = {
-    "default", "delete", "namespace", "operator", "private", "public", "protected", "template", "this", "typename",
-    "union", "virtual", "class", "struct", "enum", "export", "import", "register", "return", "static", "switch", "new",
-    "and", "or", "not", "auto", "bool", "break", "case", "char", "const", "continue", "do", "double", "else", "explicit",
-    "extern", "false", "float", "for", "friend", "goto", "if", "inline", "int", "long", "mutable", "short", "signed",
-    "sizeof", "throw", "true", "try", "typedef", "unsigned", "using", "void", "volatile", "while", "requires", "concept"}
+    "default", "delete", "namespace", "operator", "private", "public", "protected", "template", "this",
+    "typename", "union", "virtual", "class", "struct", "enum", "export", "import", "register", "return",
+    "static", "switch", "new", "and", "or", "not", "auto", "bool", "break", "case", "char", "const",
+    "continue", "do", "double", "else", "explicit", "extern", "false", "float", "for", "friend", "goto", "if",
+    "inline", "int", "long", "mutable", "short", "signed", "sizeof", "throw", "true", "try", "typedef",
+    "unsigned", "using", "void", "volatile", "while", "requires", "concept"}
 
 SCALARS = {
     "string": "std::string", "character": "std::string", "blob": "std::string", "integer": "int32_t", "long": "int64_t",

@@ -80,7 +80,8 @@ shelf::Shelf FullShelf() {
 
 TEST(Json, ReadsEveryTypeOfMember) {
     const auto input = DecodeJson(R"({"ShelfName":"scifi","KMSKeyArn":null,"Height":7,"Weight":2,
-        "Serial":9007199254740993,"Open":true,"Since":1769853600.5,"SinceText":"2026-01-31T10:00:00Z",
+        "Serial":9007199254740993,"Open":true,"Since":1769853600.5,
+        "SinceText":"2026-01-31T10:00:00Z",
         "Label":"AP8=","Colours":["red"],"Books":[{"Title":"A","Sequel":{"Title":"B"}}],
         "Notes":{"a":"x"},"default":"d","Unknown":[{"deep":1}]})");
     ASSERT_TRUE(input.ok()) << input.error().message();

@@ -11,6 +11,7 @@ namespace {
 
 constexpr std::string_view kServiceRole = "/service-role/";
 
+// clang-format off: documents are broken where a reader would.
 constexpr std::array kPolicies = {
     AwsManagedPolicy{
         "AdministratorAccess",
@@ -26,7 +27,8 @@ constexpr std::array kPolicies = {
         "AmazonDynamoDBReadOnlyAccess",
         "/",
         "Provides read only access to Amazon DynamoDB via the AWS Management Console.",
-        R"([{"Effect":"Allow","Action":["dynamodb:BatchGetItem","dynamodb:Describe*","dynamodb:List*",)"
+        R"([{"Effect":"Allow","Action":["dynamodb:BatchGetItem","dynamodb:Describe*",)"
+        R"("dynamodb:List*",)"
         R"("dynamodb:GetItem","dynamodb:GetResourcePolicy","dynamodb:Query","dynamodb:Scan",)"
         R"("dynamodb:PartiQLSelect"],"Resource":"*"}])"},
     AwsManagedPolicy{
@@ -38,7 +40,8 @@ constexpr std::array kPolicies = {
         "AmazonS3ReadOnlyAccess",
         "/",
         "Provides read only access to all buckets via the AWS Management Console.",
-        R"([{"Effect":"Allow","Action":["s3:Get*","s3:List*","s3:Describe*","s3-object-lambda:Get*",)"
+        R"([{"Effect":"Allow","Action":["s3:Get*","s3:List*","s3:Describe*",)"
+        R"("s3-object-lambda:Get*",)"
         R"("s3-object-lambda:List*"],"Resource":"*"}])"},
     AwsManagedPolicy{
         "AmazonSNSFullAccess",
@@ -61,29 +64,36 @@ constexpr std::array kPolicies = {
         "AWSLambdaBasicExecutionRole",
         kServiceRole,
         "Provides write permissions to CloudWatch Logs.",
-        R"([{"Effect":"Allow","Action":[)" LOGS_ACTIONS R"(],"Resource":"*"}])"},
+        R"([{"Effect":"Allow","Action":[)"
+        LOGS_ACTIONS
+        R"(],"Resource":"*"}])"},
     AwsManagedPolicy{
         "AWSLambdaDynamoDBExecutionRole",
         kServiceRole,
         "Provides list and read access to DynamoDB streams and write permissions to CloudWatch "
         "Logs.",
         R"([{"Effect":"Allow","Action":["dynamodb:DescribeStream","dynamodb:GetRecords",)"
-        R"("dynamodb:GetShardIterator","dynamodb:ListStreams",)" LOGS_ACTIONS
+        R"("dynamodb:GetShardIterator","dynamodb:ListStreams",)"
+        LOGS_ACTIONS
         R"(],"Resource":"*"}])"},
     AwsManagedPolicy{
         "AWSLambdaExecute",
         "/",
         "Provides Put, Get access to S3 and full access to CloudWatch Logs.",
         R"([{"Effect":"Allow","Action":["logs:*"],"Resource":"arn:aws:logs:*:*:*"},)"
-        R"({"Effect":"Allow","Action":["s3:GetObject","s3:PutObject"],"Resource":"arn:aws:s3:::*"}])"},
+        R"({"Effect":"Allow","Action":["s3:GetObject","s3:PutObject"],)"
+        R"("Resource":"arn:aws:s3:::*"}])"},
     AwsManagedPolicy{
         "AWSLambdaKinesisExecutionRole",
         kServiceRole,
         "Provides list and read access to Kinesis streams and write permissions to CloudWatch "
         "Logs.",
         R"([{"Effect":"Allow","Action":["kinesis:DescribeStream","kinesis:DescribeStreamSummary",)"
-        R"("kinesis:GetRecords","kinesis:GetShardIterator","kinesis:ListShards","kinesis:ListStreams",)"
-        R"("kinesis:SubscribeToShard",)" LOGS_ACTIONS R"(],"Resource":"*"}])"},
+        R"("kinesis:GetRecords","kinesis:GetShardIterator","kinesis:ListShards",)"
+        R"("kinesis:ListStreams",)"
+        R"("kinesis:SubscribeToShard",)"
+        LOGS_ACTIONS
+        R"(],"Resource":"*"}])"},
     AwsManagedPolicy{
         "AWSLambdaRole",
         kServiceRole,
@@ -95,7 +105,9 @@ constexpr std::array kPolicies = {
         "Provides receive message, delete message, and read attribute access to SQS queues, and "
         "write "
         "permissions to CloudWatch logs.",
-        R"([{"Effect":"Allow","Action":["sqs:ReceiveMessage","sqs:DeleteMessage","sqs:GetQueueAttributes",)" LOGS_ACTIONS
+        R"([{"Effect":"Allow","Action":["sqs:ReceiveMessage","sqs:DeleteMessage",)"
+        R"("sqs:GetQueueAttributes",)"
+        LOGS_ACTIONS
         R"(],"Resource":"*"}])"},
     AwsManagedPolicy{
         "AWSLambdaVPCAccessExecutionRole",
@@ -104,9 +116,11 @@ constexpr std::array kPolicies = {
         "within "
         "a VPC - create, describe, delete network interfaces and write permissions to CloudWatch "
         "Logs.",
-        R"([{"Sid":"AWSLambdaVPCAccessExecutionPermissions","Effect":"Allow","Action":[)" LOGS_ACTIONS
+        R"([{"Sid":"AWSLambdaVPCAccessExecutionPermissions","Effect":"Allow","Action":[)"
+        LOGS_ACTIONS
         R"(,"ec2:CreateNetworkInterface","ec2:DescribeNetworkInterfaces","ec2:DescribeSubnets",)"
-        R"("ec2:DeleteNetworkInterface","ec2:AssignPrivateIpAddresses","ec2:UnassignPrivateIpAddresses"],)"
+        R"("ec2:DeleteNetworkInterface","ec2:AssignPrivateIpAddresses",)"
+        R"("ec2:UnassignPrivateIpAddresses"],)"
         R"("Resource":"*"}])"},
     AwsManagedPolicy{
         "AWSXRayDaemonWriteAccess",
@@ -115,7 +129,8 @@ constexpr std::array kPolicies = {
         "retrieve "
         "sampling data (rules, targets, etc.) to be used by the X-Ray SDK.",
         R"([{"Effect":"Allow","Action":["xray:PutTraceSegments","xray:PutTelemetryRecords",)"
-        R"("xray:GetSamplingRules","xray:GetSamplingTargets","xray:GetSamplingStatisticSummaries"],)"
+        R"("xray:GetSamplingRules","xray:GetSamplingTargets",)"
+        R"("xray:GetSamplingStatisticSummaries"],)"
         R"("Resource":["*"]}])"},
     AwsManagedPolicy{
         "CloudWatchLogsFullAccess",
@@ -126,7 +141,8 @@ constexpr std::array kPolicies = {
         "CloudWatchLogsReadOnlyAccess",
         "/",
         "Provides read only access to CloudWatch Logs",
-        R"([{"Effect":"Allow","Action":["logs:Describe*","logs:Get*","logs:List*","logs:StartQuery",)"
+        R"([{"Effect":"Allow","Action":["logs:Describe*","logs:Get*","logs:List*",)"
+        R"("logs:StartQuery",)"
         R"("logs:StopQuery","logs:TestMetricFilter","logs:FilterLogEvents","logs:StartLiveTail",)"
         R"("logs:StopLiveTail","cloudwatch:GenerateQuery"],"Resource":"*"}])"},
     AwsManagedPolicy{
@@ -138,25 +154,32 @@ constexpr std::array kPolicies = {
         R"([{"Effect":"Allow","NotAction":["iam:*","organizations:*","account:*"],"Resource":"*"},)"
         R"({"Effect":"Allow","Action":["account:GetAccountInformation","account:GetPrimaryEmail",)"
         R"("account:ListRegions","iam:CreateServiceLinkedRole","iam:DeleteServiceLinkedRole",)"
-        R"("iam:ListRoles","organizations:DescribeEffectivePolicy","organizations:DescribeOrganization"],)"
+        R"("iam:ListRoles","organizations:DescribeEffectivePolicy",)"
+        R"("organizations:DescribeOrganization"],)"
         R"("Resource":"*"}])"},
     // AWS's own lists hundreds of services; these are the ones that Hearth has or plans.
     AwsManagedPolicy{
         "ReadOnlyAccess",
         "/",
         "Provides read-only access to AWS services and resources.",
-        R"([{"Effect":"Allow","Action":["cloudwatch:Describe*","cloudwatch:Get*","cloudwatch:List*",)"
+        R"([{"Effect":"Allow","Action":["cloudwatch:Describe*","cloudwatch:Get*",)"
+        R"("cloudwatch:List*",)"
         R"("dynamodb:BatchGet*","dynamodb:Describe*","dynamodb:Get*","dynamodb:List*",)"
-        R"("dynamodb:PartiQLSelect","dynamodb:Query","dynamodb:Scan","events:Describe*","events:List*",)"
-        R"("events:Test*","iam:Generate*","iam:Get*","iam:List*","iam:Simulate*","kinesis:Describe*",)"
+        R"("dynamodb:PartiQLSelect","dynamodb:Query","dynamodb:Scan","events:Describe*",)"
+        R"("events:List*",)"
+        R"("events:Test*","iam:Generate*","iam:Get*","iam:List*","iam:Simulate*",)"
+        R"("kinesis:Describe*",)"
         R"("kinesis:Get*","kinesis:List*","kms:Describe*","kms:Get*","kms:List*","lambda:Get*",)"
-        R"("lambda:List*","logs:Describe*","logs:FilterLogEvents","logs:Get*","logs:ListTagsLogGroup",)"
+        R"("lambda:List*","logs:Describe*","logs:FilterLogEvents","logs:Get*",)"
+        R"("logs:ListTagsLogGroup",)"
         R"("logs:ListTagsForResource","logs:StartQuery","logs:StopQuery","logs:TestMetricFilter",)"
         R"("s3:DescribeJob","s3:Get*","s3:List*","sns:Check*","sns:Get*","sns:List*","sqs:Get*",)"
-        R"("sqs:List*","sqs:Receive*","states:Describe*","states:GetExecutionHistory","states:List*",)"
+        R"("sqs:List*","sqs:Receive*","states:Describe*","states:GetExecutionHistory",)"
+        R"("states:List*",)"
         R"("sts:GetAccessKeyInfo","sts:GetCallerIdentity","sts:GetSessionToken","xray:BatchGet*",)"
         R"("xray:Get*"],"Resource":"*"}])"},
 };
+// clang-format on
 
 #undef LOGS_ACTIONS
 

@@ -89,7 +89,8 @@ def test_a_managed_policy(iam, make_policy, unique):
     assert (policy["DefaultVersionId"], policy["AttachmentCount"], policy["IsAttachable"]) == ("v1", 0, True)
     got = iam.get_policy(PolicyArn=policy["Arn"])["Policy"]
     assert got["Description"] == "reads" and got["Tags"] == [{"Key": "k", "Value": "v"}]
-    with refused("EntityAlreadyExists", f"A policy called {name} already exists. Duplicate names are not allowed.", 409):
+    message = f"A policy called {name} already exists. Duplicate names are not allowed."
+    with refused("EntityAlreadyExists", message, 409):
         iam.create_policy(PolicyName=name, PolicyDocument=text(READ_BUCKET))
 
 
