@@ -223,7 +223,7 @@ Task<http::Response> Gateway::HandleAdmitted(
         walk.service == nullptr || walk.service->protocol == model::Protocol::kQuery;
     if (!body_names_operation) {
         find_operation();
-    } else if (walk.service == nullptr && scope) {
+    } else if (walk.service == nullptr && scope && !scope->service.empty()) {
         co_return walk.Fail(NoSuchService(scope->service));
     }
 

@@ -8,8 +8,8 @@
 namespace hearth::aws {
 
 // The largest body of a request. `operation` is null where only the body names it (query).
-//   Lambda   CreateFunction and UpdateFunctionCode 69,905,067 bytes (a zip of 50 MB in base64),
-//            Invoke 6,291,556, PublishLayerVersion as CreateFunction; others 1 MiB.
+//   Lambda   CreateFunction and UpdateFunctionCode 70,167,211 bytes (a zip of 50 MB in base64),
+//            Invoke 6,291,456, PublishLayerVersion as CreateFunction; others 1 MiB.
 //            Source: the service's own RequestEntityTooLargeException texts, 2025.
 //   Logs     PutLogEvents 1,048,576 bytes of events: 8 MiB, because JSON may escape each byte.
 //   others   1 MiB.
