@@ -33,7 +33,7 @@ struct RoleSession {
 
 // Gives out temporary credentials and knows them again. Nothing is stored: the session token is the
 // session itself, sealed with AES-256-GCM under the master key, so sessions outlive restarts, cost
-// no look-up, and end with their expiry. docs/decisions/0003-sealed-session-tokens.md. Safe from
+// no look-up, and end with their expiry. docs/decisions/0001-sealed-session-tokens.md. Safe from
 // any thread.
 class SessionIssuer final {
   public:
