@@ -687,6 +687,9 @@ def main():
     sys.stdout.reconfigure(line_buffering=True, encoding="utf-8", errors="backslashreplace")
     sys.stderr.reconfigure(line_buffering=True, encoding="utf-8", errors="backslashreplace")
     sys.path[:] = _paths()
+    # The interpreter leaves this where the machine lacks the locale that LANG names.
+    if os.environ.get("LC_CTYPE") == "C.UTF-8":
+        del os.environ["LC_CTYPE"]
 
     import _sitebuiltins
     import builtins

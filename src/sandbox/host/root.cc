@@ -128,6 +128,11 @@ Status BuildTemplate(const std::string& root, const std::vector<Shown>& shown) {
           "/root"}) {
         HEARTH_RETURN_IF_ERROR(MakePath(root, path));
     }
+    // ES modules of a function look for packages in each node_modules above /var/task; the runtime's
+    // are there, too.
+    if (::symlink("/var/runtime/node_modules", (root + "/var/node_modules").c_str()) != 0) {
+        return errors::System("symlink " + root + "/var/node_modules", errno);
+    }
     HEARTH_RETURN_IF_ERROR(os::BindReadOnly("/usr", root + "/usr"));
     for (const char* path : {"/bin", "/sbin", "/lib", "/lib32", "/lib64", "/libx32"}) {
         struct stat status{};
