@@ -63,6 +63,7 @@ ServiceOptions ServiceOptionsOf(const CloudOptions& options) {
     made.runtime_paths = options.runtimes;
     made.runtimes_exact = options.runtimes_exact;
     made.hot_reload_directory = options.hot_reload;
+    made.hot_reload_fd = options.hot_reload_fd;
     return made;
 }
 
@@ -222,6 +223,7 @@ Status Cloud::Parts::Listen(const CloudOptions& options) {
 }
 
 Task<void> Cloud::Parts::StopAll() {
+    admin.BeginStop();
     for (const auto& server : servers) {
         co_await server->Stop(kStopGrace);
     }

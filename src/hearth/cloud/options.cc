@@ -64,6 +64,7 @@ Status Apply(std::string_view option, const std::string& value, CloudOptions& op
         {"--ready-fd", &options.ready_fd},
         {"--host-fd", &options.host_fd},
         {"--master-key-fd", &options.master_key_fd},
+        {"--hot-reload-fd", &options.hot_reload_fd},
         {"--tls-cert-fd", &options.tls_cert_fd},
         {"--tls-key-fd", &options.tls_key_fd}};
     if (const auto it = descriptors.find(option); it != descriptors.end()) {

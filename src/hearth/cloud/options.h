@@ -22,6 +22,7 @@ struct CloudOptions {
     std::string isolation = "auto";
     bool egress = true;
     std::string tls = "off";
+    int hot_reload_fd = -1;
     int tls_cert_fd = -1;
     int tls_key_fd = -1;
     std::vector<std::string> tls_names;

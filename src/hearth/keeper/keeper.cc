@@ -143,6 +143,15 @@ Status Keeper::Prepare() {
     if (!options_.master_key_file.empty()) {
         HEARTH_TRY(master_key_, OpenForCloud(options_.master_key_file));
     }
+    if (!options_.hot_reload.empty()) {
+        // One spelling for host, cloud and callers; opened here because the cloud may not reach it.
+        std::error_code error;
+        options_.hot_reload = std::filesystem::canonical(options_.hot_reload, error).string();
+        hot_reload_ = os::Fd(::open(options_.hot_reload.c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC));
+        if (error || !hot_reload_.valid()) {
+            return errors::Malformed("--hot-reload: not a directory that can be opened");
+        }
+    }
     if (options_.tls == "files") {
         HEARTH_TRY(tls_cert_, OpenForCloud(options_.tls_cert));
         HEARTH_TRY(tls_key_, OpenForCloud(options_.tls_key));
@@ -314,7 +323,7 @@ Status Keeper::StartCloud() {
         spec.Arg("--runtime", runtime);
     }
     if (!options_.hot_reload.empty()) {
-        spec.Arg("--hot-reload", options_.hot_reload);
+        spec.Arg("--hot-reload", options_.hot_reload).Give("--hot-reload-fd", hot_reload_.get());
     }
     if (options_.test_clock) {
         spec.Arg("--test-clock");

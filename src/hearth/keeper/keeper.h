@@ -73,6 +73,7 @@ class Keeper final {
     os::Fd host_channel_;
     os::Fd host_network_;
     os::Fd master_key_;
+    os::Fd hot_reload_;
     os::Fd tls_cert_;
     os::Fd tls_key_;
     os::Fd signals_;

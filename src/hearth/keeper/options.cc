@@ -90,6 +90,12 @@ Result<UpOptions> CheckUpOptions(UpOptions options) {
             return errors::Malformed("--runtime " + runtime + ": expected NAME=PATH");
         }
     }
+    if (!options.hot_reload.empty() && (!loopback || options.auth != "open")) {
+        return errors::Malformed(
+            "--hot-reload lets callers run what lies on this machine: it works with --auth open on "
+            "a "
+            "loopback address only");
+    }
     if (!loopback && !options.insecure_open) {
         if (options.auth != "enforce") {
             return errors::Malformed(fmt::format(

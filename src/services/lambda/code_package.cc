@@ -42,7 +42,7 @@ Result<LambdaService::CodePackage> LambdaService::ReadCode(
             return errors::InvalidParameterValue("S3Bucket and S3Key must be provided together.");
         }
         if (*s3_bucket == kHotReloadBucket) {
-            HEARTH_TRY(package.hot_reload_directory, HotReloadDirectory(*s3_key));
+            HEARTH_TRY(package.hot_reload_directory, hot_reload_.ReadPath(*s3_key));
             package.sha256 = "hot-reloading-hash-not-available";
             return package;
         }
@@ -65,44 +65,10 @@ Result<LambdaService::CodePackage> LambdaService::ReadCode(
     return package;
 }
 
-Result<std::string> LambdaService::HotReloadDirectory(std::string_view path) const {
-    const std::string& root = deps_.options.hot_reload_directory;
-    const auto refuse = [](std::string_view why) {
-        return errors::InvalidParameterValue(
-            fmt::format("Error occurred while GetObject. S3 Error Code: NoSuchBucket. {}", why));
-    };
-    if (root.empty() || deps_.options.enforce) {
-        return refuse("The bucket hot-reload is there only with `hearth up --hot-reload DIR`.");
-    }
-    if (!path.starts_with('/') || path.find('\0') != std::string_view::npos) {
-        return refuse("S3Key must be the absolute path of a directory.");
-    }
-    // By the text alone; the host opens it beneath the directory and follows no link out of it.
-    std::vector<std::string_view> parts;
-    for (std::string_view rest = path; !rest.empty();) {
-        const size_t slash = rest.find('/');
-        const std::string_view part = rest.substr(0, slash);
-        rest = slash == std::string_view::npos ? std::string_view() : rest.substr(slash + 1);
-        if (part == "..") {
-            return refuse("S3Key must not contain '..'.");
-        }
-        if (!part.empty() && part != ".") {
-            parts.push_back(part);
-        }
-    }
-    std::string plain;
-    for (const std::string_view part : parts) {
-        plain.append("/").append(part);
-    }
-    if (plain != root && !plain.starts_with(root == "/" ? root : root + "/")) {
-        return refuse("S3Key must be below the directory of --hot-reload.");
-    }
-    return plain;
-}
-
 Task<Status> LambdaService::TransactWithCode(
     FunctionKey key, CodePackage package, std::string zip, const CodeBody& body) {
     if (!package.hot_reload_directory.empty()) {
+        HEARTH_CO_RETURN_IF_ERROR(co_await hot_reload_.Check(package.hot_reload_directory));
         const FunctionStore::Body plain = [&](FunctionTransaction& transaction) -> Task<Status> {
             return body(transaction, package);
         };

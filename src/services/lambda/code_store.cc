@@ -6,6 +6,7 @@
 #include "os/fd.h"
 #include "rt/completion.h"
 #include "services/lambda/errors.h"
+#include "services/lambda/hot_reload.h"
 #include "services/lambda/limits.h"
 
 #include <dirent.h>
@@ -131,6 +132,17 @@ class CodeStore::Held final : public CodeDirectory {
   private:
     std::shared_ptr<State> state_;
     std::string id_;
+    std::string path_;
+};
+
+// A directory of the machine, not ours to keep or remove.
+class CodeStore::Live final : public CodeDirectory {
+  public:
+    explicit Live(std::string path) : path_(std::move(path)) {}
+
+    const std::string& path() const override { return path_; }
+
+  private:
     std::string path_;
 };
 
@@ -267,6 +279,9 @@ Task<void> CodeStore::Drop(std::string id) {
 }
 
 Task<Result<std::shared_ptr<const CodeDirectory>>> CodeStore::Open(std::string code_id) {
+    if (const std::string_view directory = HotReload::DirectoryOf(code_id); !directory.empty()) {
+        co_return std::make_shared<const Live>(std::string(directory));
+    }
     const std::shared_ptr<State> state = state_;
 
     // Ends with the first caller that unpacks, whichever way that ends: with the coroutine's end

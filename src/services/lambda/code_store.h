@@ -55,6 +55,7 @@ class CodeStore final : public CodeCache {
   private:
     struct State;
     class Held;
+    class Live;
 
     storage::BlobStore& blobs_;
     rt::BlockingPool& blocking_pool_;

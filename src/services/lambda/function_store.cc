@@ -1,6 +1,7 @@
 #include "services/lambda/function_store.h"
 
 #include "services/lambda/errors.h"
+#include "services/lambda/hot_reload.h"
 #include "services/lambda/record_codec.h"
 #include "storage/keys/key.h"
 
@@ -678,7 +679,9 @@ std::shared_ptr<const FunctionVersion> MakeFunctionVersion(const FunctionRecord&
     if (record.environment) {
         function->environment = *record.environment;
     }
-    function->code_id = record.code_blob;
+    function->code_id = record.hot_reload_directory.empty()
+                            ? record.code_blob
+                            : HotReload::CodeId(record.hot_reload_directory);
     function->log_group = record.log_group;
     function->log_format = record.log_format;
     function->application_log_level = record.application_log_level.value_or("");

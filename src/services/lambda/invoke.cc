@@ -73,6 +73,14 @@ Task<Result<model::Invoke::Output>> LambdaService::Invoke(
     if (!invoker_) {
         co_return hearth::errors::Unavailable("there is nothing to run functions with");
     }
+    if (HotReload::IsHot(*resolved.function)) {
+        HEARTH_CO_TRY(HotReload::Current current, co_await hot_reload_.Look(resolved.function));
+        resolved.function = std::move(current.function);
+        if (current.changed) {
+            co_await Retire(
+                KeyOf(reference), resolved.function->version, resolved.function->revision);
+        }
+    }
     request.request_id = context.request_id;
     request.invoked_function_arn = std::move(resolved.invoked_arn);
     if (const std::string* trace = context.Header("x-amzn-trace-id")) {

@@ -16,7 +16,11 @@ LambdaService::LambdaService(const ServiceDeps& deps, RoleDirectory* roles)
       roles_(roles),
       sealing_key_(deps.master_key.Derive("lambda-environment")),
       store_(deps.kv, sealing_key_, deps.random),
-      code_(deps.blobs, deps.blocking_pool, deps.random) {
+      code_(deps.blobs, deps.blocking_pool, deps.random),
+      hot_reload_(
+          deps.options.enforce ? std::string() : deps.options.hot_reload_directory,
+          deps.options.hot_reload_fd,
+          deps.blocking_pool) {
     table_.Add<model::CreateFunction>(this, &LambdaService::CreateFunction);
     table_.Add<model::GetFunction>(this, &LambdaService::GetFunction);
     table_.Add<model::GetFunctionConfiguration>(this, &LambdaService::GetFunctionConfiguration);

@@ -9,6 +9,7 @@
 #include "services/invocation_log.h"
 #include "services/lambda/code_store.h"
 #include "services/lambda/function_store.h"
+#include "services/lambda/hot_reload.h"
 #include "services/lambda/invoker.h"
 #include "services/lambda/settings.h"
 #include "services/role_directory.h"
@@ -136,9 +137,6 @@ class LambdaService final : public aws::ServiceApi {
         const std::optional<std::string>& image_uri,
         std::string& zip) const;
 
-    // Checks the path that the bucket `hot-reload` was asked for.
-    Result<std::string> HotReloadDirectory(std::string_view path) const;
-
     using CodeBody = std::function<Task<Status>(FunctionTransaction&, const CodePackage&)>;
     // Keeps `zip` (or finds the same bytes kept already) and runs `body` in a transaction in which
     // that code is there. Code that no record took is taken away again.
@@ -176,6 +174,7 @@ class LambdaService final : public aws::ServiceApi {
     codec::SealingKey sealing_key_;
     FunctionStore store_;
     CodeStore code_;
+    HotReload hot_reload_;
     std::unique_ptr<Invoker> invoker_;
     aws::OperationTable table_;
     rt::TaskGroup background_;

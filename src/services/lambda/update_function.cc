@@ -43,7 +43,9 @@ Task<Result<model::UpdateFunctionCode::Output>> LambdaService::UpdateFunctionCod
     const bool publish = input.publish.value_or(false) && !dry_run;
     if (dry_run) {
         // The same checks of the zip and the same answer, nothing kept.
-        HEARTH_CO_RETURN_IF_ERROR(co_await code_.Check(zip));
+        if (package.hot_reload_directory.empty()) {
+            HEARTH_CO_RETURN_IF_ERROR(co_await code_.Check(zip));
+        }
         FunctionRecord probe = *present;
         HEARTH_CO_RETURN_IF_ERROR(ApplyArchitectures(input.architectures, Mode(), probe, ignored));
         package.WriteTo(probe);
