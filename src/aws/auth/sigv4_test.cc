@@ -213,7 +213,8 @@ TEST(SigV4, VerifiesWhatItSigns) {
 }
 
 TEST(SigV4, PeeksAtTheScope) {
-    const auto scope = PeekScope(Header("host", "0"));
+    const std::string header = Header("host", "0");
+    const auto scope = PeekScope(header);
     ASSERT_TRUE(scope.has_value());
     EXPECT_EQ(scope->access_key_id, "AKIDEXAMPLE");
     EXPECT_EQ(scope->region, "us-east-1");
