@@ -25,6 +25,10 @@ constexpr size_t kJoinedBodyBytesMax = 32 * 1024;
 constexpr size_t kOutputBytesKept = 64 * 1024;
 // What a handler left unread up to this size is read and thrown away, to keep the connection.
 constexpr uint64_t kSkippedBodyBytesMax = 64 * 1024;
+// A body may take one body_timeout, and one more for each of these bytes that has come; else a
+// client could keep its place for days with a byte now and then. The same holds for reading an
+// answer.
+constexpr uint64_t kBytesPerTimeout = 64 * 1024;
 constexpr uint64_t kLingerBytesMax = 1024 * 1024;
 // Pipelined requests served before others on this loop get a turn.
 constexpr int kRequestsWithoutWaitMax = 16;
@@ -214,6 +218,8 @@ bool ServerConnection::MakeRoom() {
 void ServerConnection::BeginBody() {
     chunks_.reset();
     body_failed_ = false;
+    body_bytes_received_ = 0;
+    body_waited_ = {};
     owes_continue_ = head_.expects_continue;
     if (head_.content_length.has_value()) {
         body_bytes_left_ = *head_.content_length;
@@ -285,14 +291,22 @@ Task<Result<size_t>> ServerConnection::ReadFromClient(std::span<char> into) {
     }
     scope_.deadlines.Arm(*this, DeadlineQueue::kBody);
     reading_body_ = true;
+    const auto began = DeadlineQueue::Clock::now();
     const auto [error, count] = co_await transport_.ReadSome(into);
     reading_body_ = false;
     scope_.deadlines.Disarm(*this);
-    if (error || count == 0) {
+    body_bytes_received_ += count;
+    body_waited_ += DeadlineQueue::Clock::now() - began;
+    timed_out_ = timed_out_ || IsTooSlow(body_waited_, body_bytes_received_);
+    if (error || count == 0 || timed_out_) {
         body_failed_ = true;
         co_return timed_out_ ? errors::BodyTooSlow() : errors::ConnectionLost();
     }
     co_return count;
+}
+
+bool ServerConnection::IsTooSlow(DeadlineQueue::Clock::duration waited, uint64_t bytes) const {
+    return waited > scope_.options.body_timeout * (1 + bytes / kBytesPerTimeout);
 }
 
 Task<bool> ServerConnection::SkipBody() {
@@ -397,7 +411,7 @@ class ServerConnection::StreamWriter final : public BodyWriter {
 
     Task<Status> Write(std::string_view bytes) override {
         if (bytes.empty()) {
-            co_return Status();
+            co_return co_await Flush();
         }
         if (bytes_left_.has_value()) {
             CHECK_REQUEST(bytes.size() <= *bytes_left_, "a streamed body is longer than stated");
@@ -432,6 +446,17 @@ class ServerConnection::StreamWriter final : public BodyWriter {
     bool complete() const { return bytes_left_.value_or(0) == 0; }
 
   private:
+    // Sends the head that waits for the first bytes.
+    Task<Status> Flush() {
+        std::string& output = connection_.output_;
+        const bool written = output.empty() || co_await connection_.Write(output, {});
+        output.clear();
+        if (!written) {
+            co_return errors::ConnectionLost();
+        }
+        co_return Status();
+    }
+
     ServerConnection& connection_;
     bool chunked_;
     std::optional<uint64_t> bytes_left_;
@@ -477,6 +502,8 @@ Task<bool> ServerConnection::AnswerStream(
 }
 
 Task<bool> ServerConnection::Write(std::string_view first, std::string_view second) {
+    uint64_t sent_bytes = 0;
+    DeadlineQueue::Clock::duration waited{};
     while (true) {
         const std::array<iovec, 2> pieces{Piece(first), Piece(second)};
         const ssize_t sent = transport_.TryWrite(std::span(pieces).first(second.empty() ? 1 : 2));
@@ -490,10 +517,13 @@ Task<bool> ServerConnection::Write(std::string_view first, std::string_view seco
         if (first.empty() && second.empty()) {
             co_return true;
         }
+        sent_bytes += count;
         scope_.deadlines.Arm(*this, DeadlineQueue::kBody);
+        const auto began = DeadlineQueue::Clock::now();
         co_await transport_.WaitWritable();
         scope_.deadlines.Disarm(*this);
-        if (lost_) {
+        waited += DeadlineQueue::Clock::now() - began;
+        if (lost_ || IsTooSlow(waited, sent_bytes)) {
             co_return false;
         }
     }

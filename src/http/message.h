@@ -104,7 +104,8 @@ struct Request {
 class BodyWriter {
   public:
     virtual ~BodyWriter() = default;
-    // Returns when the connection has taken the bytes. Fails when the client is gone.
+    // Returns when the connection has taken the bytes. Fails when the client is gone. Without bytes
+    // it sends the head, for an answer whose first bytes may take long.
     virtual Task<Status> Write(std::string_view bytes) = 0;
 };
 

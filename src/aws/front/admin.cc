@@ -16,6 +16,16 @@ void AdminEndpoints::AddEndpoint(std::string method, std::string path, Endpoint 
     table[std::move(path)][std::move(method)] = std::move(endpoint);
 }
 
+void AdminEndpoints::OnStop(std::function<void()> end_streams) {
+    on_stop_.push_back(std::move(end_streams));
+}
+
+void AdminEndpoints::BeginStop() const {
+    for (const auto& end_streams : on_stop_) {
+        end_streams();
+    }
+}
+
 AdminEndpoints::Found AdminEndpoints::Find(std::string_view method, std::string_view path) const {
     const auto pick = [method](const auto& methods) {
         Found found{.path_known = true};

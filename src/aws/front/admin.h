@@ -44,8 +44,8 @@ struct AdminAnswer {
     std::string content_type = "application/json";
     std::string body;
     std::vector<std::pair<std::string, std::string>> headers;
-    // When set, `body` is not used: it is called once and writes until it returns. It is cancelled
-    // when the cloud stops.
+    // When set, `body` is not used: it is called once and writes until it returns. One that goes on
+    // for long must return when the cloud stops (AdminEndpoints::OnStop).
     std::function<Task<void>(AdminStream&)> stream;
 };
 
@@ -60,6 +60,11 @@ class AdminEndpoints final {
     // know (a sealed token in the query, say).
     void AddUnsigned(std::string method, std::string path, Handler handler);
 
+    // `end_streams` makes the streamed answers of its owner return; called from any loop when the
+    // cloud begins to stop, before requests under way are waited for.
+    void OnStop(std::function<void()> end_streams);
+    void BeginStop() const;
+
     struct Found {
         const Handler* handler = nullptr;
         bool path_known = false;
@@ -70,6 +75,7 @@ class AdminEndpoints final {
     Found Find(std::string_view method, std::string_view path) const;
 
   private:
+    std::vector<std::function<void()>> on_stop_;
     struct Endpoint {
         Handler handler;
         bool is_unsigned = false;

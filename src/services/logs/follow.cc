@@ -6,12 +6,17 @@
 #include "services/logs/request.h"
 
 #include <charconv>
+#include <chrono>
+#include <optional>
 #include <set>
 
 namespace hearth::logs {
 namespace {
 
 constexpr size_t kPageEvents = 1'000;
+// After so much silence an empty line is written, which finds out whether the client is still
+// there.
+constexpr std::chrono::seconds kSilenceMax{30};
 
 struct FollowOptions {
     GroupName group;
@@ -44,10 +49,10 @@ class Registered final {
     Registered(const Registered&) = delete;
     Registered& operator=(const Registered&) = delete;
 
-    // False: nothing more will come.
-    Task<bool> Wait() {
+    // False: nothing more will come. nullopt: nothing came for a while.
+    Task<std::optional<bool>> Wait() {
         const LogWatch::Ticket ticket = ticket_;
-        co_return co_await ticket->Wait();
+        co_return co_await ticket->WaitFor(kSilenceMax);
     }
 
   private:
@@ -117,6 +122,10 @@ Task<Status> WriteAll(
 
 Task<void> FollowGroup(
     LogStore& store, LogWatch& watch, FollowOptions options, aws::AdminStream& stream) {
+    // The client learns at once that it is following.
+    if (!(co_await stream.Write("")).ok()) {
+        co_return;
+    }
     Shown shown;
     while (true) {
         Registered registered(watch, options.group);
@@ -129,7 +138,11 @@ Task<void> FollowGroup(
                 co_return;
             }
         }
-        if (!options.follow || !co_await registered.Wait()) {
+        if (!options.follow) {
+            co_return;
+        }
+        const std::optional<bool> more = co_await registered.Wait();
+        if (more == false || (!more && !(co_await stream.Write("\n")).ok())) {
             co_return;
         }
     }

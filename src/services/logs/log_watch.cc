@@ -5,7 +5,11 @@ namespace hearth::logs {
 LogWatch::Ticket LogWatch::Register(const std::string& key) {
     auto ticket = std::make_shared<rt::Completion<bool>>();
     const std::lock_guard lock(mutex_);
-    waiting_[key].push_back(ticket);
+    if (closed_) {
+        ticket->Set(false);
+    } else {
+        waiting_[key].push_back(ticket);
+    }
     return ticket;
 }
 
@@ -36,10 +40,11 @@ void LogWatch::Wake(const std::string& key) {
     }
 }
 
-void LogWatch::WakeAll() {
+void LogWatch::Close() {
     std::map<std::string, std::vector<Ticket>> all;
     {
         const std::lock_guard lock(mutex_);
+        closed_ = true;
         all.swap(waiting_);
     }
     for (const auto& [key, tickets] : all) {

@@ -28,11 +28,12 @@ class LogWatch final {
     void Forget(const std::string& key, const Ticket& ticket);
 
     void Wake(const std::string& key);
-    // At the end: all followers return.
-    void WakeAll();
+    // At the end: all followers return, and later ones at once.
+    void Close();
 
   private:
     std::mutex mutex_;
+    bool closed_ = false;
     std::map<std::string, std::vector<Ticket>> waiting_;
 };
 

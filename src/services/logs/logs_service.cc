@@ -33,6 +33,7 @@ LogsService::LogsService(const ServiceDeps& deps)
     deps.admin.Add("GET", "/_hearth/logs", [this](aws::AdminRequest request) {
         return Follow(std::move(request));
     });
+    deps.admin.OnStop([this] { watch_.Close(); });
 }
 
 const aws::model::Service& LogsService::Model() const {
@@ -40,7 +41,7 @@ const aws::model::Service& LogsService::Model() const {
 }
 
 Task<void> LogsService::Stop() {
-    watch_.WakeAll();
+    watch_.Close();
     co_return;
 }
 

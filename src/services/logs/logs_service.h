@@ -18,8 +18,9 @@
 // GET /_hearth/logs?function=NAME (or group=NAME) [&follow=1] [&since=MS] [&filter=PATTERN]
 //   streams the group's events as lines of JSON, {"timestamp":ms,"stream":"...","message":"..."},
 //   in order of time. since: milliseconds since 1970. With follow=1 it goes on until the client
-//   leaves, pushed by each write; a group that is not there yet is waited for. `account` and
-//   `region` are the caller's. Without follow, a missing group is 404.
+//   leaves, pushed by each write, with an empty line after half a minute of silence; a group that
+//   is not there yet is waited for. `account` and `region` are the caller's. Without follow, a
+//   missing group is 404.
 namespace hearth::logs {
 
 // Keeps no state outside of the store but who follows what; every method may run on any loop.
