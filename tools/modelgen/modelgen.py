@@ -330,8 +330,11 @@ class Writer:
 
     def operation_row(self, name):
         operation = self.model.facts["operations"][name]
-        fields = [f".name = {quoted(name)}", f".method = {quoted(operation['method'])}",
-                  f".uri = {quoted(operation['uri'].split('?')[0])}", f".http_status = {operation['status']}"]
+        path, _, query = operation["uri"].partition("?")
+        fields = [f".name = {quoted(name)}", f".method = {quoted(operation['method'])}", f".uri = {quoted(path)}"]
+        if query:
+            fields.append(f".uri_query = {quoted(query)}")
+        fields.append(f".http_status = {operation['status']}")
         if "output" in operation:
             fields.append(".has_output = true")
         if "result_wrapper" in operation:

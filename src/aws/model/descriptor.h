@@ -117,6 +117,8 @@ struct Operation {
     std::string_view method = "POST";
     // "/2015-03-31/functions/{FunctionName}/code"; labels ending in + take slashes too.
     std::string_view uri = "/";
+    // "List=ALL": two operations may share method and path and differ in a fixed query parameter.
+    std::string_view uri_query = {};
     int http_status = 200;
     // False where the model has no output at all: the answer has no body (json) or no result
     // (query).

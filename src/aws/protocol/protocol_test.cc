@@ -344,6 +344,18 @@ TEST(RestJson, FindsTheMostLiteralPath) {
     EXPECT_EQ(name("POST", "/shelves/%zz/name"), "SerializationException");
 }
 
+TEST(RestJson, AFixedParameterChoosesBetweenOperationsOfOnePath) {
+    const auto name = [](std::string_view query) {
+        return FindOperation(
+                   shelf::Service(), {.method = "GET", .path = "/shelves", .query = query})
+            ->operation->name;
+    };
+    EXPECT_EQ(name(""), "ListShelves");
+    EXPECT_EQ(name("find=some"), "ListShelves");
+    EXPECT_EQ(name("xfind=all"), "ListShelves");
+    EXPECT_EQ(name("maxItems=1&find=all"), "SearchShelves");
+}
+
 TEST(RestJson, ReadsLabelsQueryHeadersAndPayload) {
     const Headers headers = {{"x-shelf-mode", "red"}};
     const auto put = Decode<shelf::PutPage>(

@@ -89,6 +89,20 @@ bool MatchPath(
     }
 }
 
+// Whether `query` has the fixed parameter "name=value" (or "name") of an operation's URI.
+bool HasParameter(std::string_view query, std::string_view parameter) {
+    while (!query.empty()) {
+        const size_t end = query.find('&');
+        std::string_view piece = query.substr(0, end);
+        query = end == std::string_view::npos ? std::string_view() : query.substr(end + 1);
+        if (piece == parameter ||
+            (piece.ends_with('=') && piece.substr(0, piece.size() - 1) == parameter)) {
+            return true;
+        }
+    }
+    return false;
+}
+
 TimestampFormat FormatOf(const Member& member, TimestampFormat otherwise) {
     if (member.timestamp_format != TimestampFormat::kDefault) {
         return member.timestamp_format;
@@ -250,12 +264,14 @@ Result<Match> FindRestOperation(const Service& service, const RequestParts& requ
     const Operation* best = nullptr;
     PathMatch best_match;
     for (const Operation& operation : service.operations) {
-        if (operation.method != request.method) {
+        if (operation.method != request.method ||
+            (!operation.uri_query.empty() && !HasParameter(request.query, operation.uri_query))) {
             continue;
         }
         PathMatch match;
         if (MatchPath(operation.uri, segments, match) &&
-            (best == nullptr || match.literals > best_match.literals)) {
+            (best == nullptr || match.literals > best_match.literals ||
+             (match.literals == best_match.literals && !operation.uri_query.empty()))) {
             best = &operation;
             best_match = std::move(match);
         }

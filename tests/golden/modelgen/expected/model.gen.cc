@@ -179,6 +179,7 @@ constexpr am::Operation kOperations[] = {
     {.name = "Ping", .method = "POST", .uri = "/ping", .http_status = 200, .input = &Shapes::kPingInput, .output = &Shapes::kPingOutput, .action = "shelf:Ping", .resource = "arn:aws:shelf:{Region}:{Account}:shelf/{ShelfName}"},
     {.name = "PutPage", .method = "PUT", .uri = "/shelves/{ShelfName}/pages/{Path+}", .http_status = 200, .has_output = true, .input = &Shapes::kPutPageInput, .output = &Shapes::kPutPageOutput, .action = "shelf:PutPage", .resource = "arn:aws:shelf:{Region}:{Account}:shelf/{ShelfName}"},
     {.name = "RenameShelf", .method = "POST", .uri = "/shelves/{ShelfName}/name", .http_status = 200, .has_output = true, .input = &Shapes::kRenameShelfInput, .output = &Shapes::kShelf, .action = "shelf:RenameShelf", .resource = "arn:aws:shelf:{Region}:{Account}:shelf/{ShelfName}"},
+    {.name = "SearchShelves", .method = "GET", .uri = "/shelves", .uri_query = "find=all", .http_status = 200, .has_output = true, .action = "shelf:SearchShelves", .resource = "*"},
     {.name = "SpecialShelf", .method = "POST", .uri = "/shelves/special/name", .http_status = 200, .input = &Shapes::kShelfInput, .output = &Shapes::kSpecialShelfOutput, .action = "shelf:SpecialShelf", .resource = "arn:aws:shelf:{Region}:{Account}:shelf/{ShelfName}"},
 };
 
@@ -219,7 +220,7 @@ const aws::model::Operation& RenameShelf::Descriptor() {
 }
 
 const aws::model::Operation& SpecialShelf::Descriptor() {
-    return kOperations[8];
+    return kOperations[9];
 }
 
 }  // namespace hearth::shelf::model
