@@ -72,6 +72,8 @@ class ServerConnection final : public Connection, private BodyReader, private De
     Task<Result<size_t>> ReadPlain(std::span<char> into);
     Task<Result<size_t>> ReadChunked(std::span<char> into);
     Task<Result<size_t>> ReadFromClient(std::span<char> into);
+    // `waited` for the client is out of proportion to the `bytes` that moved meanwhile.
+    bool IsTooSlow(DeadlineQueue::Clock::duration waited, uint64_t bytes) const;
     bool BodyIsRead() const;
     // True: the body is read or was small enough to skip, and the next request can follow.
     Task<bool> SkipBody();
@@ -112,6 +114,8 @@ class ServerConnection final : public Connection, private BodyReader, private De
     std::optional<ChunkedDecoder> chunks_;
     std::string chunk_buffer_;
     size_t chunk_at_ = 0;
+    uint64_t body_bytes_received_ = 0;
+    DeadlineQueue::Clock::duration body_waited_{};
     bool body_failed_ = false;
     bool owes_continue_ = false;
 

@@ -34,7 +34,9 @@ struct ServerOptions {
     size_t header_count_max = 128;
     // From a request's first byte to the end of its head.
     std::chrono::milliseconds head_timeout{20'000};
-    // Without any progress, while a body is read or an answer is written.
+    // Without any progress, while a body is read or an answer is written; and on the whole, until
+    // so much has moved that a client that only wants to stay has given up (connection.cc,
+    // kBytesPerTimeout).
     std::chrono::milliseconds body_timeout{60'000};
     // Between requests. Longer than the 60 s after which common clients drop a pooled connection.
     std::chrono::milliseconds keep_alive_timeout{75'000};

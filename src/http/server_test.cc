@@ -536,6 +536,23 @@ TEST(Server, SlowHeadsAndBodiesEnd) {
     EXPECT_TRUE(body.ReadToEnd().starts_with("HTTP/1.1 408 "));
 }
 
+TEST(Server, ATricklingBodyEnds) {
+    ServerOptions options;
+    options.body_timeout = milliseconds(50);
+    Running running(Echo, options);
+    RawClient client(running.port());
+    client.Send("POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 1000000\r\n\r\n");
+    // Each byte comes well before a time-out of its own.
+    std::thread trickle([&] {
+        while (client.Send("x")) {
+            std::this_thread::sleep_for(milliseconds(1));
+        }
+    });
+    EXPECT_TRUE(client.ReadToEnd().starts_with("HTTP/1.1 408 "));
+    client.CloseSending();
+    trickle.join();
+}
+
 TEST(Server, IdleConnectionsEnd) {
     ServerOptions options;
     options.keep_alive_timeout = milliseconds(30);
