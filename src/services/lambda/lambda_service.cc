@@ -39,6 +39,8 @@ LambdaService::LambdaService(const ServiceDeps& deps, RoleDirectory* roles)
     table_.Add<model::ListAliases>(this, &LambdaService::ListAliases);
     table_.Add<model::TagResource>(this, &LambdaService::TagResource);
     table_.Add<model::UntagResource>(this, &LambdaService::UntagResource);
+    table_.Add<model::GetFunctionCodeSigningConfig>(
+        this, &LambdaService::GetFunctionCodeSigningConfig);
     table_.Add<model::ListTags>(this, &LambdaService::ListTags);
     table_.Add<model::GetAccountSettings>(this, &LambdaService::GetAccountSettings);
     AddEndpoints();

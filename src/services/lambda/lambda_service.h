@@ -83,6 +83,8 @@ class LambdaService final : public aws::ServiceApi {
         aws::RequestContext& context, model::UntagResource::Input input);
     Task<Result<model::ListTags::Output>> ListTags(
         aws::RequestContext& context, model::ListTags::Input input);
+    Task<Result<model::GetFunctionCodeSigningConfig::Output>> GetFunctionCodeSigningConfig(
+        aws::RequestContext& context, model::GetFunctionCodeSigningConfig::Input input);
     Task<Result<model::GetAccountSettings::Output>> GetAccountSettings(
         aws::RequestContext& context, model::GetAccountSettings::Input input);
 
