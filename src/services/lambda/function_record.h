@@ -65,7 +65,8 @@ struct FunctionRecord {
     std::optional<std::string> application_log_level;  // JSON only, as the next
     std::optional<std::string> system_log_level;
 
-    // Settings accepted with --lenient alone; shown again, never honoured. Their encoding: settings.cc.
+    // Settings accepted with --lenient alone; shown again, never honoured. Their encoding:
+    // settings.cc.
     std::map<std::string, std::string> ignored;
 
     WallClock::time_point last_modified;
