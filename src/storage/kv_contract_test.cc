@@ -1,14 +1,10 @@
+#include "rt/loops.h"
+#include "rt/task_group.h"
 #include "storage/memory/memory_kv.h"
 #include "storage/rocksdb/rocksdb_kv.h"
 #include "testing/fake_clock.h"
 #include "testing/run_task.h"
 
-#include <boost/asio/co_spawn.hpp>
-#include <boost/asio/detached.hpp>
-#include <boost/asio/io_context.hpp>
-#include <boost/asio/post.hpp>
-#include <boost/asio/this_coro.hpp>
-#include <boost/asio/use_awaitable.hpp>
 #include <gtest/gtest.h>
 #include <stdlib.h>
 
@@ -331,15 +327,14 @@ TEST_P(KvContract, ConcurrentIncrementsAddUp) {
     constexpr int kWriters = 24;
     constexpr int kIncrements = 20;
     constexpr int kCounters = 3;
-    boost::asio::io_context loops[2];
+    rt::Loops loops(2);
     const auto writer = [](Kv& kv, int id, std::atomic<int>& failures) -> Task<void> {
         for (int i = 0; i < kIncrements; ++i) {
             const std::string key = fmt::format("counter{}", (id + i) % kCounters);
             const Kv::Body body = [&](Transaction& t) -> Task<Status> {
                 HEARTH_CO_TRY(auto value, co_await t.Get(key));
                 // Lets the others in between reading and writing.
-                co_await boost::asio::post(
-                    co_await boost::asio::this_coro::executor, boost::asio::use_awaitable);
+                co_await rt::Yield();
                 t.Put(key, fmt::format("{}", value ? std::stoi(*value) + 1 : 1));
                 co_return Status();
             };
@@ -349,11 +344,15 @@ TEST_P(KvContract, ConcurrentIncrementsAddUp) {
         }
     };
     std::atomic<int> failures = 0;
-    for (int id = 0; id < kWriters; ++id) {
-        boost::asio::co_spawn(loops[id % 2], writer(kv(), id, failures), boost::asio::detached);
-    }
-    std::thread second([&] { loops[1].run(); });
-    loops[0].run();
+    const auto half = [&](int first) -> Task<void> {
+        rt::TaskGroup group;
+        for (int id = first; id < kWriters; id += 2) {
+            group.Spawn(writer(kv(), id, failures));
+        }
+        co_await group.Join();
+    };
+    std::thread second([&] { rt::BlockOn(loops, 1, [&] { return half(1); }); });
+    rt::BlockOn(loops, 0, [&] { return half(0); });
     second.join();
     int total = failures;
     for (int i = 0; i < kCounters; ++i) {

@@ -1,10 +1,8 @@
 #include "os/fd.h"
 #include "rt/loops.h"
+#include "rt/task_group.h"
 #include "storage/rocksdb/rocksdb_kv.h"
 
-#include <boost/asio/co_spawn.hpp>
-#include <boost/asio/detached.hpp>
-#include <boost/asio/io_context.hpp>
 #include <gtest/gtest.h>
 #include <signal.h>
 #include <stdlib.h>
@@ -66,11 +64,14 @@ TEST(KilledProcess, WritesUntilItIsKilled) {
     options.memtable_bytes = 256 * 1024;
     auto kv = OpenRocksDb(directory, options);
     CHECK(kv.ok(), "{}", kv.error().message());
-    boost::asio::io_context loop(1);
-    for (int writer = 0; writer < kWriters; ++writer) {
-        boost::asio::co_spawn(loop, Write(**kv, writer, 3), boost::asio::detached);
-    }
-    loop.run();
+    auto write = [&]() -> Task<void> {
+        rt::TaskGroup writers;
+        for (int writer = 0; writer < kWriters; ++writer) {
+            writers.Spawn(Write(**kv, writer, 3));
+        }
+        co_await writers.Join();
+    };
+    rt::RunTask(write());
 }
 
 class Child final {

@@ -2,13 +2,11 @@
 
 #include "base/log.h"
 #include "os/fd.h"
+#include "rt/timer.h"
 #include "storage/optimistic/transaction_buffer.h"
 #include "storage/rocksdb/committer.h"
 #include "storage/rocksdb/open_snapshots.h"
 
-#include <boost/asio/steady_timer.hpp>
-#include <boost/asio/this_coro.hpp>
-#include <boost/asio/use_awaitable.hpp>
 #include <errno.h>
 #include <fcntl.h>
 #include <rocksdb/cache.h>
@@ -190,8 +188,7 @@ Task<void> BackOff(int attempt) {
     constexpr int kDoublingsMax = 8;
     const auto window = kFirstWindow * (1 << std::min(attempt, kDoublingsMax));
     const auto wait = std::chrono::microseconds(random() % static_cast<uint32_t>(window.count()));
-    boost::asio::steady_timer timer(co_await boost::asio::this_coro::executor, wait);
-    co_await timer.async_wait(boost::asio::use_awaitable);
+    co_await rt::Sleep(wait);
 }
 
 class EmbeddedKv final : public RocksDbKv {
