@@ -9,7 +9,7 @@
 #include <string>
 
 // The data directory: everything that a cloud keeps.
-//   lock        held by one `hearth up` at a time; its text is the holder's process id
+//   lock        held by one cloud at a time; its text is the holder's process id
 //   version     the format of what is stored here
 //   kv/         the store (storage/rocksdb)
 //   blobs/      large values (storage/blob)
