@@ -1,5 +1,7 @@
 """What was acknowledged is there after a stop and after kill -9, with one loop thread and with four."""
 
+import os
+
 import hearth_up
 from functions import ROLE, arn, code, refused, zip_of
 
@@ -48,7 +50,8 @@ def everything(client):
 @pytest.mark.parametrize("threads", ["1", "4"])
 @pytest.mark.parametrize("ending", ["stop", "kill"])
 def test_restart(threads, ending):
-    with hearth_up.Hearth(options=("--threads", threads)) as hearth:
+    chosen = "--threads" in os.environ.get("HEARTH_UP_OPTIONS", "")
+    with hearth_up.Hearth(options=() if chosen else ("--threads", threads)) as hearth:
         client = hearth.client("lambda")
         make_everything(client)
         before = everything(client)
@@ -69,8 +72,6 @@ def test_secrets_are_not_readable_on_disk():
     with hearth_up.Hearth() as hearth:
         make_everything(hearth.client("lambda"))
         hearth.stop(keep_data=True)
-        import os
-
         for directory, _, files in os.walk(hearth.data):
             for file in files:
                 with open(os.path.join(directory, file), "rb") as content:
