@@ -39,7 +39,7 @@ OWNERS = [
     (re.compile(r"openssl/"), ("src/codec/crypto/", "src/http/", "tests/perf/")),
     (re.compile(r"archive(_entry)?\.h"), ("src/codec/zip/",)),
     (re.compile(r"seccomp\.h"), ("src/os/",)),
-    (re.compile(r"sys/capability\.h"), ("src/os/",)),
+    (re.compile(r"sys/capability\.h"), ("src/os/", "src/sandbox/host/")),
     (re.compile(r"prometheus/"), ("src/aws/front/",)),
     (re.compile(r"CLI/"), ("src/hearth/",)),
     (re.compile(r"spdlog/"), ("src/base/",)),
@@ -64,6 +64,16 @@ BANS = [
 BAN_EXCEPTIONS = {
     path: "waits at start, before there is a loop, for the lock of a process that is just ending"
     for path in ("src/storage/data_directory.cc", "src/storage/rocksdb/rocksdb_kv.cc")
+} | {
+    path: "carries an exception from one thread or task to the one that waits for it"
+    for path in (
+        "src/rt/blocking_pool.h",
+        "src/rt/task_group.h",
+        "src/rt/task_group.cc",
+        "src/sandbox/dns_stub.cc",
+    )
+} | {
+    "src/os/cgroups.cc": "the kernel reaps what was killed and tells nobody when",
 }
 
 INCLUDE = re.compile(r'^\s*#\s*include\s+(?:"([^"]+)"|<([^>]+)>)')
@@ -101,6 +111,12 @@ def layer_problem(path, included):
     return None
 
 
+def is_exempt(line):
+    """Addresses and raw string literals cannot be broken; a comment or a constraint may end a word later."""
+    is_comment = line.lstrip().startswith(("//", "requires("))
+    return "http" in line or 'R"(' in line or (is_comment and len(line) <= COLUMNS_MAX + 6)
+
+
 def check_source(path, problems):
     if ".gen." in path:
         # The golden output of the generator.
@@ -109,7 +125,7 @@ def check_source(path, problems):
     banned_everywhere = not path.endswith(("_test.cc", "_bench.cc", "_fuzz.cc"))
     for number, line in enumerate(lines, 1):
         place = f"{path}:{number}"
-        if len(line) > COLUMNS_MAX and "http" not in line:
+        if len(line) > COLUMNS_MAX and not is_exempt(line):
             problems.append(f"{place}: {len(line)} columns, {COLUMNS_MAX} are the limit")
         if line.rstrip() != line:
             problems.append(f"{place}: blanks at the end of the line")
@@ -138,8 +154,8 @@ def check_source(path, problems):
 
 def check_python(path, problems):
     for number, line in enumerate(read_lines(path), 1):
-        if len(line) > 120 and "http" not in line:
-            problems.append(f"{path}:{number}: {len(line)} columns, 120 are the limit")
+        if len(line) > 135 and "http" not in line:
+            problems.append(f"{path}:{number}: {len(line)} columns, 135 are the limit")
         if line.rstrip() != line:
             problems.append(f"{path}:{number}: blanks at the end of the line")
 

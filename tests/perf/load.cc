@@ -3,8 +3,9 @@
 //
 //   load PORT REQUEST_FILE CONNECTIONS SECONDS [--tls]
 //
-// REQUEST_FILE holds one complete request (signed beforehand; a signature lives five minutes). Prints
-// one line of JSON: requests, errors (status other than 2xx), rate per second, p50/p99/max in µs.
+// REQUEST_FILE holds one complete request (signed beforehand; a signature lives five minutes).
+// Prints one line of JSON: requests, errors (status other than 2xx), rate per second, p50/p99/max
+// in µs.
 #include <arpa/inet.h>
 #include <fcntl.h>
 #include <netinet/tcp.h>
@@ -72,12 +73,11 @@ class Connection final {
     bool Exchange(const std::string& request, bool& ok) {
         size_t sent = 0;
         while (sent < request.size()) {
-            const auto n = ssl_ != nullptr
-                               ? static_cast<ssize_t>(SSL_write(
-                                     ssl_,
-                                     request.data() + sent,
-                                     static_cast<int>(request.size() - sent)))
-                               : write(fd_, request.data() + sent, request.size() - sent);
+            const auto n =
+                ssl_ != nullptr
+                    ? static_cast<ssize_t>(SSL_write(
+                          ssl_, request.data() + sent, static_cast<int>(request.size() - sent)))
+                    : write(fd_, request.data() + sent, request.size() - sent);
             if (n <= 0) {
                 return false;
             }
@@ -88,8 +88,9 @@ class Connection final {
         size_t need = 0;
         for (;;) {
             char chunk[65536];
-            const auto n = ssl_ != nullptr ? static_cast<ssize_t>(SSL_read(ssl_, chunk, sizeof chunk))
-                                           : read(fd_, chunk, sizeof chunk);
+            const auto n = ssl_ != nullptr
+                               ? static_cast<ssize_t>(SSL_read(ssl_, chunk, sizeof chunk))
+                               : read(fd_, chunk, sizeof chunk);
             if (n <= 0) {
                 return false;
             }
@@ -153,8 +154,8 @@ int main(int argc, char** argv) {
     const std::string request((std::istreambuf_iterator<char>(file)), {});
     const auto connections = static_cast<size_t>(std::atoi(argv[3]));
     const double seconds = std::atof(argv[4]);
-    SSL_CTX* tls = argc > 5 && std::strcmp(argv[5], "--tls") == 0 ? SSL_CTX_new(TLS_client_method())
-                                                                   : nullptr;
+    SSL_CTX* tls =
+        argc > 5 && std::strcmp(argv[5], "--tls") == 0 ? SSL_CTX_new(TLS_client_method()) : nullptr;
     std::vector<Tally> tallies(connections);
     std::vector<std::thread> threads;
     const auto begin = Clock::now();
@@ -178,7 +179,8 @@ int main(int argc, char** argv) {
     }
     std::sort(all.begin(), all.end());
     std::printf(
-        "{\"requests\": %zu, \"errors\": %llu, \"per_second\": %.0f, \"p50_us\": %u, \"p99_us\": %u, "
+        "{\"requests\": %zu, \"errors\": %llu, \"per_second\": %.0f, \"p50_us\": %u, \"p99_us\": "
+        "%u, "
         "\"max_us\": %u}\n",
         all.size(),
         static_cast<unsigned long long>(errors),
