@@ -57,8 +57,8 @@ struct ServiceOptions {
     // From `--runtime python3.13=/usr/bin/python3.13`.
     std::map<std::string, std::string> runtime_paths;
     bool runtimes_exact = false;
-    // Absolute directory of `--hot-reload`; empty: off. And that directory open, because this process may
-    // not be able to reach it; -1: it can. The first to take it owns it.
+    // Absolute directory of `--hot-reload`; empty: off. And that directory open, because this
+    // process may not be able to reach it; -1: it can. The first to take it owns it.
     std::string hot_reload_directory;
     int hot_reload_fd = -1;
 };

@@ -25,6 +25,7 @@
 
 #include <algorithm>
 #include <chrono>
+#include <future>
 #include <optional>
 #include <utility>
 #include <vector>
@@ -51,6 +52,17 @@ Result<codec::MasterKey> LoadMasterKey(const CloudOptions& options) {
     return codec::MasterKey::LoadOrMake("master.key");
 }
 
+struct Secrets {
+    codec::MasterKey master_key;
+    aws::RootCredentials root;
+};
+
+Result<Secrets> LoadSecrets(const CloudOptions& options, Random& random) {
+    HEARTH_TRY(codec::MasterKey master_key, LoadMasterKey(options));
+    HEARTH_TRY(aws::RootCredentials root, aws::RootCredentials::LoadOrMake("credentials", random));
+    return Secrets{std::move(master_key), std::move(root)};
+}
+
 ServiceOptions ServiceOptionsOf(const CloudOptions& options) {
     ServiceOptions made;
     made.enforce = options.enforce;
@@ -75,6 +87,7 @@ struct Cloud::Parts {
     std::shared_ptr<WallClock> wall_clock = WallClock::System();
     std::shared_ptr<Random> random = Random::System();
     std::optional<codec::MasterKey> master_key;
+    std::optional<aws::RootCredentials> root;
     std::optional<aws::SessionIssuer> sessions;
     std::unique_ptr<rt::Loops> loops;
     std::unique_ptr<rt::BlockingPool> blocking_pool;
@@ -111,15 +124,22 @@ struct Cloud::Parts {
 Status Cloud::Parts::OpenStores(const CloudOptions& options) {
     // Before anything is read: data of a newer version must not be touched.
     HEARTH_TRY(data, storage::DataDirectory::Open("."));
-    HEARTH_TRY(master_key, LoadMasterKey(options));
-    sessions.emplace(*master_key, *wall_clock, *random);
     loops =
         std::make_unique<rt::Loops>(options.threads > 0 ? options.threads : CoresOfThisProcess());
     blocking_pool = std::make_unique<rt::BlockingPool>(rt::BlockingPool::Options{});
     storage::RocksDbOptions store;
     store.durability = options.sync ? storage::Durability::kSync : storage::Durability::kRelaxed;
     store.clock = monotonic_clock;
-    HEARTH_TRY(kv, storage::OpenRocksDb("kv", std::move(store)));
+    // A first start makes the secrets and syncs them, which takes as long as making the store; so
+    // both at once.
+    std::future<Result<Secrets>> secrets =
+        std::async(std::launch::async, [&] { return LoadSecrets(options, *random); });
+    auto opened = storage::OpenRocksDb("kv", std::move(store));
+    HEARTH_TRY(auto loaded, secrets.get());
+    HEARTH_TRY(kv, std::move(opened));
+    master_key.emplace(std::move(loaded.master_key));
+    root.emplace(std::move(loaded.root));
+    sessions.emplace(*master_key, *wall_clock, *random);
     HEARTH_TRY(
         blobs,
         storage::OpenFileBlobStore(
@@ -136,14 +156,13 @@ Status Cloud::Parts::OpenStores(const CloudOptions& options) {
 }
 
 Status Cloud::Parts::MakeServices(const CloudOptions& options) {
-    HEARTH_TRY(auto root, aws::RootCredentials::LoadOrMake("credentials", *random));
     if (options.host_fd >= 0) {
         sandbox = std::make_unique<sandbox::HostSandbox>(*loops, os::Fd(options.host_fd), random);
     }
     doors = std::make_unique<aws::GatewayDoors>(*loops);
     dispatcher = std::make_unique<aws::Dispatcher>(metrics, *wall_clock, *monotonic_clock, *random);
-    authenticator = std::make_unique<aws::Authenticator>(
-        std::move(root), *sessions, *wall_clock, options.enforce);
+    authenticator =
+        std::make_unique<aws::Authenticator>(*root, *sessions, *wall_clock, options.enforce);
     service_options = ServiceOptionsOf(options);
     deps.emplace(ServiceDeps{
         .kv = *kv,
@@ -213,8 +232,8 @@ Status Cloud::Parts::Listen(const CloudOptions& options) {
     http::ServerOptions server_options;
     HEARTH_TRY(server_options.tls, MakeTls(options, *wall_clock));
     for (const int fd : options.listen_fds) {
-        servers.push_back(std::make_unique<http::Server>(
-            *loops, os::Fd(fd), gateway->handler(), server_options));
+        servers.push_back(
+            std::make_unique<http::Server>(*loops, os::Fd(fd), gateway->handler(), server_options));
     }
     for (const auto& server : servers) {
         server->Start();
