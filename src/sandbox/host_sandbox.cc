@@ -355,6 +355,7 @@ Task<void> HostSandbox::Stop() {
                 // The listener was unwound: that is what Cancel is for.
             }
             tasks_.reset();
+            name_servers_.clear();
         }
     });
     FailAll("Hearth is stopping");
@@ -503,6 +504,19 @@ void HostSandbox::FailAll(const std::string& reason) {
     }
 }
 
+// The socket of the environments' name server comes with either greeting where there is a way out.
+void HostSandbox::ServeNames(std::vector<os::Fd> fds) {
+    if (fds.size() != 1 || !tasks_) {
+        return;
+    }
+    std::vector<std::string> servers;
+    if (const auto text = os::ReadFile(AT_FDCWD, "/etc/resolv.conf"); text.ok()) {
+        servers = ParseNameServers(*text);
+    }
+    name_servers_.push_back(std::make_unique<DnsStub>(std::move(fds[0]), std::move(servers)));
+    tasks_->Spawn(name_servers_.back()->Run());
+}
+
 // Environments have seen the end of their control sockets. What was asked for and not answered is
 // asked again: the old host may have taken it along, or the new one still finds it in the channel
 // and then drops the second.
@@ -543,6 +557,7 @@ void HostSandbox::Handle(std::string_view packet, std::vector<os::Fd> fds) {
             // order.
             if (restarted) {
                 log::Warn("sandbox: the host was restarted; its environments are gone");
+                ServeNames(std::move(fds));
                 HostRestarted();
             }
             return;
@@ -558,6 +573,7 @@ void HostSandbox::Handle(std::string_view packet, std::vector<os::Fd> fds) {
                 facts_ = welcome->second;
             }
             first_facts_->Set(welcome->second);
+            ServeNames(std::move(fds));
             return;
         }
         case PacketKind::kCreated: {

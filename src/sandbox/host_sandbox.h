@@ -6,6 +6,7 @@
 #include "rt/completion.h"
 #include "rt/loops.h"
 #include "rt/task_group.h"
+#include "sandbox/dns_stub.h"
 #include "sandbox/protocol/protocol.h"
 #include "sandbox/sandbox.h"
 
@@ -70,6 +71,7 @@ class HostSandbox final : public Sandbox {
     void FlushLocked();
     void FailAll(const std::string& reason);
     void HostRestarted();
+    void ServeNames(std::vector<os::Fd> fds);
     // Tells the host to destroy; with `wait`, sets it when that is done.
     void Destroy(uint64_t id, std::shared_ptr<DestroyWait> wait);
 
@@ -77,6 +79,9 @@ class HostSandbox final : public Sandbox {
     os::Fd channel_;
     std::shared_ptr<Random> random_;
     std::unique_ptr<rt::TaskGroup> tasks_;
+    // Of the host that said Hello last; ended ones stay until Stop, since their socket may be in
+    // use.
+    std::vector<std::unique_ptr<DnsStub>> name_servers_;
     std::shared_ptr<rt::Completion<HostFacts>> first_facts_;
 
     mutable std::mutex mutex_;

@@ -3,6 +3,8 @@
 #include "base/log.h"
 #include "os/channel.h"
 #include "os/file.h"
+#include "os/netlink.h"
+#include "sandbox/host/egress.h"
 
 #include <fcntl.h>
 #include <signal.h>
@@ -30,8 +32,9 @@ constexpr uint64_t kSlotTag = 16;
 // milliseconds of CPU, which the one that was just handed out needs itself.
 constexpr long kRefillDelayNs = 50'000'000;
 
-// Two user ids per environment: hearth-init's and the runtime's.
-constexpr uint32_t kSlotsMax = 32'768;
+// Two user ids and four addresses per environment: options.h, egress.h. The last 64 leave the name
+// server's address alone.
+constexpr uint32_t kSlotsMax = 16'320;
 
 constexpr int64_t kMiB = 1 << 20;
 // hearth-init and the kernel's own bookkeeping are charged to the environment, too.
@@ -172,7 +175,19 @@ Status Host::StartSlot() {
                     fmt::format("0 {} 1\n{} {} 1\n", first, kRuntimeGid, first + 1)));
             }
         }
-        HEARTH_TRY(const bool sent, os::SendPacket(placed.channel.get(), "g", {}));
+        InitGo go{};
+        go.magic = kInitMagic;
+        if (parts_.namespaces && parts_.options.egress) {
+            HEARTH_RETURN_IF_ERROR(Link(placed));
+            go.address = EnvironmentAddress(placed.index);
+            go.gateway = EnvironmentGateway(placed.index);
+        }
+        HEARTH_TRY(
+            const bool sent,
+            os::SendPacket(
+                placed.channel.get(),
+                std::string_view(reinterpret_cast<const char*>(&go), sizeof(go)),
+                {}));
         (void)sent;
         return {};
     };
@@ -182,6 +197,18 @@ Status Host::StartSlot() {
     }
     Watch(placed.channel.get(), true, false, kSlotTag + placed.index);
     return {};
+}
+
+// One end of a veth into the environment's network namespace as eth0, before anything runs there.
+Status Host::Link(const Slot& slot) {
+    HEARTH_TRY(os::Netlink netlink, os::Netlink::Open());
+    const std::string name = slot.group;
+    // The kernel removes an ended environment's link in its own time; numbers go round slowly
+    // enough.
+    HEARTH_RETURN_IF_ERROR(netlink.Remove(name));
+    HEARTH_RETURN_IF_ERROR(netlink.AddVethToProcess(name, "eth0", slot.pid));
+    HEARTH_RETURN_IF_ERROR(netlink.AddAddress(name, EnvironmentGateway(slot.index), 30));
+    return netlink.SetUp(name);
 }
 
 // hearth-init has prepared everything, or says why not.
@@ -279,6 +306,10 @@ Result<CreateAnswer> Host::Assign(
     answer.runtime_api_address = fmt::format("127.0.0.1:{}", slot.runtime_api_port);
     answer.door_address = fmt::format("http://127.0.0.1:{}", slot.door_port);
 
+    if (parts_.namespaces && parts_.options.egress && !request.egress) {
+        HEARTH_TRY(os::Netlink netlink, os::Netlink::Open());
+        HEARTH_RETURN_IF_ERROR(netlink.Remove(slot.group));
+    }
     os::CgroupLimits limits;
     limits.memory_bytes =
         (request.memory_mb + request.ephemeral_storage_mb) * kMiB + kOverheadBytes;
@@ -542,6 +573,16 @@ void Host::Send(std::string bytes, std::vector<os::Fd> fds) {
     Flush();
 }
 
+std::vector<os::Fd> Host::NameSocket() const {
+    std::vector<os::Fd> fds;
+    if (parts_.name_socket.valid()) {
+        if (auto copy = os::Duplicate(parts_.name_socket.get()); copy.ok()) {
+            fds.push_back(*std::move(copy));
+        }
+    }
+    return fds;
+}
+
 void Host::Flush() {
     while (!outgoing_.empty()) {
         std::vector<int> numbers;
@@ -594,7 +635,7 @@ void Host::Handle(const std::string& packet) {
                 return;
             }
             DestroyAll(false);
-            Send(EncodeCloudWelcome(*nonce, Facts()), {});
+            Send(EncodeCloudWelcome(*nonce, Facts()), NameSocket());
             return;
         }
         case PacketKind::kCreate: {
@@ -720,7 +761,7 @@ Status Host::TryOne() {
 Status Host::Run() {
     ::fcntl(parts_.options.channel_fd, F_SETFL, O_NONBLOCK);
     Watch(parts_.options.channel_fd, true, false, kChannelTag);
-    Send(EncodeHostHello(Facts()), {});
+    Send(EncodeHostHello(Facts()), NameSocket());
     while (!stopping_ && !channel_ended_) {
         const size_t ahead = CountOf(Slot::State::kReady) + CountOf(Slot::State::kPreparing);
         const bool refill = refill_due_ && ahead < static_cast<size_t>(parts_.options.pool) &&

@@ -56,6 +56,8 @@ class Host final {
         bool namespaces = true;
         bool rootless = false;
         std::string function_filter;
+        // Where environments ask for names; never read here. Invalid without egress.
+        os::Fd name_socket;
     };
 
     static Result<std::unique_ptr<Host>> Make(Parts parts);
@@ -75,6 +77,7 @@ class Host final {
     explicit Host(Parts parts) : parts_(std::move(parts)) {}
 
     Status StartSlot();
+    Status Link(const Slot& slot);
     void Prepared(Slot& slot);
     void Create(CreateRequest request);
     Result<CreateAnswer> Assign(Slot& slot, const CreateRequest& request, std::vector<os::Fd>& fds);
@@ -90,6 +93,7 @@ class Host final {
     void ReadRequests();
     void Handle(const std::string& packet);
     void Send(std::string bytes, std::vector<os::Fd> fds);
+    std::vector<os::Fd> NameSocket() const;
     void Flush();
     void Watch(int fd, bool readable, bool writable, uint64_t tag);
     bool Step(int timeout_ms);

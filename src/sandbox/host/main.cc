@@ -3,17 +3,21 @@
 #include "base/log.h"
 #include "os/cgroups.h"
 #include "os/file.h"
+#include "os/netlink.h"
 #include "os/seccomp.h"
+#include "sandbox/host/egress.h"
 #include "sandbox/host/host.h"
 #include "sandbox/host/options.h"
 
 #include <fcntl.h>
 #include <limits.h>
+#include <netinet/in.h>
 #include <sched.h>
 #include <signal.h>
 #include <stdio.h>
 #include <sys/capability.h>
 #include <sys/prctl.h>
+#include <sys/socket.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -87,6 +91,20 @@ Status DropCapabilities() {
     return {};
 }
 
+// Made before the filter forbids it, and handed up: the host itself never reads it.
+Result<os::Fd> OpenNameSocket() {
+    os::Fd fd(::socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
+    sockaddr_in address{};
+    address.sin_family = AF_INET;
+    address.sin_addr.s_addr = htonl(kDnsAddress);
+    address.sin_port = htons(53);
+    if (!fd.valid() ||
+        ::bind(fd.get(), reinterpret_cast<const sockaddr*>(&address), sizeof(address)) != 0) {
+        return errors::System("name server socket", errno);
+    }
+    return fd;
+}
+
 Status Serve(HostOptions options) {
     CloseStrangers(options);
     os::RaiseOpenFilesLimit();
@@ -99,6 +117,9 @@ Status Serve(HostOptions options) {
         log::Warn("host: control groups of an earlier run are still not empty");
     }
 
+    if (options.egress && options.netns_fd < 0) {
+        options.egress = false;
+    }
     RootOptions root_options;
     root_options.data_name = options.data_name;
     root_options.data_fd = options.data_fd;
@@ -119,6 +140,9 @@ Status Serve(HostOptions options) {
         } else if (::unshare(CLONE_NEWNET) != 0) {
             return errors::System("unshare the network", errno);
         }
+        // The keeper's helper has linked the namespace to the machine, or has said why not.
+        options.egress = options.egress && os::InterfaceExists(kEgressInterface);
+        root_options.dns = options.egress ? os::Ipv4Text(kDnsAddress) : "";
         if (::unshare(CLONE_NEWNS | CLONE_NEWIPC | CLONE_NEWUTS) != 0) {
             return errors::System("unshare", errno);
         }
@@ -137,6 +161,10 @@ Status Serve(HostOptions options) {
     HEARTH_TRY(Maker maker, Maker::Start(std::move(init)));
     HEARTH_TRY(std::string function_filter, os::FunctionFilter());
     HEARTH_TRY(const std::string host_filter, os::HostFilter());
+    os::Fd name_socket;
+    if (namespaces && options.egress) {
+        HEARTH_TRY(name_socket, OpenNameSocket());
+    }
     if (!rootless) {
         HEARTH_RETURN_IF_ERROR(DropCapabilities());
     }
@@ -149,7 +177,8 @@ Status Serve(HostOptions options) {
             std::move(maker),
             namespaces,
             rootless,
-            std::move(function_filter)}));
+            std::move(function_filter),
+            std::move(name_socket)}));
     HEARTH_RETURN_IF_ERROR(os::InstallFilter(host_filter, false));
     HEARTH_RETURN_IF_ERROR(host->TryOne());
     if (!namespaces) {
@@ -184,9 +213,16 @@ int Main(const std::vector<std::string>& arguments) {
             cgroups.RemoveTree();
             break;
         }
-        case HostOptions::Mode::kProbe:
         case HostOptions::Mode::kEgressSetup:
+            status = SetUpEgress(*options);
+            if (!status.ok()) {
+                (void)RemoveEgress(*options).ok();
+            }
+            break;
         case HostOptions::Mode::kEgressRemove:
+            status = RemoveEgress(*options);
+            break;
+        case HostOptions::Mode::kProbe:
             status = errors::Internal("not there yet");
             break;
     }

@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include <cerrno>
+#include <cstdio>
 
 namespace hearth::sandbox {
 
@@ -30,12 +31,12 @@ namespace {
     sigset_t none;
     ::sigemptyset(&none);
     ::sigprocmask(SIG_SETMASK, &none, nullptr);
-    char byte = 0;
+    InitGo go{};
     ssize_t count = 0;
     do {
-        count = ::recv(kInitSocket, &byte, 1, 0);
+        count = ::recv(kInitSocket, &go, sizeof(go), 0);
     } while (count < 0 && errno == EINTR);
-    if (count != 1) {
+    if (count != sizeof(go)) {
         ::_exit(0);
     }
     // The host has written the maps by now. Only the namespace's root keeps its capabilities at
@@ -48,7 +49,12 @@ namespace {
     }
     char name[] = "hearth-init";
     char plain[] = "plain";
-    char* arguments[] = {name, namespaces ? nullptr : plain, nullptr};
+    char own[] = "namespaces";
+    char address[16];
+    char gateway[16];
+    (void)::snprintf(address, sizeof(address), "%u", go.address);
+    (void)::snprintf(gateway, sizeof(gateway), "%u", go.gateway);
+    char* arguments[] = {name, namespaces ? own : plain, address, gateway, nullptr};
     char* environment[] = {nullptr};
     ::syscall(SYS_execveat, kInitProgram, "", arguments, environment, AT_EMPTY_PATH);
     ::_exit(112);

@@ -96,7 +96,7 @@ Result<HostOptions> ParseHostOptions(const std::vector<std::string>& arguments) 
             }
         } else if (
             name == "--channel-fd" || name == "--data-fd" || name == "--netns-fd" ||
-            name == "--uid" || name == "--gid" || name == "--pool") {
+            name == "--uid" || name == "--gid" || name == "--pool" || name == "--block-port") {
             HEARTH_TRY(const int64_t number, Number(name, value));
             if (name == "--channel-fd") {
                 options.channel_fd = static_cast<int>(number);
@@ -108,6 +108,8 @@ Result<HostOptions> ParseHostOptions(const std::vector<std::string>& arguments) 
                 options.uid = static_cast<uid_t>(number);
             } else if (name == "--gid") {
                 options.gid = static_cast<gid_t>(number);
+            } else if (name == "--block-port") {
+                options.blocked_ports.push_back(static_cast<int>(number));
             } else {
                 options.pool = static_cast<int>(std::min<int64_t>(number, 256));
             }

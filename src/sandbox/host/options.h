@@ -27,6 +27,8 @@ struct HostOptions {
     std::vector<std::string> shown;
     int pool = 4;
     bool egress = false;
+    // Ports of the machine that functions may not reach through the way out: Hearth's own.
+    std::vector<int> blocked_ports;
     log::Level log_level = log::Level::kInfo;
 };
 

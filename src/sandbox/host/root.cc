@@ -109,7 +109,8 @@ struct Shown {
 };
 
 // The root that every environment starts from, at `root`, which is a directory of the host's tmpfs.
-Status BuildTemplate(const std::string& root, const std::vector<Shown>& shown) {
+Status BuildTemplate(
+    const std::string& root, const std::vector<Shown>& shown, const std::string& dns) {
     HEARTH_RETURN_IF_ERROR(
         os::Mount("tmpfs", root, "tmpfs", MS_NOSUID | MS_NODEV, "mode=755,size=16m"));
     for (const char* path :
@@ -128,8 +129,8 @@ Status BuildTemplate(const std::string& root, const std::vector<Shown>& shown) {
           "/root"}) {
         HEARTH_RETURN_IF_ERROR(MakePath(root, path));
     }
-    // ES modules of a function look for packages in each node_modules above /var/task; the runtime's
-    // are there, too.
+    // ES modules of a function look for packages in each node_modules above /var/task; the
+    // runtime's are there, too.
     if (::symlink("/var/runtime/node_modules", (root + "/var/node_modules").c_str()) != 0) {
         return errors::System("symlink " + root + "/var/node_modules", errno);
     }
@@ -184,7 +185,9 @@ Status BuildTemplate(const std::string& root, const std::vector<Shown>& shown) {
     HEARTH_RETURN_IF_ERROR(Put(root + "/etc/hosts", kHosts));
     HEARTH_RETURN_IF_ERROR(Put(root + "/etc/hostname", "localhost\n"));
     HEARTH_RETURN_IF_ERROR(Put(root + "/etc/nsswitch.conf", kNsswitch));
-    HEARTH_RETURN_IF_ERROR(Put(root + "/etc/resolv.conf", ""));
+    HEARTH_RETURN_IF_ERROR(
+        Put(root + "/etc/resolv.conf",
+            dns.empty() ? "" : "nameserver " + dns + "\noptions timeout:5 attempts:2\n"));
     for (const char* device :
          {"/dev/null", "/dev/zero", "/dev/full", "/dev/random", "/dev/urandom"}) {
         HEARTH_RETURN_IF_ERROR(Put(root + device, ""));
@@ -278,7 +281,7 @@ Result<HostRoot> HostRoot::Enter(const RootOptions& options) {
     HEARTH_RETURN_IF_ERROR(
         os::Mount("proc", scratch + "/proc", "proc", MS_NOSUID | MS_NODEV | MS_NOEXEC));
     HEARTH_RETURN_IF_ERROR(Put(scratch + "/hearth-init", init, 0755));
-    HEARTH_RETURN_IF_ERROR(BuildTemplate(scratch + "/template", shown));
+    HEARTH_RETURN_IF_ERROR(BuildTemplate(scratch + "/template", shown, options.dns));
     HEARTH_RETURN_IF_ERROR(os::PivotTo(scratch));
     for (size_t i = 0; i < sources.size(); ++i) {
         HEARTH_TRY(

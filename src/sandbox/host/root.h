@@ -25,6 +25,8 @@ struct RootOptions {
     std::vector<std::string> shown;
     // hearth-init's file on the machine.
     std::string init_program;
+    // The name server that environments see; empty: none.
+    std::string dns;
 };
 
 class HostRoot final {

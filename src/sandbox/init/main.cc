@@ -22,6 +22,7 @@
 #include <linux/mount.h>
 #include <linux/seccomp.h>
 #include <net/if.h>
+#include <net/route.h>
 #include <netinet/in.h>
 #include <poll.h>
 #include <sched.h>
@@ -96,6 +97,8 @@ void Check(bool ok, const char* step) {
 
 // ---- the root ----
 
+void ConfigureEth0(uint32_t address, uint32_t gateway);
+
 // What in /proc tells about, or changes, the machine rather than the environment. Absent ones are
 // skipped.
 constexpr const char* kHiddenFiles[] = {
@@ -123,7 +126,7 @@ constexpr const char* kHiddenFolders[] = {
     "/proc/driver",
     "/proc/tty"};
 
-void MakeRoot() {
+void MakeRoot(uint32_t address, uint32_t gateway) {
     // The copies of the host's mounts are locked to each other for us; only a fresh bind of the
     // whole template can become the root.
     Check(mount(kTemplate, kTemplate, nullptr, MS_BIND | MS_REC, nullptr) == 0, "bind root");
@@ -148,6 +151,9 @@ void MakeRoot() {
             Fail(folder);
         }
     }
+    if (address != 0) {
+        ConfigureEth0(address, gateway);
+    }
     // Sysctls stay readable (many programs look), never writable.
     Check(mount("/proc/sys", "/proc/sys", nullptr, MS_BIND | MS_REC, nullptr) == 0, "bind sysctl");
     Check(
@@ -169,6 +175,39 @@ void LoopbackUp() {
     memcpy(request.ifr_name, "lo", 3);
     request.ifr_flags = IFF_UP | IFF_RUNNING;
     Check(ioctl(fd, SIOCSIFFLAGS, &request) == 0, "loopback up");
+    close(fd);
+}
+
+// The link that the host has put into our network namespace.
+void ConfigureEth0(uint32_t address, uint32_t gateway) {
+    // Before the link is up, so that it never gets an IPv6 address; absent in kernels without IPv6.
+    const int off = open("/proc/sys/net/ipv6/conf/eth0/disable_ipv6", O_WRONLY | O_CLOEXEC);
+    if (off >= 0) {
+        (void)!write(off, "1", 1);
+        close(off);
+    }
+    const int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+    Check(fd >= 0, "socket");
+    ifreq request{};
+    memcpy(request.ifr_name, "eth0", 5);
+    auto* where = reinterpret_cast<sockaddr_in*>(&request.ifr_addr);
+    where->sin_family = AF_INET;
+    where->sin_addr.s_addr = htonl(address);
+    Check(ioctl(fd, SIOCSIFADDR, &request) == 0, "address of eth0");
+    where->sin_addr.s_addr = htonl(0xfffffffc);
+    Check(ioctl(fd, SIOCSIFNETMASK, &request) == 0, "mask of eth0");
+    request.ifr_flags = IFF_UP | IFF_RUNNING;
+    Check(ioctl(fd, SIOCSIFFLAGS, &request) == 0, "eth0 up");
+    rtentry route{};
+    auto* target = reinterpret_cast<sockaddr_in*>(&route.rt_dst);
+    target->sin_family = AF_INET;
+    auto* mask = reinterpret_cast<sockaddr_in*>(&route.rt_genmask);
+    mask->sin_family = AF_INET;
+    auto* via = reinterpret_cast<sockaddr_in*>(&route.rt_gateway);
+    via->sin_family = AF_INET;
+    via->sin_addr.s_addr = htonl(gateway);
+    route.rt_flags = RTF_UP | RTF_GATEWAY;
+    Check(ioctl(fd, SIOCADDRT, &route) == 0, "default route");
     close(fd);
 }
 
@@ -545,8 +584,10 @@ int Main(int argc, char** argv) {
         tmp = open("/tmp", O_PATH | O_DIRECTORY | O_CLOEXEC);
     } else {
         Check(unshare(CLONE_NEWCGROUP) == 0 || errno == EINVAL, "cgroup namespace");
-        MakeRoot();
         LoopbackUp();
+        const auto address = static_cast<uint32_t>(argc > 2 ? strtoul(argv[2], nullptr, 10) : 0);
+        const auto gateway = static_cast<uint32_t>(argc > 3 ? strtoul(argv[3], nullptr, 10) : 0);
+        MakeRoot(address, gateway);
         (void)sethostname("localhost", 9);
         // A function may listen on low ports of its own loopback only.
         tmp = open("/tmp", O_PATH | O_DIRECTORY | O_CLOEXEC);

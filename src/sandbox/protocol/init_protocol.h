@@ -31,6 +31,18 @@ inline constexpr uint16_t kDoorPort = 4566;
 inline constexpr uint32_t kRuntimeUid = 993;
 inline constexpr uint32_t kRuntimeGid = 990;
 
+// What name servers of environments are: one address in the host's network namespace, served by the
+// cloud.
+inline constexpr uint32_t kDnsAddress = 0xc612ff35;  // 198.18.255.53
+
+// The host's first packet to the process that becomes hearth-init.
+struct InitGo {
+    uint32_t magic;
+    // IPv4 address of eth0 and of its gateway, in the machine's order; 0: there is no eth0.
+    uint32_t address;
+    uint32_t gateway;
+};
+
 struct InitReady {
     uint32_t magic;
     // Ports of the listeners; in a plain environment (no namespaces) the kernel chose them.
