@@ -34,14 +34,79 @@ uint64_t BigEndian(std::string_view bytes) {
     return value;
 }
 
+// Bytes of the UTF-8 sequence at the front of `text`; 0 when there is none.
+size_t SequenceBytes(std::string_view text) {
+    const auto byte = [&](size_t i) { return static_cast<unsigned char>(text[i]); };
+    const unsigned char first = byte(0);
+    if (first < 0x80) {
+        return 1;
+    }
+    size_t count = 0;
+    unsigned char low = 0x80;
+    unsigned char high = 0xBF;
+    if (first >= 0xC2 && first <= 0xDF) {
+        count = 2;
+    } else if (first >= 0xE0 && first <= 0xEF) {
+        count = 3;
+        low = first == 0xE0 ? 0xA0 : 0x80;
+        high = first == 0xED ? 0x9F : 0xBF;
+    } else if (first >= 0xF0 && first <= 0xF4) {
+        count = 4;
+        low = first == 0xF0 ? 0x90 : 0x80;
+        high = first == 0xF4 ? 0x8F : 0xBF;
+    }
+    if (count == 0 || text.size() < count || byte(1) < low || byte(1) > high) {
+        return 0;
+    }
+    for (size_t i = 2; i < count; ++i) {
+        if ((byte(i) & 0xC0) != 0x80) {
+            return 0;
+        }
+    }
+    return count;
+}
+
+// Log events are text: each byte that is no UTF-8 becomes U+FFFD.
+std::string AsText(std::string_view bytes) {
+    size_t valid = 0;
+    while (valid < bytes.size()) {
+        const size_t count = SequenceBytes(bytes.substr(valid));
+        if (count == 0) {
+            break;
+        }
+        valid += count;
+    }
+    std::string text(bytes.substr(0, valid));
+    while (valid < bytes.size()) {
+        const size_t count = SequenceBytes(bytes.substr(valid));
+        if (count == 0) {
+            text.append("\xEF\xBF\xBD");
+            ++valid;
+        } else {
+            text.append(bytes.substr(valid, count));
+            valid += count;
+        }
+    }
+    return text;
+}
+
 void AddLine(std::string_view text, WallClock::time_point at, std::vector<LogLine>& lines) {
     if (!text.empty() && text.back() == '\r') {
         text.remove_suffix(1);
     }
     do {
-        const std::string_view piece = text.substr(0, LineSplitter::kLineBytesMax);
+        std::string_view piece = text.substr(0, LineSplitter::kLineBytesMax);
+        if (piece.size() < text.size()) {
+            // Not in the middle of a character.
+            size_t end = piece.size();
+            while (end > piece.size() - 3 &&
+                   (static_cast<unsigned char>(text[end]) & 0xC0) == 0x80) {
+                --end;
+            }
+            piece = piece.substr(0, end);
+        }
         text.remove_prefix(piece.size());
-        lines.push_back(LogLine{.at = at, .text = std::string(piece)});
+        lines.push_back(LogLine{.at = at, .text = AsText(piece)});
     } while (!text.empty());
 }
 
@@ -79,9 +144,6 @@ void LineSplitter::Feed(
                     }
                     AddLine(rest.substr(kFrameHeadBytes, length), now, lines);
                     bytes = rest.substr(kFrameHeadBytes + length);
-                    if (bytes.starts_with('\n')) {
-                        bytes.remove_prefix(1);
-                    }
                     continue;
                 }
             }
