@@ -180,7 +180,9 @@ Task<Result<RoleDirectory::Answer>> IamService::FindRole(
     const std::string prefix = "arn:aws:iam::" + account.text() + ":role/";
     const std::string wanted(arn);
     const std::string service(service_principal);
-    if (wanted.starts_with(prefix)) {
+    // What is longer than a name can be is no role, and would be too long for a key.
+    if (wanted.starts_with(prefix) &&
+        wanted.size() - wanted.rfind('/') - 1 <= kRoleNameCharactersMax) {
         const auto role = co_await store_.Get(
             account, PrincipalKind::kRole, wanted.substr(wanted.rfind('/') + 1));
         if (!role.ok() && role.error().kind() != Error::Kind::kNotFound) {
@@ -335,6 +337,7 @@ Task<Status> IamService::CheckPolicyExists(
 
 Task<Status> IamService::Attach(
     aws::RequestContext& context, PrincipalKind kind, std::string name, std::string arn) {
+    HEARTH_CO_RETURN_IF_ERROR(CheckPolicyArn(arn));
     HEARTH_CO_RETURN_IF_ERROR(
         co_await store_.kv().Transact([&](storage::Transaction& transaction) -> Task<Status> {
             HEARTH_CO_TRY(
@@ -362,6 +365,7 @@ Task<Status> IamService::Attach(
 
 Task<Status> IamService::Detach(
     AccountId account, PrincipalKind kind, std::string name, std::string arn) {
+    HEARTH_CO_RETURN_IF_ERROR(CheckPolicyArn(arn));
     co_return co_await store_.kv().Transact([&](storage::Transaction& transaction) -> Task<Status> {
         HEARTH_CO_TRY(Principal principal, co_await store_.Get(transaction, account, kind, name));
         if (std::erase(principal.attached_policies, arn) == 0) {

@@ -27,7 +27,9 @@ Status CheckManagedDocument(const std::string& document) {
     return aws::CheckPolicyDocument(document, aws::PolicyKind::kIdentity);
 }
 
+// Also that the ARN is one, before it becomes part of a key.
 Status CheckOwn(const std::string& arn) {
+    HEARTH_RETURN_IF_ERROR(CheckPolicyArn(arn));
     if (FindAwsManagedPolicy(arn) != nullptr) {
         return Error(
             Error::Kind::kDenied,
@@ -143,6 +145,7 @@ Task<Result<model::CreatePolicy::Output>> IamService::CreatePolicy(
 
 Task<Result<model::GetPolicy::Output>> IamService::GetPolicy(
     aws::RequestContext& context, model::GetPolicy::Input input) {
+    HEARTH_CO_RETURN_IF_ERROR(CheckPolicyArn(*input.policy_arn));
     HEARTH_CO_TRY(
         const auto attachments, co_await store_.Attachments(context.account, *input.policy_arn));
     model::GetPolicy::Output output;
@@ -261,6 +264,7 @@ Task<Result<model::CreatePolicyVersion::Output>> IamService::CreatePolicyVersion
 
 Task<Result<model::GetPolicyVersion::Output>> IamService::GetPolicyVersion(
     aws::RequestContext& context, model::GetPolicyVersion::Input input) {
+    HEARTH_CO_RETURN_IF_ERROR(CheckPolicyArn(*input.policy_arn));
     model::GetPolicyVersion::Output output;
     if (const AwsManagedPolicy* aws_policy = FindAwsManagedPolicy(*input.policy_arn)) {
         if (*input.version_id != "v1") {
@@ -286,6 +290,7 @@ Task<Result<model::GetPolicyVersion::Output>> IamService::GetPolicyVersion(
 
 Task<Result<model::ListPolicyVersions::Output>> IamService::ListPolicyVersions(
     aws::RequestContext& context, model::ListPolicyVersions::Input input) {
+    HEARTH_CO_RETURN_IF_ERROR(CheckPolicyArn(*input.policy_arn));
     std::vector<model::PolicyVersion> list;
     if (FindAwsManagedPolicy(*input.policy_arn) != nullptr) {
         model::PolicyVersion& shape = list.emplace_back();
@@ -377,6 +382,7 @@ Task<Result<model::ListPolicyTags::Output>> IamService::ListPolicyTags(
 
 Task<Result<model::ListEntitiesForPolicy::Output>> IamService::ListEntitiesForPolicy(
     aws::RequestContext& context, model::ListEntitiesForPolicy::Input input) {
+    HEARTH_CO_RETURN_IF_ERROR(CheckPolicyArn(*input.policy_arn));
     if (FindAwsManagedPolicy(*input.policy_arn) == nullptr) {
         HEARTH_CO_TRY(
             const ManagedPolicy policy,

@@ -95,6 +95,22 @@ Status MergeTags(
     return {};
 }
 
+Status CheckPolicyArn(const std::string& arn) {
+    static constexpr std::string_view kStart = "arn:aws:iam::";
+    const std::string_view rest =
+        arn.starts_with(kStart) ? std::string_view(arn).substr(kStart.size()) : std::string_view();
+    const std::string_view account = rest.substr(0, rest.find(':'));
+    const bool known =
+        account == "aws" ||
+        (account.size() == 12 && account.find_first_not_of("0123456789") == std::string_view::npos);
+    const bool named =
+        known && rest.substr(account.size()).starts_with(":policy/") && !arn.ends_with('/');
+    if (!named || arn.size() > kPolicyArnCharactersMax) {
+        return errors::InvalidInput(fmt::format("ARN {} is not valid.", arn));
+    }
+    return {};
+}
+
 std::string PathOrRoot(const std::optional<std::string>& path) {
     return path.value_or("/");
 }

@@ -30,6 +30,10 @@ std::string ToDocument(const std::string& document);
 Status MergeTags(
     std::map<std::string, std::string>& tags, const std::optional<std::vector<model::Tag>>& added);
 
+// arn:aws:iam::<account or aws>:policy/<path><name>, no longer than names and paths can make it.
+//   errors  InvalidInput.
+Status CheckPolicyArn(const std::string& arn);
+
 // "/" or "/a/b/"; as given by the caller, checked by the model's pattern.
 std::string PathOrRoot(const std::optional<std::string>& path);
 

@@ -102,6 +102,19 @@ def test_missing_policies_are_not_found(iam):
             call(PolicyArn=arn)
 
 
+@pytest.mark.parametrize("arn", [
+    "x" * 20, f"arn:aws:iam::{ACCOUNT}:role/not-a-policy", "arn:aws:iam::1:policy/x", f"arn:aws:iam::{ACCOUNT}:policy/",
+    f"arn:aws:iam::{ACCOUNT}:policy/" + "x" * 2000, "\u00e9" * 2000])
+def test_what_is_no_arn_of_a_policy_is_refused(iam, make_role, arn):
+    role = make_role()["RoleName"]
+    for call in (iam.get_policy, iam.delete_policy, iam.list_policy_versions, iam.list_entities_for_policy):
+        with refused("InvalidInput", f"ARN {arn} is not valid.", 400):
+            call(PolicyArn=arn)
+    for call in (iam.attach_role_policy, iam.detach_role_policy):
+        with refused("InvalidInput", f"ARN {arn} is not valid.", 400):
+            call(RoleName=role, PolicyArn=arn)
+
+
 def test_versions(iam, make_policy, later):
     arn = make_policy(READ_BUCKET)["Arn"]
     made = iam.create_policy_version(PolicyArn=arn, PolicyDocument=text(statement()), SetAsDefault=True)
