@@ -94,7 +94,9 @@ def test_a_service_that_hearth_does_not_have(hearth):
 
 
 @pytest.mark.parametrize(
-    "body", [b"{", b"[]", b'"x"', b'{"limit": "many"}', b'{"limit": {}}', b"\xff\xfe", b"{" * 500]
+    "body",
+    [b"{", b"[]", b'"x"', b'{"limit": "many"}', b'{"limit": {}}', b"\xff\xfe", b"{" * 500],
+    ids=["open", "list", "text", "type", "structure", "utf8", "deep"],
 )
 def test_malformed_json(hearth, body):
     answer = call(
@@ -200,6 +202,7 @@ def test_chunked_bodies_have_limits_too(hearth):
         b"\x00\x01\x02\r\n\r\n",
         b"GET / HTTP/1.1\r\nA: " + b"x" * 100_000 + b"\r\n\r\n",
     ],
+    ids=["words", "version", "colon", "negative", "twice", "zeros", "long"],
 )
 def test_malformed_http_is_answered_and_closed(hearth, data):
     with Connection(hearth) as connection:
@@ -209,6 +212,7 @@ def test_malformed_http_is_answered_and_closed(hearth, data):
         except (EOFError, ConnectionResetError):
             return  # Closed without an answer is right, too.
         assert answer.status in (400, 413, 431, 505)
+        assert answer.code == "MalformedHttpRequestException"
         assert connection.is_closed()
 
 
