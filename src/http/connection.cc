@@ -133,8 +133,7 @@ Task<Response> ServerConnection::CallHandler(Request& request) {
     } catch (const std::exception& exception) {
         log::Error("a request's handler threw: {}", exception.what());
     }
-    Response failed;
-    failed.status = 500;
+    Response failed = scope_.handler.Refuse(500, "internal failure");
     failed.close = true;
     co_return failed;
 }
@@ -530,16 +529,13 @@ Task<bool> ServerConnection::Write(std::string_view first, std::string_view seco
 }
 
 void ServerConnection::RefuseNow(const HeadError& error) {
-    Response response;
-    response.status = error.status;
-    response.headers.emplace_back("Content-Type", "text/plain");
+    const Response response = scope_.handler.Refuse(error.status, error.reason);
     HeadFraming framing;
-    const std::string body = std::string(error.reason) + "\n";
-    framing.content_length = body.size();
+    framing.content_length = response.body.size();
     framing.close = true;
     output_.clear();
     AppendResponseHead(response, framing, output_);
-    output_ += body;
+    output_ += response.body;
     // A client that sent nonsense gets this answer if it fits, and no wait.
     const std::array<iovec, 1> pieces{Piece(output_)};
     (void)transport_.TryWrite(pieces);

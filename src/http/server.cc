@@ -271,6 +271,14 @@ class Server::Impl final : public std::enable_shared_from_this<Impl> {
     std::vector<std::unique_ptr<Place>> places_;
 };
 
+Response Handler::Refuse(int status, std::string_view reason) {
+    Response response;
+    response.status = status;
+    response.headers.emplace_back("Content-Type", "text/plain");
+    response.body = std::string(reason) + "\n";
+    return response;
+}
+
 Server::Server(rt::Loops& loops, os::Fd socket, Handler& handler, ServerOptions options) {
     const int flags = ::fcntl(socket.get(), F_GETFL);
     CHECK(flags >= 0, "a server without a socket");

@@ -11,6 +11,7 @@
 #include <cstdint>
 #include <memory>
 #include <optional>
+#include <string_view>
 
 // HTTP/1.1 on one listening socket.
 //
@@ -27,6 +28,10 @@ class Handler {
     // Called for each request on its connection's loop, for many at a time. `request` lives until
     // the task has ended. An exception is answered with 500 and closes the connection.
     virtual Task<Response> Handle(Request& request) = 0;
+
+    // The answer to what is no request: a malformed head, or one beyond a limit. The connection
+    // closes after it. Plain text unless a handler knows better.
+    virtual Response Refuse(int status, std::string_view reason);
 };
 
 struct ServerOptions {

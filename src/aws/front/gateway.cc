@@ -122,6 +122,10 @@ class Gateway::OutsideHandler final : public http::Handler {
         return gateway_.Handle(request, nullptr);
     }
 
+    http::Response Refuse(int status, std::string_view reason) override {
+        return gateway_.Refuse(status, reason);
+    }
+
   private:
     Gateway& gateway_;
 };
@@ -145,6 +149,16 @@ Gateway::~Gateway() = default;
 
 http::Handler& Gateway::handler() {
     return *outside_;
+}
+
+http::Response Gateway::Refuse(int status, std::string_view reason) {
+    const Error error = status == 500 ? errors::Internal(std::string(reason))
+                                      : Error(
+                                            Error::Kind::kInvalid,
+                                            "MalformedHttpRequestException",
+                                            fmt::format("The request cannot be read: {}.", reason),
+                                            status);
+    return ToResponse(protocol::EncodeErrorWithoutService(error, parts_.random.Uuid()));
 }
 
 Task<http::Response> Gateway::Handle(http::Request& request, const DoorIdentity* door) {
@@ -496,6 +510,10 @@ class GatewayDoor final : public Door, public http::Handler {
 
     Task<http::Response> Handle(http::Request& request) override {
         return gateway_.Handle(request, &identity_);
+    }
+
+    http::Response Refuse(int status, std::string_view reason) override {
+        return gateway_.Refuse(status, reason);
     }
 
     Task<void> Close() override { return server_.Stop(std::chrono::milliseconds(0)); }

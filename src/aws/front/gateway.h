@@ -17,6 +17,7 @@
 #include <mutex>
 #include <set>
 #include <string>
+#include <string_view>
 #include <utility>
 #include <vector>
 
@@ -47,6 +48,9 @@ class Gateway final {
     // `door`: whose environment the request came from; null for the outside. On the connection's
     // loop.
     Task<http::Response> Handle(http::Request& request, const DoorIdentity* door);
+
+    // What is no request at all gets an error of AWS's shape, too.
+    http::Response Refuse(int status, std::string_view reason);
 
     // For the listeners of the outside.
     http::Handler& handler();
