@@ -137,10 +137,13 @@ std::string CloudClient::ca_file() const {
 }
 
 Result<http::ClientResponse> CloudClient::Send(
-    const std::string& service, http::ClientRequest request) {
+    const std::string& service,
+    http::ClientRequest request,
+    const std::function<bool(std::string_view)>* piece) {
     SignRequest(
         keys_, service, region_, fmt::format("{}:{}", host_, port_), std::time(nullptr), &request);
-    auto response = client_->Call(request);
+    auto response =
+        piece != nullptr ? client_->CallStreaming(request, *piece) : client_->Call(request);
     if (!response.ok()) {
         return errors::Unavailable(fmt::format(
             "no answer from {}: {} (is `hearth up` running? --endpoint names another)",
@@ -186,6 +189,15 @@ Result<std::string> CloudClient::Admin(
         auto response,
         Rest("hearth", method, target, body, {{"Content-Type", "application/json"}}));
     return std::move(response.body);
+}
+
+Status CloudClient::AdminStream(
+    const std::string& target, const std::function<bool(std::string_view)>& piece) {
+    http::ClientRequest request;
+    request.method = "GET";
+    request.target = target;
+    HEARTH_RETURN_IF_ERROR(Send("hearth", std::move(request), &piece));
+    return Status();
 }
 
 std::string Encoded(std::string_view text) {

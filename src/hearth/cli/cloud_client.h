@@ -8,6 +8,7 @@
 #include <functional>
 #include <optional>
 #include <string>
+#include <string_view>
 
 namespace hearth::cli {
 
@@ -61,8 +62,16 @@ class CloudClient final {
     Result<std::string> Admin(
         const std::string& method, const std::string& target, const std::string& body = {});
 
+    // GET below /_hearth/ whose answer comes bit by bit; a false from `piece` ends it.
+    Status AdminStream(
+        const std::string& target, const std::function<bool(std::string_view)>& piece);
+
   private:
-    Result<http::ClientResponse> Send(const std::string& service, http::ClientRequest request);
+    // With `piece`, the body goes there as it comes.
+    Result<http::ClientResponse> Send(
+        const std::string& service,
+        http::ClientRequest request,
+        const std::function<bool(std::string_view)>* piece = nullptr);
 
     std::string endpoint_;
     std::string data_;

@@ -2,18 +2,11 @@
 #include "hearth/cli/commands.h"
 
 #include <CLI/CLI.hpp>
-#include <poll.h>
 
 #include <chrono>
-#include <set>
 
 namespace hearth::cli {
 namespace {
-
-// How often --follow asks, as `aws logs tail --follow` does.
-constexpr int kFollowIntervalMs = 500;
-// Events that arrive late carry earlier timestamps; this far back --follow still looks for them.
-constexpr int64_t kLateArrivalsMs = 10'000;
 
 struct LogsOptions {
     std::string name;
@@ -28,77 +21,47 @@ int64_t NowMs() {
         .count();
 }
 
-// Prints the events from `start_ms` on that were not printed before; returns the latest timestamp
-// seen.
-Result<int64_t> PrintNewEvents(
-    CloudClient& cloud,
-    const CloudOptions& common,
-    const LogsOptions& options,
-    const std::string& group,
-    int64_t start_ms,
-    std::set<std::string>* printed) {
-    int64_t latest_ms = start_ms;
-    std::set<std::string> recent;
-    std::string token;
-    do {
-        codec::Json input;
-        input.Set("logGroupName", group);
-        input.Set("startTime", start_ms);
-        if (!options.filter.empty()) {
-            input.Set("filterPattern", options.filter);
-        }
-        if (!token.empty()) {
-            input.Set("nextToken", token);
-        }
-        HEARTH_TRY(const auto page, cloud.Json11("logs", "Logs_20140328.FilterLogEvents", input));
-        if (const auto* events = page.Find("events"); events != nullptr && events->AsArray()) {
-            for (const auto& event : *events->AsArray()) {
-                const auto* id = event.FindString("eventId");
-                const auto* message = event.FindString("message");
-                const auto* timestamp = event.Find("timestamp");
-                if (id == nullptr || message == nullptr) {
-                    continue;
-                }
-                if (timestamp != nullptr && timestamp->AsInt() != nullptr) {
-                    latest_ms = std::max(latest_ms, *timestamp->AsInt());
-                }
-                recent.insert(*id);
-                if (printed->contains(*id)) {
-                    continue;
-                }
-                Print(
-                    common.json ? codec::WriteJson(event) + "\n"
-                                : *message + (message->ends_with('\n') ? "" : "\n"));
-            }
-        }
-        const auto* next = page.FindString("nextToken");
-        token = next != nullptr ? *next : std::string();
-    } while (!token.empty());
-    *printed = std::move(recent);
-    return latest_ms;
+// One event of GET /_hearth/logs, or the empty line that keeps a silent connection alive.
+void PrintLine(std::string_view line, bool json) {
+    if (line.empty()) {
+        return;
+    }
+    if (json) {
+        Print(std::string(line) + "\n");
+        return;
+    }
+    const auto event = codec::ParseJson(line);
+    const std::string* message = event.ok() ? event->FindString("message") : nullptr;
+    if (message != nullptr) {
+        Print(*message + (message->ends_with('\n') ? "" : "\n"));
+    }
 }
 
+// The cloud pushes the events as they are written; nothing here polls.
 Result<int> Logs(CloudClient& cloud, const CloudOptions& common, const LogsOptions& options) {
     const std::string group =
         options.name.starts_with('/') ? options.name : "/aws/lambda/" + options.name;
-    std::set<std::string> printed;
-    int64_t start_ms = std::max<int64_t>(0, NowMs() - options.since_s * 1000);
-    const int64_t first_ms = start_ms;
-    while (true) {
-        auto latest = PrintNewEvents(cloud, common, options, group, start_ms, &printed);
-        const bool not_yet =
-            !latest.ok() && latest.error().message().starts_with("ResourceNotFoundException");
-        if (!latest.ok() && !(options.follow && not_yet)) {
-            return std::move(latest).error();
+    const int64_t since_ms = std::max<int64_t>(0, NowMs() - options.since_s * 1000);
+    const std::string target = fmt::format(
+        "/_hearth/logs?group={}&since={}&filter={}{}",
+        Encoded(group),
+        since_ms,
+        Encoded(options.filter),
+        options.follow ? "&follow=1" : "");
+    std::string partial;
+    const auto print = [&](std::string_view piece) {
+        partial += piece;
+        size_t begin = 0;
+        for (size_t end = partial.find('\n'); end != std::string::npos;
+             end = partial.find('\n', begin)) {
+            PrintLine(std::string_view(partial).substr(begin, end - begin), common.json);
+            begin = end + 1;
         }
-        if (!options.follow) {
-            return 0;
-        }
-        if (latest.ok()) {
-            start_ms = std::max(first_ms, *latest - kLateArrivalsMs);
-        }
-        ::poll(nullptr, 0, kFollowIntervalMs);
-    }
+        partial.erase(0, begin);
+        return true;
+    };
+    HEARTH_RETURN_IF_ERROR(cloud.AdminStream(target, print));
+    return 0;
 }
 
 }  // namespace
