@@ -132,6 +132,6 @@ def test_a_role_that_does_not_trust_the_caller_is_denied(hearth, make_role):
 
 
 def test_a_role_that_cannot_be_is_nobody(hearth):
-    with refused("AccessDenied", status=403):
+    with refused("ValidationError", status=400):
         hearth.client("sts").assume_role(
             RoleArn=f"arn:aws:iam::{ACCOUNT}:role/" + "x" * 2015, RoleSessionName="session")
