@@ -5,6 +5,7 @@
 #include "codec/zip/unpack.h"
 #include "os/fd.h"
 #include "rt/completion.h"
+#include "rt/loops.h"
 #include "services/lambda/errors.h"
 #include "services/lambda/hot_reload.h"
 #include "services/lambda/limits.h"
@@ -29,6 +30,8 @@ namespace {
 namespace fs = std::filesystem;
 
 constexpr std::string_view kTemporaryPrefix = ".unpacking-";
+// Other services keep blobs of their own in the same store.
+constexpr std::string_view kIdPrefix = "lambda-";
 constexpr std::string_view kBootIdName = ".boot-id";
 
 void RemoveTree(const fs::path& path) {
@@ -232,7 +235,7 @@ Result<std::vector<std::string>> CodeStore::Prepare(std::string_view boot_id) {
 }
 
 Task<Result<std::string>> CodeStore::Add(const std::string& zip) {
-    const std::string id = random_.Hex(16);
+    const std::string id = fmt::format("{}{}", kIdPrefix, random_.Hex(16));
     const std::string temporary =
         state_->PathOf(fmt::format("{}{}", kTemporaryPrefix, random_.Hex(8)));
     const Status unpacked =
@@ -246,6 +249,36 @@ Task<Result<std::string>> CodeStore::Add(const std::string& zip) {
     const std::lock_guard lock(state_->mutex);
     state_->entries[id].unpacked = true;
     co_return id;
+}
+
+Task<Status> CodeStore::Sweep(std::vector<std::string> unpacked, IsKnown is_known) {
+    constexpr size_t kBetweenYields = 64;
+    size_t looked = 0;
+    for (std::string& id : unpacked) {
+        HEARTH_CO_TRY(const bool known, co_await is_known(id));
+        if (!known) {
+            co_await Drop(std::move(id));
+        }
+        if (++looked % kBetweenYields == 0) {
+            co_await rt::Yield();
+        }
+    }
+    const storage::BlobStore::IsReferenced is_referenced =
+        [&](std::string_view id) -> Task<Result<bool>> {
+        if (++looked % kBetweenYields == 0) {
+            co_await rt::Yield();
+        }
+        if (!id.starts_with(kIdPrefix)) {
+            co_return true;
+        }
+        co_return co_await is_known(id);
+    };
+    // Younger ones may be on their way into a record.
+    HEARTH_CO_TRY(const size_t swept, co_await blobs_.Sweep(is_referenced, std::chrono::hours(1)));
+    if (swept > 0) {
+        log::Info("lambda: removed {} uploads that no function came of", swept);
+    }
+    co_return Status();
 }
 
 Task<Status> CodeStore::Check(const std::string& zip) {

@@ -8,6 +8,7 @@
 #include "storage/blob/blob_store.h"
 
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <string>
 #include <string_view>
@@ -36,6 +37,11 @@ class CodeStore final : public CodeCache {
     // call before anything else. Returns the ids that are there, for a sweep of those that nobody
     // knows.
     Result<std::vector<std::string>> Prepare(std::string_view boot_id);
+
+    using IsKnown = std::function<Task<Result<bool>>(std::string_view id)>;
+    // Takes away what a crash between Add and the commit of a record left: of `unpacked` (as
+    // Prepare returned it, before there were new ones) all that nobody knows, and blobs likewise.
+    Task<Status> Sweep(std::vector<std::string> unpacked, IsKnown is_known);
 
     // Checks an uploaded zip, unpacks it and keeps it. Returns its new id. `zip` lives until the
     // Task ends.

@@ -152,6 +152,20 @@ TEST_F(CodeStoreTest, SurvivesARestartButNotAReboot) {
     EXPECT_EQ(blobs_.reads, 1);
 }
 
+TEST_F(CodeStoreTest, ASweepTakesWhatNoRecordNames) {
+    const std::string kept = Add();
+    const std::string orphan = Add();
+    const auto unpacked = Restart("boot-1");
+    EXPECT_EQ(unpacked.size(), 2u);
+    const CodeStore::IsKnown is_known = [&](std::string_view id) -> Task<Result<bool>> {
+        co_return id == kept;
+    };
+    ASSERT_TRUE(RunTask(store_->Sweep(unpacked, is_known)).ok());
+    EXPECT_EQ(blobs_.size(), 1u);
+    EXPECT_TRUE(RunTask(store_->Open(kept)).ok());
+    EXPECT_EQ(Restart("boot-1"), std::vector<std::string>{kept});
+}
+
 TEST_F(CodeStoreTest, LeftoversOfAKilledProcessAreRemoved) {
     fs::create_directories(directory_ / ".unpacking-0011/deep");
     fs::create_directories(parent_ / "code-old-0011/deep");

@@ -46,6 +46,11 @@ Key CodeReferencesKey(const AccountId& account, const Region& region, std::strin
     return Root(account, region, "code-reference").Add(sha256);
 }
 
+// Whether a piece of code is anybody's, whoever that is; for sweeps.
+Key KnownCodeKey(std::string_view blob) {
+    return Key::AboveAccounts().Add("lambda-code").Add(blob);
+}
+
 Key GarbageRoot() {
     return Key::AboveAccounts().Add("lambda-garbage");
 }
@@ -328,6 +333,7 @@ void FunctionTransaction::PutCode(
     std::string_view sha256,
     const CodeRecord& code) {
     transaction_.Put(CodeKey(account, region, sha256), EncodeCode(code));
+    transaction_.Put(KnownCodeKey(code.blob), "");
 }
 
 void FunctionTransaction::AddCodeReference(
@@ -357,6 +363,7 @@ Task<Result<std::string>> FunctionTransaction::DropCodeReference(
     }
     // Reading the range makes this transaction conflict with one that adds a reference meanwhile.
     transaction_.Delete(CodeKey(record.account, record.region, record.code_sha256));
+    transaction_.Delete(KnownCodeKey(record.code_blob));
     co_return record.code_blob;
 }
 
@@ -637,6 +644,11 @@ Task<Result<std::vector<std::string>>> FunctionStore::ClearGarbage(
         }
     }
     co_return unused;
+}
+
+Task<Result<bool>> FunctionStore::IsKnownCode(std::string_view blob) {
+    HEARTH_CO_TRY(const auto known, co_await kv_.Get(KnownCodeKey(blob)));
+    co_return known.has_value();
 }
 
 Task<Result<std::vector<FunctionStore::Garbage>>> FunctionStore::ListGarbage() {

@@ -172,6 +172,9 @@ class FunctionStore final {
     // Takes away what is left of a deleted function. Returns the blobs nobody uses any more.
     Task<Result<std::vector<std::string>>> ClearGarbage(FunctionKey key, std::string function_id);
 
+    // Whether some record names this blob.
+    Task<Result<bool>> IsKnownCode(std::string_view blob);
+
     struct Garbage {
         FunctionKey key;
         std::string function_id;

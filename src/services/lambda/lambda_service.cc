@@ -59,11 +59,11 @@ const aws::model::Service& LambdaService::Model() const {
 Task<Status> LambdaService::Start() {
     std::string boot_id;
     std::ifstream("/proc/sys/kernel/random/boot_id") >> boot_id;
-    HEARTH_CO_TRY(const auto unpacked, code_.Prepare(boot_id));
+    HEARTH_CO_TRY(auto unpacked, code_.Prepare(boot_id));
     if (invoker_) {
         HEARTH_CO_RETURN_IF_ERROR(co_await invoker_->Start());
     }
-    background_.Spawn(ClearOldGarbage());
+    background_.Spawn(CleanUp(std::move(unpacked)));
     co_return Status();
 }
 
@@ -74,8 +74,8 @@ Task<void> LambdaService::Stop() {
     co_await background_.Join();
 }
 
-// Ends what a crash left of deletions.
-Task<void> LambdaService::ClearOldGarbage() {
+// Ends what a crash left of deletions, and takes away what it left of uploads.
+Task<void> LambdaService::CleanUp(std::vector<std::string> unpacked) {
     const auto garbage = co_await store_.ListGarbage();
     if (!garbage.ok()) {
         log::Warn("lambda: looking for interrupted deletions: {}", garbage.error().message());
@@ -89,6 +89,13 @@ Task<void> LambdaService::ClearOldGarbage() {
             continue;
         }
         co_await DropCode(*std::move(unused));
+    }
+    const CodeStore::IsKnown is_known = [this](std::string_view id) {
+        return store_.IsKnownCode(id);
+    };
+    const Status swept = co_await code_.Sweep(std::move(unpacked), is_known);
+    if (!swept.ok()) {
+        log::Warn("lambda: sweeping code: {}", swept.error().message());
     }
 }
 

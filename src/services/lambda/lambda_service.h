@@ -169,7 +169,7 @@ class LambdaService final : public aws::ServiceApi {
         const aws::RequestContext& context, const FunctionRecord& record) const;
     Task<Result<aws::AdminAnswer>> ServeCode(aws::AdminRequest request);
     void AddEndpoints();
-    Task<void> ClearOldGarbage();
+    Task<void> CleanUp(std::vector<std::string> unpacked);
 
     ServiceDeps deps_;
     RoleDirectory* roles_;

@@ -3,7 +3,9 @@
 #include "base/result.h"
 #include "rt/task.h"
 
+#include <chrono>
 #include <cstdint>
+#include <functional>
 #include <string>
 #include <string_view>
 
@@ -23,6 +25,19 @@ class BlobStore {
     virtual Task<Status> Delete(std::string_view id) = 0;
     // Path of the file relative to the data directory (the cloud's working directory).
     virtual std::string PathOf(std::string_view id) const = 0;
+
+    // Whether some metadata still points to the blob; true for ids of other owners. An error ends
+    // the sweep.
+    using IsReferenced = std::function<Task<Result<bool>>(std::string_view id)>;
+
+    // Deletes the blobs that nobody refers to and that are older than `min_age`: a Put whose
+    // metadata was never committed (the process died between the two) leaves one. `min_age`
+    // protects blobs whose metadata is just being committed. Returns how many went. Stores without
+    // crashes have nothing to sweep.
+    virtual Task<Result<size_t>> Sweep(
+        IsReferenced /*is_referenced*/, std::chrono::seconds /*min_age*/) {
+        co_return size_t{0};
+    }
 };
 
 }  // namespace hearth::storage
