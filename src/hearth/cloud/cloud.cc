@@ -27,6 +27,7 @@
 #include <chrono>
 #include <future>
 #include <optional>
+#include <string_view>
 #include <utility>
 #include <vector>
 
@@ -265,10 +266,21 @@ Cloud::~Cloud() {
 }
 
 Status Cloud::Start() {
+    const auto began = parts_->monotonic_clock->Now();
+    const auto note = [this, began](std::string_view phase) {
+        const auto since = parts_->monotonic_clock->Now() - began;
+        log::Debug(
+            "start: {} after {} us",
+            phase,
+            std::chrono::duration_cast<std::chrono::microseconds>(since).count());
+    };
     HEARTH_RETURN_IF_ERROR(parts_->OpenStores(options_));
+    note("stores are open");
     HEARTH_RETURN_IF_ERROR(parts_->MakeServices(options_));
+    note("services are made");
     HEARTH_RETURN_IF_ERROR(
         rt::BlockOn(*parts_->loops, 0, [this] { return parts_->StartServices(); }));
+    note("services run");
     if (options_.enforce) {
         log::Info(
             "--auth enforce: every call is verified; calls are not yet authorised against "
