@@ -287,6 +287,20 @@ TEST(Query, WritesXml) {
         "<RequestId>r</RequestId></ResponseMetadata></PingResponse>");
 }
 
+TEST(Query, TextIsEscapedAndControlCharactersAreReplaced) {
+    shelf::Shelf output;
+    output.shelf_name =
+        "a&b<c>\"d\"\r\n\te\x01"
+        "é";
+    const Answer answer =
+        EncodeResponse(Speaking(Protocol::kQuery), shelf::CreateShelf::Descriptor(), &output, "");
+    EXPECT_NE(
+        answer.body.find("<ShelfName>a&amp;b&lt;c&gt;&quot;d&quot;&#xD;\n\te\xef\xbf\xbd"
+                         "é</ShelfName>"),
+        std::string::npos)
+        << answer.body;
+}
+
 TEST(Query, RefusalsHaveTheirCodes) {
     const auto code = [](std::string_view body) {
         const auto input = DecodeForm(body);

@@ -1,6 +1,15 @@
 #include "aws/protocol/xml.h"
 
 namespace hearth::aws::protocol {
+namespace {
+
+bool IsPlain(char c) {
+    return (static_cast<unsigned char>(c) >= 0x20 && c != '&' && c != '<' && c != '>' &&
+            c != '"') ||
+           c == '\t' || c == '\n';
+}
+
+}  // namespace
 
 void XmlWriter::Open(std::string_view name, std::string_view xml_namespace) {
     out_.push_back('<');
@@ -26,8 +35,17 @@ void XmlWriter::Text(std::string_view name, std::string_view text) {
 }
 
 void XmlWriter::Escape(std::string_view text) {
-    for (const char c : text) {
-        switch (c) {
+    while (!text.empty()) {
+        // Most text has nothing to escape; it is copied in one piece.
+        size_t plain = 0;
+        while (plain < text.size() && IsPlain(text[plain])) {
+            ++plain;
+        }
+        out_.append(text.substr(0, plain));
+        if (plain == text.size()) {
+            return;
+        }
+        switch (text[plain]) {
             case '&':
                 out_ += "&amp;";
                 break;
@@ -45,13 +63,10 @@ void XmlWriter::Escape(std::string_view text) {
                 out_ += "&#xD;";
                 break;
             default:
-                if (static_cast<unsigned char>(c) < 0x20 && c != '\t' && c != '\n') {
-                    // XML 1.0 has no way to write the other control characters.
-                    out_ += "\xef\xbf\xbd";
-                } else {
-                    out_.push_back(c);
-                }
+                // XML 1.0 has no way to write the other control characters.
+                out_ += "\xef\xbf\xbd";
         }
+        text.remove_prefix(plain + 1);
     }
 }
 
