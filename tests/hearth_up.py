@@ -73,6 +73,15 @@ def process_name(pid):
     return None if state in "ZX" else text[text.index("(") + 1 : text.rindex(")")]
 
 
+def is_helper(pid):
+    """True for the one-shot helpers of the keeper, which are the host's program in another role."""
+    try:
+        with open(f"/proc/{pid}/cmdline", "rb") as command:
+            return {b"--egress-setup", b"--egress-remove"} & set(command.read().split(b"\0")) != set()
+    except OSError:
+        return True
+
+
 def children(pid):
     """Pids of the living children of a process."""
     try:
@@ -228,7 +237,7 @@ class Hearth:
             found["keeper"] = self.process.pid
             for child in children(self.process.pid):
                 name = process_name(child)
-                if name and name.startswith("hearth-"):
+                if name and name.startswith("hearth-") and not is_helper(child):
                     found[name[len("hearth-") :]] = child
         return found
 

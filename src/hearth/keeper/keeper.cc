@@ -193,7 +193,7 @@ int Keeper::Run() {
                 BeginStop();
             }
         }
-        if (stopping_ && cloud_.pid == 0 && host_.pid == 0) {
+        if (stopping_ && cloud_.pid == 0 && host_.pid == 0 && egress_helper_ == 0) {
             break;
         }
         std::array<pollfd, 2> watched = {
@@ -207,6 +207,7 @@ int Keeper::Run() {
         }
         StopOverdue();
     }
+    RemoveEgress();
     data_->RemoveFile(kEndpointFile);
     return exit_status_;
 }
@@ -270,16 +271,56 @@ ChildSpec Keeper::HostSpec() const {
     return spec;
 }
 
+Status Keeper::EnsureHostNetwork() {
+    if (!privileged_ || options_.isolation == "none" || host_network_.valid()) {
+        return {};
+    }
+    auto network = MakeNetworkNamespace();
+    if (network.ok()) {
+        host_network_ = *std::move(network);
+        return {};
+    }
+    return options_.isolation == "namespaces" ? Status(std::move(network).error()) : Status();
+}
+
 Status Keeper::StartHost() {
-    if (privileged_ && options_.isolation != "none" && !host_network_.valid()) {
-        auto network = MakeNetworkNamespace();
-        if (network.ok()) {
-            host_network_ = *std::move(network);
-        } else if (options_.isolation == "namespaces") {
-            return std::move(network).error();
-        }
+    HEARTH_RETURN_IF_ERROR(EnsureHostNetwork());
+    if (host_network_.valid() && options_.egress == "on" && !has_egress_) {
+        has_egress_ = true;
+        HEARTH_TRY(egress_helper_, StartEgressHelper("--egress-setup"));
+        host_.start_at.reset();
+        return {};  // OnEgressReady goes on.
     }
     return Start(&host_, HostSpec());
+}
+
+Result<pid_t> Keeper::StartEgressHelper(const std::string& mode) const {
+    ChildSpec spec(*host_.program);
+    spec.Arg(mode)
+        .Give("--netns-fd", host_network_.get())
+        .Arg("--data-name", data_->path())
+        .Arg("--block-port", std::to_string(options_.port));
+    return spec.Start();
+}
+
+void Keeper::OnEgressReady(int wait_status) {
+    egress_helper_ = 0;
+    if (wait_status != 0) {
+        log::Warn("functions have no way out of this machine; --egress off says so on purpose");
+    }
+    if (!stopping_) {
+        host_.start_at = Clock::now();
+    }
+}
+
+void Keeper::RemoveEgress() {
+    if (!has_egress_) {
+        return;
+    }
+    const auto helper = StartEgressHelper("--egress-remove");
+    int wait_status = 0;
+    while (helper.ok() && ::waitpid(*helper, &wait_status, 0) < 0 && errno == EINTR) {
+    }
 }
 
 Status Keeper::StartCloud() {
@@ -384,6 +425,8 @@ void Keeper::Reap() {
             OnEnded(&cloud_, wait_status);
         } else if (pid == host_.pid) {
             OnEnded(&host_, wait_status);
+        } else if (pid == egress_helper_) {
+            OnEgressReady(wait_status);
         }
     }
 }

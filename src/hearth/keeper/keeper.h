@@ -46,6 +46,11 @@ class Keeper final {
     };
 
     Status StartHost();
+    Status EnsureHostNetwork();
+    // Runs hearth-host's one-shot helper that makes (or removes) the functions' way out.
+    Result<pid_t> StartEgressHelper(const std::string& mode) const;
+    void OnEgressReady(int wait_status);
+    void RemoveEgress();
     Status StartCloud();
     ChildSpec HostSpec() const;
     Status Start(Ward* ward, const ChildSpec& spec);
@@ -80,6 +85,9 @@ class Keeper final {
     os::Fd ready_pipe_;
     Ward cloud_;
     Ward host_;
+    // The helper while it runs; the host waits for it.
+    pid_t egress_helper_ = 0;
+    bool has_egress_ = false;
     bool was_ready_ = false;
     bool stopping_ = false;
     bool killed_overdue_ = false;
