@@ -3,7 +3,9 @@
 #include "aws/protocol/protocol.h"
 #include "base/check.h"
 
-#include <exception>
+#include <new>
+#include <optional>
+#include <stdexcept>
 #include <utility>
 
 namespace hearth::aws {
@@ -67,8 +69,13 @@ Task<Status> Dispatcher::Run(
     const OperationTable::Entry& entry, RequestContext& context, void* input, void* output) {
     try {
         co_return co_await entry.handler(context, input, output);
-    } catch (const RequestBug& bug) {
+    } catch (const std::logic_error& bug) {
+        // RequestBug, and what the library throws for the same reason (std::stoi, at()).
         co_return errors::Internal(bug.what());
+    } catch (const std::bad_optional_access& bug) {
+        co_return errors::Internal(bug.what());
+    } catch (const std::bad_alloc& full) {
+        co_return errors::Unavailable(full.what());
     }
 }
 

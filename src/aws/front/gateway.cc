@@ -6,8 +6,9 @@
 #include "http/errors.h"
 
 #include <chrono>
-#include <exception>
+#include <new>
 #include <optional>
+#include <stdexcept>
 #include <string_view>
 
 namespace hearth::aws {
@@ -434,7 +435,7 @@ Task<http::Response> Gateway::HandleAdmin(
     std::optional<Result<AdminAnswer>> answer;
     try {
         answer.emplace(co_await (*found.handler)(std::move(call)));
-    } catch (const RequestBug& bug) {
+    } catch (const std::logic_error& bug) {
         answer.emplace(errors::Internal(bug.what()));
     }
     if (!answer->ok()) {
