@@ -121,6 +121,7 @@ class HostEnvironment final : public Environment {
             if (count != sizeof(report) || report.magic != kInitMagic) {
                 // Killed together with its first process: by us, or with the host.
                 exit.signal = SIGKILL;
+                exit.lost = !exit.out_of_memory;
             } else if (report.error != 0) {
                 report.step[sizeof(report.step) - 1] = '\0';
                 exit.start_error = fmt::format("{}: {}", report.step, std::strerror(report.error));

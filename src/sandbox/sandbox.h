@@ -53,6 +53,8 @@ struct ExitReport {
     std::optional<int> signal;
     // The memory limit killed something in it.
     bool out_of_memory = false;
+    // It ended with the machinery around it (the host process crashed), by no fault of the program.
+    bool lost = false;
     // Set when the program never ran: "execve /var/runtime/bootstrap: No such file or directory".
     std::string start_error;
 };

@@ -94,6 +94,9 @@ Status DropCapabilities() {
 // Made before the filter forbids it, and handed up: the host itself never reads it.
 Result<os::Fd> OpenNameSocket() {
     os::Fd fd(::socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
+    // The cloud still holds the socket of a host that crashed.
+    const int on = 1;
+    ::setsockopt(fd.get(), SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on));
     sockaddr_in address{};
     address.sin_family = AF_INET;
     address.sin_addr.s_addr = htonl(kDnsAddress);

@@ -269,7 +269,7 @@ Task<Status> ExecutionEnvironment::Prepare() {
 
 Task<void> ExecutionEnvironment::WatchExit() {
     auto report = co_await sandbox_->WaitExit();
-    exit_ = report.ok() ? *std::move(report) : sandbox::ExitReport{.signal = 9};
+    exit_ = report.ok() ? *std::move(report) : sandbox::ExitReport{.signal = 9, .lost = true};
     api_->changed().WakeAll();
     if (expired_ && !stopped_) {
         // Nobody uses it now: the owner hears at once.
@@ -327,6 +327,7 @@ Task<InitOutcome> ExecutionEnvironment::Init(std::chrono::nanoseconds limit) {
         outcome.error_type =
             exit_->start_error.empty() ? "Runtime.ExitError" : "Runtime.InvalidEntrypoint";
         outcome.fault = ExitText();
+        outcome.lost = exit_->lost;
         outcome.hopeless = !exit_->start_error.empty();
     } else if (api_->ready()) {
         outcome.ok = true;
@@ -414,7 +415,9 @@ Task<void> ExecutionEnvironment::ReadUsage(bool now) {
 Task<InvokeOutcome> ExecutionEnvironment::FinishInvoke(
     const InvokeRequest& request, InvokeReport report, InvokeOutcome outcome) {
     log_->DrainAll();
-    co_await ReadUsage(request.log_tail || report.status != "success");
+    if (!outcome.lost) {
+        co_await ReadUsage(request.log_tail || report.status != "success");
+    }
     report.memory_used_bytes = memory_bytes_;
     const auto limit = static_cast<uint64_t>(function_->memory_mb) << 20;
     if (exit_.has_value() && exit_->out_of_memory) {
@@ -537,6 +540,7 @@ Task<InvokeOutcome> ExecutionEnvironment::Invoke(
     } else if (answer.has_value()) {
         result.payload = std::move(answer->body);
     } else if (exit_.has_value()) {
+        outcome.lost = exit_->lost;
         report.status = "error";
         report.error_type = "Runtime.ExitError";
         const std::string fault = ExitText();

@@ -58,6 +58,8 @@ struct EnvironmentLimits {
 struct InitOutcome {
     bool ok = false;
     bool timed_out = false;
+    // The host crashed: nobody's fault here; the caller gets a 5xx.
+    bool lost = false;
     // Trying again cannot help (there is no bootstrap).
     bool hopeless = false;
     std::chrono::nanoseconds duration{0};
@@ -74,6 +76,8 @@ struct InitOutcome {
 struct InvokeOutcome {
     // False: the environment was gone before the function got the event; another one may run it.
     bool delivered = false;
+    // The host crashed under it: the caller gets a 5xx.
+    bool lost = false;
     InvokeResult result;
     std::chrono::nanoseconds duration{0};
 };

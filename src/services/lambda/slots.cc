@@ -274,13 +274,6 @@ void Slots::MakeRoom(uint64_t bytes) {
     }
 }
 
-void Slots::Count(const InvokeOutcome& outcome) {
-    metrics_.invoke.Observe(Seconds(outcome.duration));
-    if (!outcome.result.function_error.empty()) {
-        metrics_.errors.Add();
-    }
-}
-
 Task<Result<InvokeResult>> Slots::Invoke(
     std::shared_ptr<const FunctionVersion> function, InvokeRequest request) {
     if (stopping_) {
@@ -323,6 +316,18 @@ Task<Result<InvokeResult>> Slots::Invoke(
     co_return result;
 }
 
+Result<InvokeResult> Slots::Answer(InvokeOutcome outcome) {
+    metrics_.invoke.Observe(Seconds(outcome.duration));
+    if (outcome.lost) {
+        return ServiceFailure(
+            errors::Unavailable("the execution environment was lost in the call"));
+    }
+    if (!outcome.result.function_error.empty()) {
+        metrics_.errors.Add();
+    }
+    return std::move(outcome.result);
+}
+
 Task<Result<InvokeResult>> Slots::InvokeInPool(Pool& pool, const InvokeRequest& request) {
     bool ready_only = false;
     Slot* slot = TakeIdle(pool, ready_only);
@@ -341,8 +346,7 @@ Task<Result<InvokeResult>> Slots::InvokeInPool(Pool& pool, const InvokeRequest& 
         if (outcome.delivered) {
             ++pool.hits;
             (was_frozen ? metrics_.hits_frozen : metrics_.hits).Add();
-            Count(outcome);
-            co_return std::move(outcome.result);
+            co_return Answer(std::move(outcome));
         }
         // It died while idle, or still works on what came before.
         ready_only = true;
@@ -378,6 +382,10 @@ Task<Result<InvokeResult>> Slots::InvokeCold(
     units.Release();
     metrics_.init.Observe(Seconds(init.duration));
     if (!init.ok) {
+        if (init.lost) {
+            Discard(fresh);
+            co_return ServiceFailure(errors::Unavailable("the execution environment was lost"));
+        }
         if (init.hopeless) {
             auto result = co_await environment.FailInInit(request, init);
             metrics_.errors.Add();
@@ -395,8 +403,7 @@ Task<Result<InvokeResult>> Slots::InvokeCold(
         // It asked for an event and died before it got one.
         co_return co_await InvokeSuppressed(pool, request, log_stream);
     }
-    Count(outcome);
-    co_return std::move(outcome.result);
+    co_return Answer(std::move(outcome));
 }
 
 Task<Result<InvokeResult>> Slots::InvokeSuppressed(
@@ -410,6 +417,10 @@ Task<Result<InvokeResult>> Slots::InvokeSuppressed(
     }
     environment.log().StartTail(request.log_tail);
     const InitOutcome init = co_await environment.Init(deadline - steady_clock::now());
+    if (init.lost) {
+        Discard(slot);
+        co_return ServiceFailure(errors::Unavailable("the execution environment was lost"));
+    }
     if (!init.ok) {
         environment.WriteInitReport(init, "invoke");
         auto result = co_await environment.FailInInit(request, init);
@@ -426,8 +437,7 @@ Task<Result<InvokeResult>> Slots::InvokeSuppressed(
         outcome.result = co_await environment.FailInInit(request, died);
     }
     GiveBack(slot);
-    Count(outcome);
-    co_return std::move(outcome.result);
+    co_return Answer(std::move(outcome));
 }
 
 void Slots::Retire(

@@ -119,7 +119,8 @@ class Slots final {
     // The init failed once; it is repeated within the call, and its time counts.
     Task<Result<InvokeResult>> InvokeSuppressed(
         Pool& pool, const InvokeRequest& request, std::string log_stream);
-    void Count(const InvokeOutcome& outcome);
+    // What the caller gets, counted.
+    Result<InvokeResult> Answer(InvokeOutcome outcome);
 
     const EnvironmentDeps& deps_;
     Options options_;
