@@ -11,7 +11,9 @@
 #include <rocksdb/write_batch.h>
 
 #include <algorithm>
+#include <atomic>
 #include <functional>
+#include <memory>
 
 namespace hearth::storage {
 namespace {
@@ -32,6 +34,9 @@ struct Committer::Waiting {
     asio::any_io_executor executor;
     std::move_only_function<void()> wake;
     Status result;
+    // True once the committer has let go of the loop. A loop may end as soon as its last coroutine
+    // has, while the post that woke it is still returning on the committer's thread.
+    std::shared_ptr<std::atomic<bool>> posted;
 };
 
 Committer::Committer(rocksdb::DB& db, OpenSnapshots& snapshots, bool sync)
@@ -61,7 +66,8 @@ Task<Status> Committer::Commit(
         .attempt = attempt,
         .executor = co_await asio::this_coro::executor,
         .wake = {},
-        .result = {}};
+        .result = {},
+        .posted = {}};
     // Nothing listens for cancellation here: a transaction on its way cannot be called back, so a
     // cancelled coroutine gets its answer first. Asio is used directly because rt would post each
     // wake-up of a batch by itself.
@@ -75,6 +81,7 @@ Task<Status> Committer::Commit(
             changed_.notify_one();
         },
         asio::use_awaitable);
+    waiting.posted->wait(false);
     co_return std::move(waiting.result);
 }
 
@@ -175,6 +182,7 @@ void Committer::WakeAll(std::vector<Waiting*>& batch) {
     struct Group {
         asio::any_io_executor executor;
         std::vector<std::move_only_function<void()>> wakes;
+        std::shared_ptr<std::atomic<bool>> posted = std::make_shared<std::atomic<bool>>(false);
     };
 
     std::vector<Group> groups;
@@ -183,8 +191,9 @@ void Committer::WakeAll(std::vector<Waiting*>& batch) {
             return candidate.executor == waiting->executor;
         });
         if (group == groups.end()) {
-            group = groups.insert(groups.end(), Group{waiting->executor, {}});
+            group = groups.insert(groups.end(), Group{.executor = waiting->executor, .wakes = {}});
         }
+        waiting->posted = group->posted;
         group->wakes.push_back(std::move(waiting->wake));
     }
     for (Group& group : groups) {
@@ -193,6 +202,8 @@ void Committer::WakeAll(std::vector<Waiting*>& batch) {
                 wake();
             }
         });
+        group.posted->store(true);
+        group.posted->notify_all();
     }
 }
 

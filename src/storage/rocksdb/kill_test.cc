@@ -57,7 +57,7 @@ Task<void> Write(Kv& kv, int writer, int acknowledge_fd) {
 TEST(KilledProcess, WritesUntilItIsKilled) {
     const char* const directory = ::getenv(kDirectoryVariable);
     if (directory == nullptr) {
-        GTEST_SKIP() << "runs as a child of Kill.AcknowledgedWritesSurvive";
+        GTEST_SKIP() << "runs as a child of Crash.AcknowledgedWritesSurviveAKill";
     }
     RocksDbOptions options;
     options.durability = Durability::kRelaxed;
@@ -142,7 +142,7 @@ void Verify(const std::string& directory, const std::map<int, int>& acknowledged
     }
 }
 
-TEST(Kill, AcknowledgedWritesSurvive) {
+TEST(Crash, AcknowledgedWritesSurviveAKill) {
     const char* const soak = ::getenv("HEARTH_SOAK_COUNT");
     const int kills = soak != nullptr ? ::atoi(soak) : 10;
     const uint64_t seed = std::random_device{}();

@@ -77,7 +77,7 @@ rocksdb::Options EngineOptions(const RocksDbOptions& ours) {
     options.stats_persist_period_sec = 0;
 
     options.write_buffer_size = ours.memtable_bytes > 0 ? ours.memtable_bytes : kMemtableBytes;
-    options.max_write_buffer_number = 2;
+    options.max_write_buffer_number = 4;
     options.arena_block_size = kMemtableArenaBytes;
     options.max_total_wal_size = kLogBytesMax / 2;
     // A start replays the log into memory and goes on; writing tables can wait.
