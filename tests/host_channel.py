@@ -172,3 +172,31 @@ class Host:
 
 
 needs_root = os.geteuid() != 0
+
+
+class RootlessHost(Host):
+    """A host that an ordinary user starts: programs and data where that user can reach them."""
+    UID = 4321
+
+    def __init__(self, *options, **keywords):
+        self.programs = tempfile.mkdtemp(prefix="hearth-programs-")
+        os.chmod(self.programs, 0o755)
+        for name in ("hearth-host", "hearth-init"):
+            shutil.copy(os.path.join(BIN, name), self.programs)
+        uid = str(self.UID)
+        wrap = ["setpriv", "--reuid", uid, "--regid", uid, "--clear-groups"] if os.geteuid() == 0 else []
+        super().__init__(*options, binary=os.path.join(self.programs, "hearth-host"), wrap=wrap, **keywords)
+        if os.geteuid() == 0:
+            for path in (self.data, os.path.join(self.data, "code")):
+                os.chown(path, self.UID, self.UID)
+
+    def __exit__(self, *arguments):
+        super().__exit__(*arguments)
+        shutil.rmtree(self.programs, ignore_errors=True)
+
+
+def user_namespaces_work():
+    """Whether an ordinary user of this machine may make user namespaces."""
+    uid = str(RootlessHost.UID)
+    wrap = ["setpriv", "--reuid", uid, "--regid", uid, "--clear-groups"] if os.geteuid() == 0 else []
+    return subprocess.run(wrap + ["unshare", "-Urn", "true"], capture_output=True, check=False).returncode == 0

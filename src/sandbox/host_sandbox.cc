@@ -189,7 +189,7 @@ class HostEnvironment final : public Environment {
 
     Status SetFrozen(bool frozen) {
         if (!freezer_.valid()) {
-            return {};
+            return Control(frozen ? kControlStop : kControlContinue);
         }
         const std::string_view text =
             (flags_ & kFreezerV2) != 0 ? (frozen ? "1" : "0") : (frozen ? "FROZEN" : "THAWED");

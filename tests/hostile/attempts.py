@@ -58,6 +58,12 @@ SYSCALLS = {
     "personality_aslr_off": (135, 0x0040000), "mknod_device": (133, b"/tmp/device", 0o020666, 0x103),
     "kill_init": (62, 1, 9), "sched_setscheduler": (144, 0, 1, 0), "memfd_secret": (447, 0), "landlock_bad": (444, 0, 0, 9),
 }
+# Without root every environment has one user, root of its own namespace without capabilities: becoming it
+# gains nothing, and signals to init are allowed and ignored by the kernel.
+OWN_UIDS = bool(os.environ["OWN_UIDS"])
+if not OWN_UIDS:
+    for same in ("setuid_0", "setgid_0", "setresuid_0", "kill_init"):
+        del SYSCALLS[same]
 for name, (number, *arguments) in SYSCALLS.items():
     attempt(name)(lambda: expect_refused(number, *arguments))
 
@@ -70,7 +76,7 @@ for path in ["/proc/1/mem", "/proc/1/environ", "/proc/1/maps", "/proc/1/auxv", "
         return f"ALLOWED: {data!r}" if data else None
 
 for path in ["/proc/sys/kernel/core_pattern", "/proc/sys/kernel/hostname", "/proc/sys/net/ipv4/ip_forward",
-             "/proc/sysrq-trigger", "/proc/1/oom_score_adj", "/proc/self/uid_map", "/proc/self/setgroups",
+             "/proc/sysrq-trigger", *(["/proc/1/oom_score_adj"] if OWN_UIDS else []), "/proc/self/uid_map", "/proc/self/setgroups",
              "/sys/fs/cgroup/cgroup.procs", "/etc/passwd", "/etc/resolv.conf", "/usr/x", "/x", "/var/task/x", "/opt/x",
              "/var/runtime/x", "/dev/x", "/home/sbx_user1051/x", "/run/x", "/var/x", "/proc/x", "/sys/x", "/bin/x",
              "/usr/bin/python3", "/var/task/script.py", "/proc/timer_list", "/proc/kmsg"]:
@@ -84,10 +90,11 @@ for path in ["/proc/sys/kernel/core_pattern", "/proc/sys/kernel/hostname", "/pro
         # A hidden file is /dev/null: written, and nothing happens.
         return None if os.stat(path).st_rdev == os.makedev(1, 3) else "ALLOWED"
 
-for path in ["/proc/1/root", "/proc/1/cwd", "/proc/1/fd", "/proc/1/ns/mnt"]:
+# The numbers of init's descriptors, not what they are, show to its own user.
+for path in ["/proc/1/root", "/proc/1/cwd", "/proc/1/ns/mnt"] + (["/proc/1/fd"] if OWN_UIDS else ["/proc/1/fd/3"]):
     @attempt("follow " + path)
     def _():
-        return f"ALLOWED: {os.listdir(path) if 'ns' not in path else os.readlink(path)}"
+        return f"ALLOWED: {os.listdir(path) if path.count('/') < 4 else os.readlink(path)}"
 
 for name, family, kind, protocol in [
         ("raw", socket.AF_INET, socket.SOCK_RAW, 1), ("raw6", socket.AF_INET6, socket.SOCK_RAW, 58),
@@ -125,7 +132,7 @@ def _():
     except ProcessLookupError:
         pass
     os.kill(1, 0)
-    return "ALLOWED: signal to init"
+    return "ALLOWED: signal to init" if OWN_UIDS else None
 
 @attempt("other processes")
 def _():
@@ -139,7 +146,7 @@ def _():
 
 @attempt("environment variables")
 def _():
-    known = {"PATH", "TARGETS", "ABSTRACT", "SECRETS", "AWS_LAMBDA_RUNTIME_API", "AWS_ENDPOINT_URL", "LC_CTYPE"}
+    known = {"PATH", "OWN_UIDS", "TARGETS", "ABSTRACT", "SECRETS", "AWS_LAMBDA_RUNTIME_API", "AWS_ENDPOINT_URL", "LC_CTYPE"}
     more = set(os.environ) - known
     return f"ALLOWED: {more}" if more else None
 

@@ -7,15 +7,18 @@ import time
 
 import pytest
 
-from host_channel import Host, needs_root
+from host_channel import Host, RootlessHost, needs_root, user_namespaces_work
 
 pytestmark = pytest.mark.skipif(needs_root, reason="SKIPPED: environments need root here")
 ATTEMPTS = os.path.join(os.path.dirname(__file__), "attempts.py")
 
 
-@pytest.fixture(scope="module")
-def host():
-    with Host("--isolation", "namespaces") as one:
+@pytest.fixture(scope="module", params=["root", "rootless"])
+def host(request):
+    if request.param == "rootless" and not user_namespaces_work():
+        pytest.skip("SKIPPED: ordinary users cannot make user namespaces here")
+    kind = RootlessHost if request.param == "rootless" else Host
+    with kind("--isolation", "namespaces") as one:
         yield one
 
 
@@ -30,7 +33,7 @@ def test_no_attempt_to_escape_succeeds(host):
         targets += [[one, anywhere.getsockname()[1]] for one in address if ":" not in one]
         report, output, error = host.python(
             file.read(), memory_mb=512,
-            env=["TARGETS=" + json.dumps(targets), "ABSTRACT=" + name,
+            env=["OWN_UIDS=" + ("1" if host.facts["own_uids"] else ""), "TARGETS=" + json.dumps(targets), "ABSTRACT=" + name,
                  "SECRETS=" + json.dumps([host.data, "/source", os.path.abspath(host.binary)])])
     assert report == (0, 0, ""), (report, output, error)
     results = json.loads(output)
@@ -50,6 +53,8 @@ def test_two_environments_share_nothing(host):
 
 
 def test_users_of_two_environments_differ(host):
+    if not host.facts["own_uids"]:
+        pytest.skip("SKIPPED: one user for all without root; namespaces part them")
     seen = set()
     environments = [host.create(["/bin/sleep", "1000"]) for _ in range(2)]
     for environment in environments:
@@ -89,6 +94,11 @@ def test_killing_init_from_inside_is_impossible_and_the_exit_is_told(host):
     report, output, _ = host.run(["/bin/sh", "-c", "kill -9 1; kill -TERM 1; kill -9 -1; echo alive; exit 5"])
     assert report == (5 << 8, 0, "")
     assert output == "alive\n"
+
+
+def test_memory_of_one_cannot_be_unlimited(host):
+    report, output, _ = host.python("x = bytearray(1 << 30)\nprint('got it')", memory_mb=128)
+    assert output == "" and report[0] != 0
 
 
 def test_inodes_of_tmp_are_limited(host):

@@ -364,13 +364,14 @@ Result<CreateAnswer> Host::Assign(
     head.environment_count = static_cast<uint32_t>(environment.size());
     head.mount_count = static_cast<uint32_t>(trees.size());
     head.open_files_max = static_cast<uint32_t>(request.open_files_max);
-    if (!parts_.cgroups.Has("pids") && !parts_.rootless) {
-        // Per user, and every environment is its own user.
+    if (!parts_.cgroups.Has("pids")) {
+        // Counted per user and user namespace, so per environment.
         head.processes_max = static_cast<uint32_t>(request.pids_max);
     }
     if (!parts_.cgroups.Has("memory")) {
-        // The named substitute: address space, with room for what runtimes reserve and never touch.
-        head.address_space_bytes = static_cast<uint64_t>(request.memory_mb * kMiB) + (64ULL << 30);
+        // The named substitute, per process: private writable memory, with room for the stacks of
+        // threads, which are mapped and hardly touched.
+        head.data_bytes = static_cast<uint64_t>((request.memory_mb + 192) * kMiB);
     }
     if (plain && !parts_.rootless) {
         head.plain_uid = FirstUid(parts_.options.data_name) + 2 * slot.index + 1;

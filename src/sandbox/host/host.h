@@ -66,8 +66,8 @@ class Host final {
     // Prepares one environment and destroys it again: whether this machine lets us.
     Status TryOne();
 
-    // From now on plain processes.
-    void UsePlain() { parts_.namespaces = false; }
+    // Destroys everything. For a host that only tries; Run does it at its end.
+    void Shutdown() { DestroyAll(true); }
 
     HostFacts Facts() const;
     // Says Hello and serves until SIGTERM, the end of the channel, or a broken machine.

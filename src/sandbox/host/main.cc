@@ -19,11 +19,14 @@
 #include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <cerrno>
 #include <cstdlib>
+#include <memory>
+#include <optional>
 #include <set>
 
 namespace hearth::sandbox {
@@ -91,6 +94,20 @@ Status DropCapabilities() {
     return {};
 }
 
+// Without root: a user namespace in which we are root, with one user id. The host then works as
+// always, its reach being that of its user.
+Status BecomeRootOfOwnNamespace() {
+    const uid_t uid = ::geteuid();
+    const gid_t gid = ::getegid();
+    if (::unshare(CLONE_NEWUSER) != 0) {
+        return errors::System("user namespaces are not available to this user", errno);
+    }
+    HEARTH_RETURN_IF_ERROR(os::WriteFile(AT_FDCWD, "/proc/self/setgroups", "deny"));
+    HEARTH_RETURN_IF_ERROR(
+        os::WriteFile(AT_FDCWD, "/proc/self/uid_map", fmt::format("0 {} 1\n", uid)));
+    return os::WriteFile(AT_FDCWD, "/proc/self/gid_map", fmt::format("0 {} 1\n", gid));
+}
+
 // Made before the filter forbids it, and handed up: the host itself never reads it.
 Result<os::Fd> OpenNameSocket() {
     os::Fd fd(::socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
@@ -108,33 +125,23 @@ Result<os::Fd> OpenNameSocket() {
     return fd;
 }
 
-Status Serve(HostOptions options) {
-    CloseStrangers(options);
-    os::RaiseOpenFilesLimit();
-    // The keeper's death is ours, in order: everything is put away first.
-    ::prctl(PR_SET_PDEATHSIG, SIGTERM, 0, 0, 0);
-    const bool rootless = ::geteuid() != 0;
-
-    os::CgroupTree cgroups = os::CgroupTree::Open(InstanceName(options.data_name));
-    if (!cgroups.Sweep(std::chrono::seconds(10))) {
-        log::Warn("host: control groups of an earlier run are still not empty");
-    }
-
-    if (options.egress && options.netns_fd < 0) {
-        options.egress = false;
-    }
+// Leaves the machine's file system and network, locks itself up, and has one environment ready:
+// everything that can go wrong on a strange machine has gone right after this.
+Result<std::unique_ptr<Host>> Build(
+    HostOptions options, os::CgroupTree cgroups, bool namespaces, bool rootless) {
     RootOptions root_options;
     root_options.data_name = options.data_name;
     root_options.data_fd = options.data_fd;
     root_options.exposed = options.exposed;
     root_options.shown = options.shown;
     root_options.init_program = ProgramDirectory() + "/hearth-init";
-
-    bool namespaces = options.isolation != HostOptions::Isolation::kNone;
-    std::string reason;
     const auto enter = [&]() -> Result<HostRoot> {
         if (!namespaces) {
+            options.egress = false;
             return HostRoot::Stay(root_options);
+        }
+        if (rootless) {
+            HEARTH_RETURN_IF_ERROR(BecomeRootOfOwnNamespace());
         }
         if (options.netns_fd >= 0) {
             if (::setns(options.netns_fd, CLONE_NEWNET) != 0) {
@@ -151,21 +158,13 @@ Status Serve(HostOptions options) {
         }
         return HostRoot::Enter(root_options);
     };
-    auto root = enter();
-    if (!root.ok() && namespaces && options.isolation == HostOptions::Isolation::kAuto) {
-        reason = root.error().message();
-        namespaces = false;
-        root = HostRoot::Stay(root_options);
-    }
-    if (!root.ok()) {
-        return std::move(root).error();
-    }
-    HEARTH_TRY(os::Fd init, root->OpenInit());
+    HEARTH_TRY(HostRoot root, enter());
+    HEARTH_TRY(os::Fd init, root.OpenInit());
     HEARTH_TRY(Maker maker, Maker::Start(std::move(init)));
     HEARTH_TRY(std::string function_filter, os::FunctionFilter());
     HEARTH_TRY(const std::string host_filter, os::HostFilter());
     os::Fd name_socket;
-    if (namespaces && options.egress) {
+    if (options.egress) {
         HEARTH_TRY(name_socket, OpenNameSocket());
     }
     if (!rootless) {
@@ -176,7 +175,7 @@ Status Serve(HostOptions options) {
         Host::Make(Host::Parts{
             std::move(options),
             std::move(cgroups),
-            *std::move(root),
+            std::move(root),
             std::move(maker),
             namespaces,
             rootless,
@@ -184,12 +183,76 @@ Status Serve(HostOptions options) {
             std::move(name_socket)}));
     HEARTH_RETURN_IF_ERROR(os::InstallFilter(host_filter, false));
     HEARTH_RETURN_IF_ERROR(host->TryOne());
+    return host;
+}
+
+// Whether namespaces work here, tried to the end in a child: a host that has left the machine's
+// file system cannot change its mind. The reason why not.
+std::optional<std::string> WhyNoNamespaces(const HostOptions& options, bool rootless) {
+    auto pipe = os::Pipe();
+    if (!pipe.ok()) {
+        return pipe.error().message();
+    }
+    const pid_t pid = ::fork();
+    if (pid < 0) {
+        return "fork failed";
+    }
+    if (pid == 0) {
+        log::Init("host", log::Level::kError);
+        HostOptions trial = options;
+        trial.egress = false;
+        auto host =
+            Build(trial, os::CgroupTree::Open(InstanceName(trial.data_name)), true, rootless);
+        const std::string text = host.ok() ? "ok" : host.error().message();
+        if (host.ok()) {
+            (*host)->Shutdown();
+        }
+        (void)!::write(pipe->second.get(), text.data(), text.size());
+        ::_exit(0);
+    }
+    pipe->second.Close();
+    std::string text;
+    char buffer[1024];
+    for (ssize_t count = 0; (count = ::read(pipe->first.get(), buffer, sizeof(buffer))) > 0;) {
+        text.append(buffer, static_cast<size_t>(count));
+    }
+    while (::waitpid(pid, nullptr, 0) < 0 && errno == EINTR) {
+    }
+    if (text == "ok") {
+        return std::nullopt;
+    }
+    return text.empty() ? "the trial died" : text;
+}
+
+Status Serve(HostOptions options) {
+    CloseStrangers(options);
+    os::RaiseOpenFilesLimit();
+    // The keeper's death is ours, in order: everything is put away first.
+    ::prctl(PR_SET_PDEATHSIG, SIGTERM, 0, 0, 0);
+    const bool rootless = ::geteuid() != 0;
+
+    os::CgroupTree cgroups = os::CgroupTree::Open(InstanceName(options.data_name));
+    if (!cgroups.Sweep(std::chrono::seconds(10))) {
+        log::Warn("host: control groups of an earlier run are still not empty");
+    }
+    options.egress = options.egress && options.netns_fd >= 0;
+    if (!options.egress && !rootless) {
+        // A run that ended with its keeper may have left its table and our interfaces' forwarding.
+        (void)RemoveEgress(options).ok();
+    }
+    bool namespaces = options.isolation != HostOptions::Isolation::kNone;
+    std::optional<std::string> reason;
+    if (options.isolation == HostOptions::Isolation::kAuto) {
+        reason = WhyNoNamespaces(options, rootless);
+        namespaces = !reason.has_value();
+    }
+    HEARTH_TRY(auto host, Build(std::move(options), std::move(cgroups), namespaces, rootless));
     if (!namespaces) {
         log::Warn(
             "host: NO ISOLATION: functions run as plain processes and can read what their user can"
             "{}{}",
-            reason.empty() ? "" : "; namespaces do not work here: ",
-            reason);
+            reason.has_value() ? "; namespaces do not work here: " : "",
+            reason.value_or(""));
     }
     return host->Run();
 }

@@ -278,8 +278,11 @@ Result<HostRoot> HostRoot::Enter(const RootOptions& options) {
     }
     HEARTH_RETURN_IF_ERROR(MakePath(scratch, "/proc"));
     HEARTH_RETURN_IF_ERROR(MakePath(scratch, "/template"));
-    HEARTH_RETURN_IF_ERROR(
-        os::Mount("proc", scratch + "/proc", "proc", MS_NOSUID | MS_NODEV | MS_NOEXEC));
+    // Without root the machine's pid namespace is not ours to mount; a copy of what is there will
+    // do.
+    if (!os::Mount("proc", scratch + "/proc", "proc", MS_NOSUID | MS_NODEV | MS_NOEXEC).ok()) {
+        HEARTH_RETURN_IF_ERROR(os::Mount("/proc", scratch + "/proc", "", MS_BIND | MS_REC));
+    }
     HEARTH_RETURN_IF_ERROR(Put(scratch + "/hearth-init", init, 0755));
     HEARTH_RETURN_IF_ERROR(BuildTemplate(scratch + "/template", shown, options.dns));
     HEARTH_RETURN_IF_ERROR(os::PivotTo(scratch));

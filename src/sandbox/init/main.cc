@@ -431,8 +431,8 @@ void Limit(__rlimit_resource resource, rlim_t value, const char* step) {
     if (assignment.head.processes_max != 0) {
         Limit(RLIMIT_NPROC, assignment.head.processes_max, "process limit");
     }
-    if (assignment.head.address_space_bytes != 0) {
-        Limit(RLIMIT_AS, assignment.head.address_space_bytes, "address space limit");
+    if (assignment.head.data_bytes != 0) {
+        Limit(RLIMIT_DATA, assignment.head.data_bytes, "data limit");
     }
     umask(022);
     if (plain) {
@@ -549,6 +549,10 @@ void KillDescendants() {
                 }
             } else if (count == 1 && byte > 0 && byte < 65 && runtime > 0) {
                 (void)kill(runtime, byte);
+            } else if (
+                count == 1 && (byte == kControlStop || byte == kControlContinue) && runtime > 0) {
+                // In a pid namespace -1 is everybody but us; a plain environment has its group.
+                (void)kill(plain ? -runtime : -1, byte == kControlStop ? SIGSTOP : SIGCONT);
             }
         }
         if (polls[1].revents != 0) {

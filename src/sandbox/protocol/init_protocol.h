@@ -62,16 +62,19 @@ struct InitAssign {
     uint32_t mount_count;
     uint32_t string_bytes;
     uint32_t open_files_max;
-    uint32_t processes_max;        // 0: no limit by rlimit (the group has one)
-    uint32_t plain_uid;            // plain environments as root: the user to become; 0: stay
-    uint64_t tmp_bytes;            // 0: leave /tmp alone
-    uint64_t address_space_bytes;  // 0: no limit by rlimit
+    uint32_t processes_max;  // 0: no limit by rlimit (the group has one)
+    uint32_t plain_uid;      // plain environments as root: the user to become; 0: stay
+    uint64_t tmp_bytes;      // 0: leave /tmp alone
+    uint64_t data_bytes;     // 0: no limit by rlimit
 };
 
 inline constexpr uint32_t kInitAssignBytesMax = 128 << 10;
 inline constexpr uint32_t kInitFdsMax = 32;
 
 inline constexpr unsigned char kControlStart = 255;
+// The substitute for a freezer: all processes but hearth-init are stopped, and go on.
+inline constexpr unsigned char kControlStop = 254;
+inline constexpr unsigned char kControlContinue = 253;
 
 // Sent on the control socket.
 struct InitReport {

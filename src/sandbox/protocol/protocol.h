@@ -15,10 +15,10 @@ enum class PacketKind : uint8_t {
     kCloudHello = 2,    // cloud, first: nonce. The host destroys everything and answers:
     kCloudWelcome = 3,  // host: the nonce, HostFacts; with egress, one descriptor: the UDP socket
                         // at which environments ask for names (again after each restart of either)
-    kCreate = 4,     // cloud: CreateRequest
-    kCreated = 5,    // host: CreateAnswer with descriptors
-    kDestroy = 6,    // cloud: id
-    kDestroyed = 7,  // host: id. Nothing of it is left.
+    kCreate = 4,        // cloud: CreateRequest
+    kCreated = 5,       // host: CreateAnswer with descriptors
+    kDestroy = 6,       // cloud: id
+    kDestroyed = 7,     // host: id. Nothing of it is left.
 };
 
 // What this machine gives; the column of docs/security.md that applies.
