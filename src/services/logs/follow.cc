@@ -63,6 +63,7 @@ class Registered final {
 
 // An event that comes late with an earlier time than what was shown is looked for this far back.
 constexpr int64_t kLateMs = 10'000;
+constexpr size_t kSeenMax = 5'000;
 
 // Shows each event once although the walk goes back a little every time.
 class Shown final {
@@ -77,8 +78,14 @@ class Shown final {
         if (seen_.empty()) {
             return since_ms;
         }
-        const int64_t from_ms = std::max(since_ms, seen_.rbegin()->timestamp_ms - kLateMs);
+        int64_t from_ms = std::max(since_ms, seen_.rbegin()->timestamp_ms - kLateMs);
         seen_.erase(seen_.begin(), seen_.lower_bound(Position{from_ms, "", -1}));
+        // Under a flood the walk goes back less far, or each would read the same ten seconds.
+        if (seen_.size() > kSeenMax) {
+            const auto oldest = std::prev(seen_.end(), static_cast<ptrdiff_t>(kSeenMax));
+            from_ms = oldest->timestamp_ms;
+            seen_.erase(seen_.begin(), seen_.lower_bound(Position{from_ms, "", -1}));
+        }
         return from_ms;
     }
 
