@@ -475,6 +475,7 @@ Task<InvokeOutcome> ExecutionEnvironment::Invoke(
         co_return outcome;
     }
 
+    co_await log_->WaitForRoom();
     log_->DrainAll();
     log_->StartTail(request.log_tail);
     const auto wall_start = deps_.wall_clock.Now();
@@ -551,6 +552,7 @@ Task<InvokeOutcome> ExecutionEnvironment::Invoke(
             log_->Write(*std::move(line));
         }
     } else {
+        outcome.timed_out = true;
         report.status = "timeout";
         report.duration = std::min<std::chrono::nanoseconds>(duration, timeout);
         result.function_error = "Unhandled";
@@ -630,6 +632,18 @@ Task<void> ExecutionEnvironment::Freeze() {
     }
 }
 
+void ExecutionEnvironment::Kill() {
+    if (sandbox_ != nullptr && !stopped_) {
+        tasks_.Spawn(DestroySandbox());
+    }
+}
+
+Task<void> ExecutionEnvironment::DestroySandbox() {
+    if (const auto destroyed = co_await sandbox_->Destroy(); !destroyed.ok()) {
+        log::Warn("lambda: {} is not destroyed: {}", id_, destroyed.error().message());
+    }
+}
+
 Task<void> ExecutionEnvironment::Stop() {
     if (std::exchange(stopped_, true)) {
         co_return;
@@ -640,9 +654,7 @@ Task<void> ExecutionEnvironment::Stop() {
         co_await freeze_done_.Wait();
     }
     if (sandbox_ != nullptr) {
-        if (const auto destroyed = co_await sandbox_->Destroy(); !destroyed.ok()) {
-            log::Warn("lambda: {} is not destroyed: {}", id_, destroyed.error().message());
-        }
+        co_await DestroySandbox();
     }
     if (door_ != nullptr) {
         co_await door_->Close();

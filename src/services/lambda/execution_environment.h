@@ -78,6 +78,7 @@ struct InvokeOutcome {
     bool delivered = false;
     // The host crashed under it: the caller gets a 5xx.
     bool lost = false;
+    bool timed_out = false;
     InvokeResult result;
     std::chrono::nanoseconds duration{0};
 };
@@ -139,6 +140,9 @@ class ExecutionEnvironment final {
 
     bool frozen() const { return freezing_ == Freezing::kFrozen; }
 
+    // Kills what runs in it; the call in it ends as lost. For a cloud that cannot wait any longer.
+    void Kill();
+
     // Kills what runs in it and gives everything back. Idempotent.
     Task<void> Stop();
 
@@ -166,6 +170,7 @@ class ExecutionEnvironment final {
     Task<Status> FillSpec(sandbox::EnvironmentSpec& spec, aws::DoorIdentity& identity);
     Result<std::string> FindBootstrap(const std::vector<std::string>& directories);
     Task<void> WatchExit();
+    Task<void> DestroySandbox();
     Task<void> Freeze();
     // Runs again; false when it has died.
     Task<bool> Wake();

@@ -225,9 +225,7 @@ Task<void> LogWriter::Read(Pipe& pipe) {
             break;
         }
         if (had_bytes) {
-            while (pending_bytes_ > kBufferBytesMax) {
-                co_await sent_.Wait();
-            }
+            co_await WaitForRoom();
             const size_t cost = pipe.last_read_bytes + kReadCostBytes;
             bytes_left -= std::min(cost, bytes_left);
             if (bytes_left == 0) {
@@ -246,6 +244,12 @@ Task<void> LogWriter::Read(Pipe& pipe) {
     std::vector<LogLine> lines;
     pipe.splitter.Finish(clock_.Now(), lines);
     Keep(std::move(lines));
+}
+
+Task<void> LogWriter::WaitForRoom() {
+    while (pending_bytes_ > kBufferBytesMax) {
+        co_await sent_.Wait();
+    }
 }
 
 void LogWriter::Drain() {

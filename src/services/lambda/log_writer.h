@@ -56,6 +56,10 @@ class LogWriter final {
     // A line of the platform, after all lines of functions seen so far.
     void Write(std::string text);
 
+    // A new call waits here while its environment's log is full: quick calls must not outrun the
+    // sink.
+    Task<void> WaitForRoom();
+
     // Takes what is in the pipes now without waiting: all that the function wrote before an answer
     // that has just been read. At most a pipe's capacity.
     void Drain();

@@ -322,6 +322,9 @@ Result<InvokeResult> Slots::Answer(InvokeOutcome outcome) {
         return ServiceFailure(
             errors::Unavailable("the execution environment was lost in the call"));
     }
+    if (outcome.timed_out) {
+        metrics_.timeouts.Add();
+    }
     if (!outcome.result.function_error.empty()) {
         metrics_.errors.Add();
     }
@@ -468,8 +471,20 @@ void Slots::Retire(
 
 Task<void> Slots::Stop() {
     stopping_ = true;
+    // The gateway has waited for its requests already; what still runs now is not waited for long.
+    const auto deadline = steady_clock::now() + options_.stop_grace;
     while (running_ > 0) {
-        co_await changed_.Wait();
+        if (co_await changed_.WaitUntil(deadline) || running_ == 0) {
+            continue;
+        }
+        for (const auto& [key, pool] : pools_) {
+            for (const auto& slot : pool->slots) {
+                slot->environment->Kill();
+            }
+        }
+        while (running_ > 0) {
+            co_await changed_.Wait();
+        }
     }
     std::vector<Slot*> left;
     for (const auto& [key, pool] : pools_) {

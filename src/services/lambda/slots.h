@@ -73,6 +73,7 @@ class Slots final {
         std::chrono::nanoseconds cold_start_hold = std::chrono::milliseconds(500);
         // Free memory below which idle environments go before new ones come.
         uint64_t memory_reserve_bytes = 256ull << 20;
+        std::chrono::nanoseconds stop_grace = std::chrono::seconds(1);
     };
 
     Slots(

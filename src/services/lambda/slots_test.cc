@@ -237,6 +237,35 @@ TEST_F(SlotsTest, ACallThatTakesTooLongIsKilledAndSaysSo) {
     });
 }
 
+TEST_F(SlotsTest, AnInitBeyondItsLimitIsRepeatedWithinTheCall) {
+    options_.limits.init_max = std::chrono::milliseconds(20);
+    const auto function =
+        Python("import time\ntime.sleep(1)\ndef handler(event, context):\n    return 'slow'\n");
+    With([&](Slots& slots) -> Task<void> {
+        EXPECT_EQ((co_await slots.Invoke(function, Request()))->payload, "\"slow\"");
+    });
+    EXPECT_EQ(sandbox_.made(), 2);
+    EXPECT_NE(log_.All().find("Phase: init\tStatus: timeout"), std::string::npos) << log_.All();
+}
+
+TEST_F(SlotsTest, StopDoesNotWaitForALongCall) {
+    options_.stop_grace = std::chrono::milliseconds(1);
+    const auto function =
+        Python("import time\ndef handler(event, context):\n    time.sleep(600)\n");
+    With([&](Slots& slots) -> Task<void> {
+        rt::TaskGroup group;
+        group.Spawn([&]() -> Task<void> {
+            const auto result = co_await slots.Invoke(function, Request());
+            EXPECT_EQ(result->function_error, "Unhandled");
+        });
+        while (log_.All().find("START RequestId") == std::string::npos) {
+            co_await rt::Sleep(std::chrono::milliseconds(2));
+        }
+        co_await slots.Stop();
+        co_await group.Join();
+    });
+}
+
 TEST_F(SlotsTest, ConcurrentCallsGetAnEnvironmentEach) {
     const auto function = Python(
         "import os, time\ndef handler(event, context):\n    time.sleep(0.3)\n    return "
