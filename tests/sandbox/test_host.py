@@ -7,7 +7,7 @@ import time
 
 import pytest
 
-from host_channel import CREATED, Environment, Host, Refused, needs_root
+from host_channel import BIN, CREATED, Environment, Host, Refused, RootlessHost, needs_root, user_namespaces_work
 
 pytestmark = pytest.mark.skipif(needs_root, reason="SKIPPED: environments need root here")
 COUNT = int(os.environ.get("HEARTH_CLONES", "60"))
@@ -151,8 +151,52 @@ def test_names_and_targets_are_checked():
                 host.create(["/bin/true"], **options)
 
 
-def test_column_of_privileges_that_applies_here():
+def test_column_of_privileges_that_applies_here(capsys):
+    probe = subprocess.run([os.path.join(BIN, "hearth-host"), "--probe"], capture_output=True, text=True, check=True, timeout=60)
+    facts = dict(line.split(None, 1) for line in probe.stdout.splitlines())
+    with capsys.disabled():
+        print(f"\nisolation on this machine: {facts['column']}: {facts}")
     with Host() as host:
-        print("this machine:", host.facts)
-        assert host.facts["backend"] == "namespaces"
-        assert host.facts["cgroup"] in ("v1", "v2", "hybrid", "none")
+        assert (host.facts["backend"] == "namespaces") == (facts["namespaces"] == "yes")
+        assert host.facts["cgroup"] == facts["cgroups"]
+        assert host.facts["memory"] == (facts["memory"] == "group")
+        assert host.facts["pids"] == (facts["pids"] == "group")
+        assert host.facts["freezer"] == (facts["freeze"] == "group")
+    assert not groups("/tmp")
+
+
+def test_what_a_level_has_no_group_for_is_limited_otherwise():
+    """The substitutes of docs/security.md, where they are the only means: without root and groups."""
+    if not user_namespaces_work():
+        pytest.skip("SKIPPED: ordinary users cannot make user namespaces here")
+    with RootlessHost("--isolation", "namespaces") as host:
+        if host.facts["memory"]:
+            pytest.skip("SKIPPED: groups are delegated to ordinary users here")
+        # memory: private memory per process
+        _, output, _ = host.python("try:\n    x = bytearray(900 << 20)\nexcept MemoryError: print('no')\n", memory_mb=128)
+        assert output == "no\n"
+        # pids: processes per environment
+        _, output, _ = host.python(
+            "import os\nn = 0\ntry:\n    while n < 500:\n        if os.fork() == 0: import time; time.sleep(100)\n"
+            "        n += 1\nexcept BlockingIOError: print(n < 60)\n", pids=50)
+        assert output == "True\n"
+        # freeze: stopped and continued over the control socket
+        environment = host.create(["/bin/sh", "-c", "i=0; while :; do i=$((i+1)); echo $i; sleep 0.01; done"])
+        environment.start()
+        assert os.read(environment.stdout, 100)
+        environment.control.send(b"\xfe")
+        quiet = 0
+        os.set_blocking(environment.stdout, False)
+        deadline = time.monotonic() + 60
+        while quiet < 20 and time.monotonic() < deadline:
+            try:
+                os.read(environment.stdout, 65536)
+                quiet = 0
+            except BlockingIOError:
+                quiet += 1
+            time.sleep(0.02)
+        assert quiet == 20
+        environment.control.send(b"\xfd")
+        os.set_blocking(environment.stdout, True)
+        assert os.read(environment.stdout, 100)
+        environment.destroy()

@@ -257,6 +257,42 @@ Status Serve(HostOptions options) {
     return host->Run();
 }
 
+// The column of the table in docs/security.md that applies to this machine and user.
+Status Probe(HostOptions options) {
+    options.data_name = "/tmp";
+    const bool rootless = ::geteuid() != 0;
+    os::CgroupTree cgroups = os::CgroupTree::Open("hearth-probe");
+    const std::string layout(os::Name(cgroups.layout()));
+    const bool memory = cgroups.Has("memory");
+    const bool cpu = cgroups.Has("cpu");
+    const bool pids = cgroups.Has("pids");
+    const bool freezer = cgroups.CanFreeze();
+    cgroups.RemoveTree();
+    const auto reason = WhyNoNamespaces(options, rootless);
+    os::CgroupTree trial = os::CgroupTree::Open(InstanceName(options.data_name));
+    trial.Sweep(std::chrono::seconds(10));
+    trial.RemoveTree();
+    const char* column = "rootless bare";
+    if (!rootless) {
+        column = layout == "v2" ? "root + v2" : layout == "none" ? "root, no groups" : "root + v1";
+    } else if (memory) {
+        column = "rootless delegated";
+    }
+    const auto print = [](const char* name, const std::string& value) {
+        (void)printf("%-12s %s\n", name, value.c_str());
+    };
+    print("column", column);
+    print("namespaces", reason.has_value() ? "no: " + *reason : "yes");
+    print("cgroups", layout);
+    print("memory", memory ? "group" : "RLIMIT_DATA per process");
+    print("cpu", cpu ? "group weight" : "none");
+    print("pids", pids ? "group" : "RLIMIT_NPROC per environment");
+    print("freeze", freezer ? "group" : "SIGSTOP");
+    print("uid", rootless ? "one for all" : "one per environment");
+    print("egress", rootless ? "none" : "veth and nftables");
+    return {};
+}
+
 int Main(const std::vector<std::string>& arguments) {
     os::EnsureStdio();
     ::signal(SIGPIPE, SIG_IGN);
@@ -289,7 +325,7 @@ int Main(const std::vector<std::string>& arguments) {
             status = RemoveEgress(*options);
             break;
         case HostOptions::Mode::kProbe:
-            status = errors::Internal("not there yet");
+            status = Probe(*std::move(options));
             break;
     }
     if (!status.ok()) {
