@@ -37,6 +37,10 @@ SOAKS = {
         "hostile functions, again and again", 20,
         [*PYTEST, "tests/hostile_functions"],
     ),
+    "tsan": (
+        "mixed operations on four threads under the thread sanitizer", 5000,
+        [*PYTEST, "tests/soak/test_threads.py"],
+    ),
     "invocations": (
         "invocations of three runtimes, each answer checked", 200_000,
         [*PYTEST, "tests/conformance/lambda_invoke", "-k", "volume"],
