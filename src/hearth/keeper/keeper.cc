@@ -207,6 +207,7 @@ int Keeper::Run() {
         }
         StopOverdue();
     }
+    Sweep();
     RemoveEgress();
     data_->RemoveFile(kEndpointFile);
     return exit_status_;
@@ -314,10 +315,20 @@ void Keeper::OnEgressReady(int wait_status) {
 }
 
 void Keeper::RemoveEgress() {
-    if (!has_egress_) {
-        return;
+    if (has_egress_) {
+        RunToEnd(StartEgressHelper("--egress-remove"));
     }
-    const auto helper = StartEgressHelper("--egress-remove");
+}
+
+void Keeper::Sweep() {
+    if (!host_put_all_away_) {
+        ChildSpec spec(*host_.program);
+        spec.Arg("--sweep").Arg("--data-name", data_->path());
+        RunToEnd(spec.Start());
+    }
+}
+
+void Keeper::RunToEnd(Result<pid_t> helper) {
     int wait_status = 0;
     while (helper.ok() && ::waitpid(*helper, &wait_status, 0) < 0 && errno == EINTR) {
     }
@@ -434,6 +445,9 @@ void Keeper::Reap() {
 void Keeper::OnEnded(Ward* ward, int wait_status) {
     ward->pid = 0;
     if (stopping_) {
+        if (ward == &host_) {
+            host_put_all_away_ = wait_status == 0;
+        }
         if (ward == &cloud_ && host_.pid != 0) {
             SignalWard(host_, SIGTERM);
             stop_deadline_ = Clock::now() + kHostStopMax;

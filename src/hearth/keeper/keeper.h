@@ -51,6 +51,9 @@ class Keeper final {
     Result<pid_t> StartEgressHelper(const std::string& mode) const;
     void OnEgressReady(int wait_status);
     void RemoveEgress();
+    // After a host that could not put everything away, or that never got to it.
+    void Sweep();
+    static void RunToEnd(Result<pid_t> helper);
     Status StartCloud();
     ChildSpec HostSpec() const;
     Status Start(Ward* ward, const ChildSpec& spec);
@@ -88,6 +91,7 @@ class Keeper final {
     // The helper while it runs; the host waits for it.
     pid_t egress_helper_ = 0;
     bool has_egress_ = false;
+    bool host_put_all_away_ = false;
     bool was_ready_ = false;
     bool stopping_ = false;
     bool killed_overdue_ = false;
