@@ -9,6 +9,10 @@ Error SignatureError(const SignatureProblem& problem, model::Protocol protocol) 
     switch (problem.kind) {
         case SignatureProblem::Kind::kMissing:
             code = query ? "MissingAuthenticationToken" : "MissingAuthenticationTokenException";
+            if (protocol == model::Protocol::kRestJson) {
+                // The REST services stand behind another front of AWS, which words it so.
+                return Error(Error::Kind::kDenied, code, "Missing Authentication Token", status);
+            }
             break;
         case SignatureProblem::Kind::kIncomplete:
             code = query ? "IncompleteSignature" : "IncompleteSignatureException";

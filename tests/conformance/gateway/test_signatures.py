@@ -57,6 +57,7 @@ def test_unsigned_json(hearth, headers, status, code):
 def test_unsigned_rest_json(hearth):
     answer = call(hearth, "GET", "/2015-03-31/functions/")
     assert (answer.status, answer.code) == (403, "MissingAuthenticationTokenException")
+    assert answer.message == "Missing Authentication Token"
 
 
 def test_wrong_secret(hearth):
