@@ -179,6 +179,20 @@ TEST_F(FlowTest, AFailedHandlerIsCalledAgainWithPauses) {
     EXPECT_EQ(seen_, (Seen{"a@3600000", "a@3601000", "a@3603000", "a@3607000"}));
 }
 
+TEST_F(FlowTest, AHandlerThatThrowsIsCalledAgain) {
+    Start();
+    bool thrown = false;
+    on_fire_ = [&](const DueTimer&) -> Task<Status> {
+        if (!std::exchange(thrown, true)) {
+            throw std::runtime_error("a bug");
+        }
+        co_return Status();
+    };
+    Put("a", hours(1));
+    Advance(hours(2));
+    EXPECT_EQ(seen_, (Seen{"a@3600000", "a@3601000"}));
+}
+
 TEST_F(FlowTest, AHandlerMayPutItsTimerAnew) {
     Start();
     on_fire_ = [&](const DueTimer& timer) -> Task<Status> {

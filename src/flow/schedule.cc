@@ -9,6 +9,7 @@
 
 #include <atomic>
 #include <charconv>
+#include <exception>
 #include <map>
 #include <mutex>
 #include <set>
@@ -213,8 +214,9 @@ struct Schedule::State {
         std::string thrown;
         try {
             co_return co_await handler->second(due);
-        } catch (const RequestBug& bug) {
-            thrown = bug.what();
+        } catch (const std::exception& exception) {
+            // A bug in one handler must not end the timers of the others.
+            thrown = exception.what();
         }
         co_return errors::Internal(thrown);
     }
