@@ -40,6 +40,8 @@ constexpr auto kCloudStopMax = 30s;
 constexpr auto kHostStopMax = 10s;
 // hearth-cloud's exit status for what a restart will not cure.
 constexpr int kExitHopeless = 2;
+// Until the cloud was ready once, a cloud that is killed again and again is given up.
+constexpr int kFirstStartsMax = 3;
 // Each environment costs the host and the cloud a few descriptors.
 constexpr rlim_t kOpenFilesMax = 1U << 20U;
 
@@ -455,9 +457,16 @@ void Keeper::OnEnded(Ward* ward, int wait_status) {
         }
         return;
     }
+    if (ward == &cloud_ && ready_pipe_.valid()) {
+        OnReadyPipe();  // It may have been ready just before it died.
+    }
     const std::string what = fmt::format("{} {}", ward->name, DescribeEnd(wait_status));
     const bool hopeless = WIFEXITED(wait_status) && WEXITSTATUS(wait_status) == kExitHopeless;
-    if (hopeless || (!was_ready_ && ward == &cloud_)) {
+    // A first start that fails is told to the user at once; one that was killed is tried again.
+    const bool first_failed =
+        ward == &cloud_ && !was_ready_ &&
+        (WIFEXITED(wait_status) || ward->failures_in_a_row + 1 >= kFirstStartsMax);
+    if (hopeless || first_failed) {
         log::Error("{}; giving up", what);
         exit_status_ = 1;
         BeginStop();
