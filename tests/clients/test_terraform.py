@@ -1,0 +1,70 @@
+"""Terraform: apply, an empty plan, a change, an empty plan, destroy.
+
+By hand, because the provider is 700 MB: HEARTH_TERRAFORM_MIRROR names a directory that
+`terraform providers mirror` filled with hashicorp/aws; without it, or without terraform, it is skipped.
+"""
+
+import io
+import json
+import os
+import shutil
+import subprocess
+import zipfile
+
+import hearth_up
+import pytest
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+MIRROR = os.environ.get("HEARTH_TERRAFORM_MIRROR", "")
+
+pytestmark = pytest.mark.skipif(
+    not (shutil.which("terraform") and os.path.isdir(MIRROR)),
+    reason="terraform and HEARTH_TERRAFORM_MIRROR are not both there",
+)
+
+
+def test_life_of_a_stack(hearth, tmp_path):
+    shutil.copy(os.path.join(HERE, "terraform", "main.tf"), tmp_path)
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w") as archive:
+        archive.writestr("index.py", "def handler(event, context):\n    return 'by terraform'\n")
+    (tmp_path / "code.zip").write_bytes(buffer.getvalue())
+    settings = tmp_path / "settings"
+    settings.write_text(f'provider_installation {{ filesystem_mirror {{ path = "{MIRROR}" }} }}')
+    environment = {
+        **{name: value for name, value in os.environ.items() if not name.startswith("AWS_")},
+        "TF_CLI_CONFIG_FILE": str(settings),
+        "TF_IN_AUTOMATION": "1",
+        "TF_VAR_endpoint": hearth.endpoint,
+    }
+
+    def terraform(*arguments, status=0, **variables):
+        done = subprocess.run(
+            ["terraform", *arguments, "-no-color"],
+            cwd=tmp_path,
+            env={**environment, **variables},
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            timeout=5 * hearth_up.DEADLINE_S,
+        )
+        assert done.returncode == status, done.stdout + done.stderr
+        return done.stdout
+
+    client = hearth.client("lambda")
+    terraform("init")
+    terraform("apply", "-auto-approve")
+    # -detailed-exitcode: 0 is an empty plan, 2 one with changes.
+    terraform("plan", "-detailed-exitcode")
+    answer = client.invoke(FunctionName="terraform-function", Qualifier="live")
+    assert json.loads(answer["Payload"].read()) == "by terraform"
+    assert answer["ExecutedVersion"] == "1"
+
+    terraform("plan", "-detailed-exitcode", status=2, TF_VAR_timeout="9")
+    terraform("apply", "-auto-approve", TF_VAR_timeout="9")
+    terraform("plan", "-detailed-exitcode", TF_VAR_timeout="9")
+    live = client.get_function_configuration(FunctionName="terraform-function", Qualifier="live")
+    assert (live["Version"], live["Timeout"]) == ("2", 9)
+
+    terraform("destroy", "-auto-approve", TF_VAR_timeout="9")
+    assert client.list_functions()["Functions"] == []
