@@ -183,6 +183,12 @@ class Checker final {
                     "backslash to be included in string value",
                     static_cast<int>(c)));
             }
+            if (static_cast<unsigned char>(c) >= 0x80) {
+                if (!Utf8()) {
+                    return false;
+                }
+                continue;
+            }
             if (c != '\\') {
                 ++at_;
                 continue;
@@ -205,6 +211,32 @@ class Checker final {
             ++at_;
         }
         return Fail("Unexpected end-of-input: was expecting closing quote for a string value");
+    }
+
+    // One character beyond ASCII: no overlong forms, no surrogates, nothing above U+10FFFF.
+    bool Utf8() {
+        const auto lead = static_cast<unsigned char>(text_[at_]);
+        const size_t rest = lead >= 0xc2 && lead <= 0xdf   ? 1
+                            : lead >= 0xe0 && lead <= 0xef ? 2
+                            : lead >= 0xf0 && lead <= 0xf4 ? 3
+                                                           : 0;
+        if (rest == 0) {
+            return Fail(fmt::format("Invalid UTF-8 start byte 0x{:02x}", lead));
+        }
+        for (size_t i = 1; i <= rest; ++i) {
+            const auto c = at_ + i < text_.size() ? static_cast<unsigned char>(text_[at_ + i]) : 0u;
+            unsigned low = 0x80;
+            unsigned high = 0xbf;
+            if (i == 1) {
+                low = lead == 0xe0 ? 0xa0 : lead == 0xf0 ? 0x90 : low;
+                high = lead == 0xed ? 0x9f : lead == 0xf4 ? 0x8f : high;
+            }
+            if (c < low || c > high) {
+                return Fail(fmt::format("Invalid UTF-8 middle byte 0x{:02x}", c));
+            }
+        }
+        at_ += rest + 1;
+        return true;
     }
 
     bool Digits() {

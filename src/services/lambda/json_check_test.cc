@@ -37,6 +37,27 @@ TEST(JsonCheck, RefusesEverythingElse) {
     }
 }
 
+TEST(JsonCheck, TextIsUtf8) {
+    for (const std::string text :
+         {"\xc3\xbc", "\xe2\x82\xac", "\xf0\x9f\x98\x80", "\xed\x9f\xbf"}) {
+        EXPECT_TRUE(CheckJson("\"" + text + "\"").ok);
+    }
+    for (const std::string text :
+         {"\xff",
+          "\x80",
+          "\xc3",
+          "\xc3(",
+          "\xc0\x80",
+          "\xe0\x80\x80",
+          "\xed\xa0\x80",
+          "\xf4\x90\x80\x80",
+          "\xf0\x9f\x98"}) {
+        EXPECT_FALSE(CheckJson("\"" + text + "\"").ok);
+    }
+    EXPECT_EQ(
+        CheckJson("\"\xff\"").problem, "Invalid UTF-8 start byte 0xff\n at [line: 1, column: 2]");
+}
+
 TEST(JsonCheck, SpeaksLikeAws) {
     EXPECT_EQ(
         CheckJson("hello").problem,

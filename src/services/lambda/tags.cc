@@ -7,12 +7,26 @@
 namespace hearth::lambda {
 namespace {
 
-// Tags belong to functions as a whole.
-Status CheckTaggable(const FunctionReference& reference, const std::string& arn) {
-    if (!arn.starts_with("arn:")) {
-        return errors::Validation(
-            arn, "resource", "Member must satisfy regular expression pattern: arn:.*");
+// Of what can have tags at AWS; of these Hearth has functions.
+Status CheckResource(const std::string& arn) {
+    if (arn.starts_with("arn:aws:lambda:") && arn.find(":function:") != std::string::npos) {
+        return Status();
     }
+    return errors::Validation(
+        arn,
+        "resource",
+        "Member must satisfy regular expression pattern: "
+        "arn:(aws[a-zA-Z-]*):lambda:[a-z]{2}((-gov)|(-iso([a-z]?)))?-[a-z]+-\\d{1}:\\d{12}:("
+        "function:"
+        "[a-zA-Z0-9-_]+(:(\\$LATEST|[a-zA-Z0-9-_]+))?|layer:([a-zA-Z0-9-_]+)|code-signing-config:"
+        "csc-"
+        "[a-z0-9]{17}|event-source-mapping:[0-9a-fA-F]{8}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]"
+        "{4}-"
+        "[0-9a-fA-F]{12})");
+}
+
+// Tags belong to functions as a whole.
+Status CheckTaggable(const FunctionReference& reference) {
     if (!reference.qualifier.empty()) {
         return errors::InvalidParameterValue(
             "Tags on function aliases and versions are not supported. Please specify a function "
@@ -25,8 +39,9 @@ Status CheckTaggable(const FunctionReference& reference, const std::string& arn)
 
 Task<Result<model::TagResource::Output>> LambdaService::TagResource(
     aws::RequestContext& context, model::TagResource::Input input) {
+    HEARTH_CO_RETURN_IF_ERROR(CheckResource(*input.resource));
     HEARTH_CO_TRY(const FunctionReference reference, Reference(context, input.resource));
-    HEARTH_CO_RETURN_IF_ERROR(CheckTaggable(reference, *input.resource));
+    HEARTH_CO_RETURN_IF_ERROR(CheckTaggable(reference));
     const FunctionKey key = KeyOf(reference);
     if (input.tags->empty()) {
         co_return errors::InvalidParameterValue(
@@ -48,8 +63,9 @@ Task<Result<model::TagResource::Output>> LambdaService::TagResource(
 
 Task<Result<model::UntagResource::Output>> LambdaService::UntagResource(
     aws::RequestContext& context, model::UntagResource::Input input) {
+    HEARTH_CO_RETURN_IF_ERROR(CheckResource(*input.resource));
     HEARTH_CO_TRY(const FunctionReference reference, Reference(context, input.resource));
-    HEARTH_CO_RETURN_IF_ERROR(CheckTaggable(reference, *input.resource));
+    HEARTH_CO_RETURN_IF_ERROR(CheckTaggable(reference));
     const FunctionKey key = KeyOf(reference);
     const FunctionStore::Body body = [&](FunctionTransaction& transaction) -> Task<Status> {
         HEARTH_CO_TRY(auto head, co_await transaction.FindHead(key));
@@ -69,8 +85,9 @@ Task<Result<model::UntagResource::Output>> LambdaService::UntagResource(
 
 Task<Result<model::ListTags::Output>> LambdaService::ListTags(
     aws::RequestContext& context, model::ListTags::Input input) {
+    HEARTH_CO_RETURN_IF_ERROR(CheckResource(*input.resource));
     HEARTH_CO_TRY(const FunctionReference reference, Reference(context, input.resource));
-    HEARTH_CO_RETURN_IF_ERROR(CheckTaggable(reference, *input.resource));
+    HEARTH_CO_RETURN_IF_ERROR(CheckTaggable(reference));
     HEARTH_CO_TRY(const auto head, co_await store_.FindHead(KeyOf(reference)));
     if (!head) {
         co_return errors::FunctionNotFound(*input.resource);

@@ -116,7 +116,7 @@ def test_no_payload_is_an_empty_object(client, create):
     assert invoke(client, create()["FunctionName"])[0] == {}
 
 
-@pytest.mark.parametrize("payload", ["{", "hello", "{'a': 1}", '{"a": 1,}', "\x00", '{"a":1}{"b":2}'])
+@pytest.mark.parametrize("payload", ["{", "hello", "{'a': 1}", '{"a": 1,}', "\x00", '{"a":1}{"b":2}', b'"\xff"'])
 def test_payloads_that_are_no_json(client, create, payload):
     name = create()["FunctionName"]
     with refused(

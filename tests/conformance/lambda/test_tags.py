@@ -59,5 +59,11 @@ def test_not_there(client, unchecked):
         client.list_tags(Resource=arn("nothing"))
     with refused("ResourceNotFoundException", f"Function not found: {arn('nothing')}", 404):
         client.tag_resource(Resource=arn("nothing"), Tags={"a": "b"})
-    with refused("ValidationException", status=400):
-        unchecked.list_tags(Resource="no-arn")
+    for resource in ("no-arn", arn("f").replace(":function:", ":layer:"), "arn:aws:iam::1:user/u"):
+        with refused(
+            "ValidationException",
+            contains=f"1 validation error detected: Value '{resource}' at 'resource' failed to "
+            "satisfy constraint: Member must satisfy regular expression pattern: arn:",
+            status=400,
+        ):
+            unchecked.list_tags(Resource=resource)
