@@ -110,6 +110,20 @@ void AddLine(std::string_view text, WallClock::time_point at, std::vector<LogLin
     } while (!text.empty());
 }
 
+// Where a frame begins, or may begin at the end of `bytes`, within the first `limit` bytes.
+size_t FindFrame(std::string_view bytes, size_t limit) {
+    const std::string_view head = bytes.substr(0, limit);
+    size_t at = head.find(kFrameMagic[0]);
+    while (at != std::string_view::npos) {
+        const std::string_view rest = bytes.substr(at, kFrameMagic.size());
+        if (rest == kFrameMagic.substr(0, rest.size())) {
+            return at;
+        }
+        at = head.find(kFrameMagic[0], at + 1);
+    }
+    return std::string_view::npos;
+}
+
 }  // namespace
 
 void LineSplitter::Feed(
@@ -125,27 +139,24 @@ void LineSplitter::Feed(
         const size_t newline = bytes.find('\n');
         const std::string_view head =
             newline == std::string_view::npos ? bytes : bytes.substr(0, newline);
-        const size_t frame = head.find(kFrameMagic[0]);
+        const size_t frame = FindFrame(bytes, head.size());
         if (frame != std::string_view::npos) {
             const std::string_view rest = bytes.substr(frame);
-            const size_t compared = std::min(rest.size(), kFrameMagic.size());
-            if (rest.substr(0, compared) == kFrameMagic.substr(0, compared)) {
-                if (rest.size() < kFrameHeadBytes) {
-                    // Perhaps a frame, or text that looks like one: the rest will tell.
+            if (rest.size() < kFrameHeadBytes) {
+                // Perhaps a frame, or text that looks like one: the rest will tell.
+                break;
+            }
+            const uint64_t length = BigEndian(rest.substr(4, 4));
+            if (length <= kLineBytesMax) {
+                if (rest.size() - kFrameHeadBytes < length) {
                     break;
                 }
-                const uint64_t length = BigEndian(rest.substr(4, 4));
-                if (length <= kLineBytesMax) {
-                    if (rest.size() - kFrameHeadBytes < length) {
-                        break;
-                    }
-                    if (frame > 0) {
-                        AddLine(bytes.substr(0, frame), now, lines);
-                    }
-                    AddLine(rest.substr(kFrameHeadBytes, length), now, lines);
-                    bytes = rest.substr(kFrameHeadBytes + length);
-                    continue;
+                if (frame > 0) {
+                    AddLine(bytes.substr(0, frame), now, lines);
                 }
+                AddLine(rest.substr(kFrameHeadBytes, length), now, lines);
+                bytes = rest.substr(kFrameHeadBytes + length);
+                continue;
             }
         }
         if (newline == std::string_view::npos) {

@@ -30,10 +30,20 @@ std::vector<std::string> Split(const std::string& bytes, size_t step) {
 }
 
 TEST(LineSplitter, LinesAndFramesAreTheSameHoweverTheBytesArrive) {
-    const std::string bytes =
-        "one\ntwo\r\n" + Frame("a\nb") + "three\nfour" + Frame("c") + "\nlast";
+    const std::string bytes = "one\ntwo\r\n" + Frame("a\nb") +
+                              "thr\xC3\xA5"
+                              "ee\nfour" +
+                              Frame("c") + "\nlast";
     const std::vector<std::string> expected = {
-        "one", "two", "a\nb", "three", "four", "c", "", "last"};
+        "one",
+        "two",
+        "a\nb",
+        "thr\xC3\xA5"
+        "ee",
+        "four",
+        "c",
+        "",
+        "last"};
     for (size_t step = 1; step <= bytes.size(); ++step) {
         EXPECT_EQ(Split(bytes, step), expected) << "in pieces of " << step;
     }
