@@ -98,18 +98,14 @@ Status DecodeTimestamp(
 
 // The depth of the walk is bound by the parser's limit on the depth of a text.
 Status Decode(
-    const Service& service,
-    const Shape& shape,
-    TimestampFormat timestamps,
-    const Json& json,
-    void* out) {
+    const Service& service, const Shape& shape, TimestampFormat timestamps, Json& json, void* out) {
     switch (shape.type) {
         case ShapeType::kString: {
-            const std::string* text = json.AsString();
+            std::string* text = json.AsString();
             if (text == nullptr) {
                 return WrongKind(service, json, "a String");
             }
-            *static_cast<std::string*>(out) = *text;
+            *static_cast<std::string*>(out) = std::move(*text);
             return {};
         }
         case ShapeType::kInteger: {
@@ -159,14 +155,15 @@ Status Decode(
                 return errors::Serialization(service, "Unable to decode the base64 of a blob");
             }
             *static_cast<std::string*>(out) = *std::move(bytes);
+            json = Json();
             return {};
         }
         case ShapeType::kList: {
-            const Json::Array* array = json.AsArray();
+            Json::Array* array = json.AsArray();
             if (array == nullptr) {
                 return errors::Serialization(service, "Expected list or null");
             }
-            for (const Json& element : *array) {
+            for (Json& element : *array) {
                 if (element.is_null()) {
                     continue;
                 }
@@ -180,11 +177,11 @@ Status Decode(
             return {};
         }
         case ShapeType::kMap: {
-            const Json::Object* object = json.AsObject();
+            Json::Object* object = json.AsObject();
             if (object == nullptr) {
                 return errors::Serialization(service, "Expected map or null");
             }
-            for (const Json::Member& member : *object) {
+            for (Json::Member& member : *object) {
                 if (member.value.is_null()) {
                     continue;
                 }
@@ -272,13 +269,12 @@ void Encode(
 
 }  // namespace
 
-Status DecodeJsonStructure(
-    const Service& service, const Shape& shape, const Json& json, void* out) {
-    const Json::Object* object = json.AsObject();
+Status DecodeJsonStructure(const Service& service, const Shape& shape, Json& json, void* out) {
+    Json::Object* object = json.AsObject();
     if (object == nullptr) {
         return errors::Serialization(service, "Expected structure or null");
     }
-    for (const Json::Member& item : *object) {
+    for (Json::Member& item : *object) {
         const Member* member = shape.FindMember(item.name);
         if (member == nullptr || member->location != Location::kBody || item.value.is_null()) {
             continue;

@@ -12,7 +12,7 @@ namespace hearth::aws::protocol {
 Status DecodeJsonBody(
     const model::Service& service, const model::Shape& shape, std::string_view body, void* out);
 Status DecodeJsonStructure(
-    const model::Service& service, const model::Shape& shape, const codec::Json& json, void* out);
+    const model::Service& service, const model::Shape& shape, codec::Json& json, void* out);
 
 // An object of the body's members.
 void EncodeJsonStructure(const model::Shape& shape, const void* value, codec::JsonWriter& writer);
