@@ -165,7 +165,11 @@ Result<MasterKey> MasterKey::LoadOrMake(const std::string& path) {
         return Hex(key) + "\n";
     };
     HEARTH_TRY(const std::string text, ReadOrMakePrivateFile(path, make));
-    return FromText(text);
+    auto key = FromText(text);
+    if (!key.ok()) {
+        return std::move(key).error().WithContext(path);
+    }
+    return key;
 }
 
 }  // namespace hearth::codec

@@ -10,6 +10,7 @@
 #include "flow/clock_advance.h"
 #include "flow/durable_cloud_clock.h"
 #include "flow/schedule.h"
+#include "hearth/cloud/master_key_check.h"
 #include "hearth/cloud/own_endpoints.h"
 #include "hearth/cloud/tls_setup.h"
 #include "http/server.h"
@@ -140,6 +141,8 @@ Status Cloud::Parts::OpenStores(const CloudOptions& options) {
     HEARTH_TRY(kv, std::move(opened));
     master_key.emplace(std::move(loaded.master_key));
     root.emplace(std::move(loaded.root));
+    HEARTH_RETURN_IF_ERROR(
+        rt::BlockOn(*loops, 0, [this] { return CheckMasterKey(*kv, *master_key); }));
     sessions.emplace(*master_key, *wall_clock, *random);
     HEARTH_TRY(
         blobs,
