@@ -171,7 +171,7 @@ Task<ServerConnection::HeadOutcome> ServerConnection::ReadHead() {
         }
         waiting_for_request_ = !started;
         requests_without_wait_ = 0;
-        const auto [error, count] = co_await transport_.ReadSome(Unused());
+        const auto [error, count] = co_await transport_.ReadNext(Unused());
         waiting_for_request_ = false;
         if (error || count == 0) {
             co_return HeadOutcome::kEnd;

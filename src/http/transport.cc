@@ -108,34 +108,41 @@ Task<bool> Transport::HandshakeTls() {
 
 Task<Transport::ReadResult> Transport::ReadSome(std::span<char> into) {
     if (ssl_ != nullptr) {
-        return ReadTls(into);
+        return ReadTls(into, false);
     }
     return socket_.async_receive(
         asio::buffer(into.data(), into.size()), asio::as_tuple(asio::use_awaitable));
 }
 
-Task<Transport::ReadResult> Transport::ReadTls(std::span<char> into) {
+Task<Transport::ReadResult> Transport::ReadNext(std::span<char> into) {
+    return ssl_ != nullptr ? ReadTls(into, SSL_has_pending(ssl_) == 0) : ReadSome(into);
+}
+
+Task<Transport::ReadResult> Transport::ReadTls(std::span<char> into, bool wait_first) {
+    int reason = wait_first ? SSL_ERROR_WANT_READ : SSL_ERROR_NONE;
     while (true) {
+        if (reason == SSL_ERROR_WANT_READ || reason == SSL_ERROR_WANT_WRITE) {
+            const auto [error] = co_await socket_.async_wait(
+                reason == SSL_ERROR_WANT_READ ? asio::socket_base::wait_read
+                                              : asio::socket_base::wait_write,
+                asio::as_tuple(asio::use_awaitable));
+            if (error) {
+                co_return ReadResult(error, 0);
+            }
+        }
         ERR_clear_error();
         size_t count = 0;
         const int result = SSL_read_ex(ssl_, into.data(), into.size(), &count);
         if (result == 1) {
             co_return ReadResult({}, count);
         }
-        const int reason = SSL_get_error(ssl_, result);
+        reason = SSL_get_error(ssl_, result);
         if (reason == SSL_ERROR_ZERO_RETURN) {
             co_return ReadResult(asio::error::eof, 0);
         }
         if (reason != SSL_ERROR_WANT_READ && reason != SSL_ERROR_WANT_WRITE) {
             ERR_clear_error();
             co_return ReadResult(asio::error::connection_reset, 0);
-        }
-        const auto [error] = co_await socket_.async_wait(
-            reason == SSL_ERROR_WANT_READ ? asio::socket_base::wait_read
-                                          : asio::socket_base::wait_write,
-            asio::as_tuple(asio::use_awaitable));
-        if (error) {
-            co_return ReadResult(error, 0);
         }
     }
 }

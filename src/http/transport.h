@@ -40,6 +40,8 @@ class Transport final {
     bool secure() const { return ssl_ != nullptr; }
 
     Task<ReadResult> ReadSome(std::span<char> into);
+    // As ReadSome, when probably nothing has come yet: over TLS it saves a read in vain.
+    Task<ReadResult> ReadNext(std::span<char> into);
 
     // Bytes taken without blocking, from the front; -1 when the connection is broken.
     ssize_t TryWrite(std::span<const iovec> pieces);
@@ -58,7 +60,7 @@ class Transport final {
     void Break();
 
   private:
-    Task<ReadResult> ReadTls(std::span<char> into);
+    Task<ReadResult> ReadTls(std::span<char> into, bool wait_first);
     Task<bool> HandshakeTls();
     ssize_t TryWriteTls(std::span<const iovec> pieces);
     bool PeerHasClosed(bool* has_data);
