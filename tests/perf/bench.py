@@ -191,6 +191,20 @@ def echo_functions(options):
     }
 
 
+TRUST = json.dumps(
+    {
+        "Version": "2012-10-17",
+        "Statement": [
+            {
+                "Effect": "Allow",
+                "Principal": {"Service": "lambda.amazonaws.com"},
+                "Action": "sts:AssumeRole",
+            }
+        ],
+    }
+)
+
+
 def create(client, name, runtime, handler, code, **more):
     client.create_function(
         FunctionName=name,
@@ -500,6 +514,8 @@ def bench_variant(options, load, up_options, tls, title):
         requests = {}
         for hearth in (plain, other):
             client = hearth.client("lambda")
+            # In enforce mode a role must exist and let Lambda in.
+            hearth.client("iam").create_role(RoleName="bench", AssumeRolePolicyDocument=TRUST)
             parts = echo_functions(options)["python"]
             create(client, "echo", *parts)
             client.invoke(FunctionName="echo", Payload=b"{}")
