@@ -1,3 +1,4 @@
+#include "rt/blocking_pool.h"
 #include "rt/loops.h"
 #include "rt/task_group.h"
 #include "storage/memory/memory_kv.h"
@@ -42,11 +43,16 @@ class MemoryEngine final : public Engine {
 
 class RocksDbEngine final : public Engine {
   public:
-    RocksDbEngine() {
+    // `cold`: little stays in memory, so that reads may go to the disk by way of the pool.
+    explicit RocksDbEngine(bool cold) {
         char pattern[] = "/tmp/hearth-kv-XXXXXX";
         directory_ = mkdtemp(pattern);
         RocksDbOptions options;
         options.clock = clock_;
+        if (cold) {
+            options.pool = &pool_;
+            options.memtable_bytes = 1;
+        }
         auto opened = OpenRocksDb(directory_ + "/kv", options);
         CHECK(opened.ok(), "{}", opened.error().message());
         kv_ = *std::move(opened);
@@ -64,6 +70,7 @@ class RocksDbEngine final : public Engine {
   private:
     std::shared_ptr<testing::FakeMonotonicClock> clock_ =
         std::make_shared<testing::FakeMonotonicClock>();
+    rt::BlockingPool pool_{{}};
     std::string directory_;
     std::unique_ptr<RocksDbKv> kv_;
 };
@@ -466,7 +473,10 @@ INSTANTIATE_TEST_SUITE_P(
             "memory", []() -> std::unique_ptr<Engine> { return std::make_unique<MemoryEngine>(); }),
         std::pair<const char*, MakeEngine>(
             "rocksdb",
-            []() -> std::unique_ptr<Engine> { return std::make_unique<RocksDbEngine>(); })),
+            []() -> std::unique_ptr<Engine> { return std::make_unique<RocksDbEngine>(false); }),
+        std::pair<const char*, MakeEngine>(
+            "rocksdb_cold",
+            []() -> std::unique_ptr<Engine> { return std::make_unique<RocksDbEngine>(true); })),
     [](const auto& info) { return std::string(info.param.first); });
 
 }  // namespace

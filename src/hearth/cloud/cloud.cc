@@ -132,6 +132,7 @@ Status Cloud::Parts::OpenStores(const CloudOptions& options) {
     storage::RocksDbOptions store;
     store.durability = options.sync ? storage::Durability::kSync : storage::Durability::kRelaxed;
     store.clock = monotonic_clock;
+    store.pool = blocking_pool.get();
     // A first start makes the secrets and syncs them, which takes as long as making the store; so
     // both at once.
     std::future<Result<Secrets>> secrets =

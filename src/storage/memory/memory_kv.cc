@@ -161,14 +161,14 @@ class MemoryKv final : public Kv {
 
         uint64_t sequence() const { return *position_; }
 
-        Result<std::optional<std::string>> Read(std::string_view key) override {
+        Task<Result<std::optional<std::string>>> Read(std::string_view key) override {
             const std::lock_guard lock(kv_.mutex_);
-            return kv_.map_.Read(key, sequence());
+            co_return kv_.map_.Read(key, sequence());
         }
 
-        Result<RangePage> ReadRange(const RangeRequest& request) override {
+        Task<Result<RangePage>> ReadRange(const RangeRequest& request) override {
             const std::lock_guard lock(kv_.mutex_);
-            return kv_.map_.ReadRange(request, sequence());
+            co_return kv_.map_.ReadRange(request, sequence());
         }
 
       private:

@@ -48,7 +48,7 @@ Task<Result<std::optional<std::string>>> TransactionBuffer::Get(std::string_view
         co_return own->second;
     }
     reads_.points.emplace_back(key);
-    co_return snapshot_.Read(key);
+    co_return co_await snapshot_.Read(key);
 }
 
 Task<Result<RangePage>> TransactionBuffer::Range(RangeRequest request) {
@@ -56,7 +56,7 @@ Task<Result<RangePage>> TransactionBuffer::Range(RangeRequest request) {
     if (request.begin >= request.end) {
         co_return RangePage{};
     }
-    Result<RangePage> page = ReadMerged(request);
+    Result<RangePage> page = co_await ReadMerged(request);
     if (page.ok()) {
         std::string begin = request.reverse && page->next ? *page->next : request.begin;
         std::string end = !request.reverse && page->next ? *page->next : request.end;
@@ -65,11 +65,11 @@ Task<Result<RangePage>> TransactionBuffer::Range(RangeRequest request) {
     co_return page;
 }
 
-Result<RangePage> TransactionBuffer::ReadMerged(const RangeRequest& request) {
+Task<Result<RangePage>> TransactionBuffer::ReadMerged(const RangeRequest& request) {
     PageBuilder builder(request);
     RangeRequest rest = request;
     while (true) {
-        HEARTH_TRY(RangePage below, snapshot_.ReadRange(rest));
+        HEARTH_CO_TRY(RangePage below, co_await snapshot_.ReadRange(rest));
         // The part of the range that this page decides; own writes outside of it wait for the next.
         const std::string& begin = request.reverse && below.next ? *below.next : rest.begin;
         const std::string& end = !request.reverse && below.next ? *below.next : rest.end;
@@ -87,16 +87,16 @@ Result<RangePage> TransactionBuffer::ReadMerged(const RangeRequest& request) {
         }
         while (!merged.empty()) {
             if (builder.Full()) {
-                return builder.Take(builder.NextAfterLast());
+                co_return builder.Take(builder.NextAfterLast());
             }
             auto node = merged.extract(request.reverse ? std::prev(merged.end()) : merged.begin());
             builder.Add(node.key(), std::move(node.mapped()));
         }
         if (!below.next) {
-            return builder.Take(std::nullopt);
+            co_return builder.Take(std::nullopt);
         }
         if (builder.Full()) {
-            return builder.Take(std::move(below.next));
+            co_return builder.Take(std::move(below.next));
         }
         (request.reverse ? rest.end : rest.begin) = *std::move(below.next);
     }

@@ -33,9 +33,9 @@ Status CheckRange(const RangeRequest& request);
 class Snapshot {
   public:
     virtual ~Snapshot() = default;
-    virtual Result<std::optional<std::string>> Read(std::string_view key) = 0;
+    virtual Task<Result<std::optional<std::string>>> Read(std::string_view key) = 0;
     // One page; `items` may be fewer than the limit although `next` is set.
-    virtual Result<RangePage> ReadRange(const RangeRequest& request) = 0;
+    virtual Task<Result<RangePage>> ReadRange(const RangeRequest& request) = 0;
 };
 
 class TransactionBuffer final : public Transaction {
@@ -59,7 +59,7 @@ class TransactionBuffer final : public Transaction {
     const WriteSet& writes() const { return writes_; }
 
   private:
-    Result<RangePage> ReadMerged(const RangeRequest& request);
+    Task<Result<RangePage>> ReadMerged(const RangeRequest& request);
     void Write(std::string_view key, std::optional<std::string> value);
 
     Snapshot& snapshot_;

@@ -1,4 +1,5 @@
 #include "os/fd.h"
+#include "rt/blocking_pool.h"
 #include "rt/loops.h"
 #include "rt/task_group.h"
 #include "storage/rocksdb/rocksdb_kv.h"
@@ -164,6 +165,41 @@ TEST(Crash, AcknowledgedWritesSurviveAKill) {
             acknowledged[record.writer] = record.number;
         }
         Verify(root + "/kv", acknowledged);
+    }
+    std::filesystem::remove_all(root);
+}
+
+// After a start nothing is in the cache: the first read of a block must not stop the loop.
+TEST(Open, ColdReadsGoByThePoolAndWarmOnesDoNot) {
+    char pattern[] = "/tmp/hearth-cold-XXXXXX";
+    const std::string root = mkdtemp(pattern);
+    {
+        auto kv = OpenRocksDb(root + "/kv");
+        ASSERT_TRUE(kv.ok());
+        for (const char* key : {"a", "b", "c"}) {
+            ASSERT_TRUE(rt::RunTask((*kv)->Put(key, key)).ok());
+        }
+    }
+    for (const bool range : {false, true}) {
+        rt::BlockingPool pool({});
+        RocksDbOptions options;
+        options.pool = &pool;
+        auto kv = OpenRocksDb(root + "/kv", options);
+        ASSERT_TRUE(kv.ok());
+        const auto read = [&] {
+            if (!range) {
+                EXPECT_EQ(rt::RunTask((*kv)->Get("b")).value(), "b");
+                return;
+            }
+            const auto page = rt::RunTask((*kv)->Range({.begin = "a", .end = "z"}));
+            ASSERT_TRUE(page.ok());
+            EXPECT_EQ(page->items.size(), 3u);
+        };
+        EXPECT_EQ(pool.threads(), 0);
+        read();
+        EXPECT_EQ(pool.threads(), 1);
+        read();
+        EXPECT_EQ(pool.threads(), 1);
     }
     std::filesystem::remove_all(root);
 }

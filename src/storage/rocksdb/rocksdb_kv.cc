@@ -2,6 +2,7 @@
 
 #include "base/log.h"
 #include "os/fd.h"
+#include "rt/blocking_pool.h"
 #include "rt/timer.h"
 #include "storage/optimistic/transaction_buffer.h"
 #include "storage/rocksdb/committer.h"
@@ -104,21 +105,29 @@ rocksdb::Options EngineOptions(const RocksDbOptions& ours) {
     return options;
 }
 
-Result<std::optional<std::string>> ReadPoint(
-    rocksdb::DB& db, const rocksdb::ReadOptions& options, std::string_view key) {
-    std::string value;
-    const rocksdb::Status status = db.Get(options, db.DefaultColumnFamily(), key, &value);
-    if (status.IsNotFound()) {
-        return std::optional<std::string>();
-    }
-    if (!status.ok()) {
-        return ReadError(status);
-    }
-    return std::optional<std::string>(std::move(value));
+// What RocksDB says when the answer is neither in a memtable nor in the cache.
+bool WouldBlock(const rocksdb::Status& status) {
+    return status.IsIncomplete();
 }
 
-Result<RangePage> ReadPage(
-    rocksdb::DB& db, rocksdb::ReadOptions options, const RangeRequest& request) {
+rocksdb::Status ReadPointNow(
+    rocksdb::DB& db,
+    const rocksdb::ReadOptions& options,
+    std::string_view key,
+    std::optional<std::string>& value) {
+    std::string found;
+    rocksdb::Status status = db.Get(options, db.DefaultColumnFamily(), key, &found);
+    if (status.ok()) {
+        value = std::move(found);
+    } else if (status.IsNotFound()) {
+        value.reset();
+        status = rocksdb::Status::OK();
+    }
+    return status;
+}
+
+rocksdb::Status ReadPageNow(
+    rocksdb::DB& db, rocksdb::ReadOptions options, const RangeRequest& request, RangePage& page) {
     const rocksdb::Slice begin(request.begin);
     const rocksdb::Slice end(request.end);
     options.iterate_lower_bound = &begin;
@@ -128,21 +137,68 @@ Result<RangePage> ReadPage(
     request.reverse ? it->SeekToLast() : it->SeekToFirst();
     while (it->Valid()) {
         if (builder.Full()) {
-            return builder.Take(builder.NextAfterLast());
+            page = builder.Take(builder.NextAfterLast());
+            return rocksdb::Status::OK();
         }
         builder.Add(it->key().ToString(), it->value().ToString());
         request.reverse ? it->Prev() : it->Next();
     }
-    if (!it->status().ok()) {
-        return ReadError(it->status());
+    page = builder.Take(std::nullopt);
+    return it->status();
+}
+
+// Runs `read` (read options -> Status) on this loop as far as memory has the answer, else on the
+// pool.
+template <class Read>
+Task<rocksdb::Status> ReadWithoutBlocking(
+    rt::BlockingPool* pool, rocksdb::ReadOptions options, Read read) {
+    if (pool == nullptr) {
+        co_return read(options);
     }
-    return builder.Take(std::nullopt);
+    options.read_tier = rocksdb::kBlockCacheTier;
+    rocksdb::Status status = read(options);
+    if (WouldBlock(status)) {
+        options.read_tier = rocksdb::kReadAllTier;
+        auto work = [&] { return read(options); };
+        status = co_await pool->Run(work);
+    }
+    co_return status;
+}
+
+Task<Result<std::optional<std::string>>> ReadPoint(
+    rocksdb::DB& db, rt::BlockingPool* pool, rocksdb::ReadOptions options, std::string_view key) {
+    std::optional<std::string> value;
+    const auto read = [&](const rocksdb::ReadOptions& with) {
+        return ReadPointNow(db, with, key, value);
+    };
+    const rocksdb::Status status = co_await ReadWithoutBlocking(pool, options, read);
+    if (!status.ok()) {
+        co_return ReadError(status);
+    }
+    co_return value;
+}
+
+Task<Result<RangePage>> ReadPage(
+    rocksdb::DB& db,
+    rt::BlockingPool* pool,
+    rocksdb::ReadOptions options,
+    const RangeRequest& request) {
+    RangePage page;
+    const auto read = [&](const rocksdb::ReadOptions& with) {
+        return ReadPageNow(db, with, request, page);
+    };
+    const rocksdb::Status status = co_await ReadWithoutBlocking(pool, options, read);
+    if (!status.ok()) {
+        co_return ReadError(status);
+    }
+    co_return page;
 }
 
 // Taken with the first read; a transaction that only writes needs none.
 class EngineSnapshot final : public optimistic::Snapshot {
   public:
-    EngineSnapshot(rocksdb::DB& db, OpenSnapshots& open) : db_(db), open_(open) {}
+    EngineSnapshot(rocksdb::DB& db, rt::BlockingPool* pool, OpenSnapshots& open)
+        : db_(db), pool_(pool), open_(open) {}
 
     ~EngineSnapshot() override {
         if (handle_) {
@@ -157,14 +213,14 @@ class EngineSnapshot final : public optimistic::Snapshot {
     // 0 before the first read, when there is nothing to check.
     uint64_t number() const { return handle_ ? **handle_ : 0; }
 
-    Result<std::optional<std::string>> Read(std::string_view key) override {
+    Task<Result<std::optional<std::string>>> Read(std::string_view key) override {
         Take();
-        return ReadPoint(db_, options_, key);
+        return ReadPoint(db_, pool_, options_, key);
     }
 
-    Result<RangePage> ReadRange(const RangeRequest& request) override {
+    Task<Result<RangePage>> ReadRange(const RangeRequest& request) override {
         Take();
-        return ReadPage(db_, options_, request);
+        return ReadPage(db_, pool_, options_, request);
     }
 
   private:
@@ -176,6 +232,7 @@ class EngineSnapshot final : public optimistic::Snapshot {
     }
 
     rocksdb::DB& db_;
+    rt::BlockingPool* const pool_;
     OpenSnapshots& open_;
     rocksdb::ReadOptions options_;
     std::optional<OpenSnapshots::Handle> handle_;
@@ -211,7 +268,7 @@ class EmbeddedKv final : public RocksDbKv {
 
     Task<Result<std::optional<std::string>>> Get(std::string_view key) override {
         HEARTH_CO_RETURN_IF_ERROR(optimistic::CheckKey(key));
-        co_return ReadPoint(*db_, rocksdb::ReadOptions(), key);
+        co_return co_await ReadPoint(*db_, options_.pool, rocksdb::ReadOptions(), key);
     }
 
     Task<Result<RangePage>> Range(RangeRequest request) override {
@@ -219,7 +276,7 @@ class EmbeddedKv final : public RocksDbKv {
         if (request.begin >= request.end) {
             co_return RangePage{};
         }
-        co_return ReadPage(*db_, rocksdb::ReadOptions(), request);
+        co_return co_await ReadPage(*db_, options_.pool, rocksdb::ReadOptions(), request);
     }
 
     Task<Status> Transact(Body body) override {
@@ -240,7 +297,7 @@ class EmbeddedKv final : public RocksDbKv {
 
   private:
     Task<Status> Attempt(Body& body, int attempt) {
-        EngineSnapshot snapshot(*db_, open_);
+        EngineSnapshot snapshot(*db_, options_.pool, open_);
         TransactionBuffer transaction(snapshot);
         const auto begun = options_.clock->Now();
         HEARTH_CO_RETURN_IF_ERROR(co_await body(transaction));

@@ -12,6 +12,10 @@ namespace rocksdb {
 class Env;
 }
 
+namespace hearth::rt {
+class BlockingPool;
+}
+
 namespace hearth::storage {
 
 enum class Durability {
@@ -27,6 +31,9 @@ struct RocksDbOptions {
     std::chrono::milliseconds lock_wait{3'000};
     // Measures the 5 s that a transaction may take.
     std::shared_ptr<MonotonicClock> clock = MonotonicClock::System();
+    // Where reads go that would wait for the disk; must outlive the store. Null: they block the
+    // loop.
+    rt::BlockingPool* pool = nullptr;
     // For tests that record or break the disk's work; must outlive the store.
     rocksdb::Env* env = nullptr;
     // For tests that want many flushes; 0: the usual size.
@@ -42,10 +49,10 @@ struct RocksDbStatistics {
     uint64_t written_bytes = 0;
 };
 
-// The embedded engine. Reads run inline on the caller's loop. Commits go to one committer thread:
-// it checks what each transaction read against what was committed since, gathers all that wait into
-// one batch with one sync, and wakes their loops with one post each; meanwhile the next batch
-// gathers.
+// The embedded engine. Reads run inline on the caller's loop where memory has the answer, else on
+// the blocking pool. Commits go to one committer thread: it checks what each transaction read
+// against what was committed since, gathers all that wait into one batch with one sync, and wakes
+// their loops with one post each; meanwhile the next batch gathers.
 //
 // After a failed log write the store refuses commits (kUnavailable) until it is opened anew,
 // because only a replay of the log tells what is in it; reads go on.
