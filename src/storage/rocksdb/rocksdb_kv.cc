@@ -57,7 +57,10 @@ class EngineLogger final : public rocksdb::Logger {
         }
         char line[512];
         vsnprintf(line, sizeof(line), format, arguments);
-        if (level >= rocksdb::InfoLogLevel::ERROR_LEVEL) {
+        if (std::string_view(line).find("DB::Open() failed") != std::string_view::npos) {
+            // OpenRocksDb waits, and says itself what is wrong.
+            log::Debug("storage: {}", line);
+        } else if (level >= rocksdb::InfoLogLevel::ERROR_LEVEL) {
             log::Error("storage: {}", line);
         } else {
             log::Warn("storage: {}", line);
