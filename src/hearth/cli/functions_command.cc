@@ -1,6 +1,11 @@
 #include "hearth/cli/command.h"
 #include "hearth/cli/commands.h"
 
+#include <fmt/ranges.h>
+
+#include <map>
+#include <set>
+
 namespace hearth::cli {
 namespace {
 
@@ -35,6 +40,36 @@ Result<codec::Json::Array> AllFunctions(CloudClient& cloud) {
     return all;
 }
 
+// What runs each runtime id here, as far as it is not the very one: "python3.12" -> "python:3.11".
+std::map<std::string, std::string> Substitutes(
+    CloudClient& cloud, const codec::Json::Array& functions) {
+    std::set<std::string> names;
+    for (const auto& function : functions) {
+        if (const auto* runtime = function.FindString("Runtime")) {
+            names.insert(*runtime);
+        }
+    }
+    std::map<std::string, std::string> substitutes;
+    const auto body = cloud.Admin(
+        "GET", "/_hearth/runtimes?names=" + Encoded(fmt::format("{}", fmt::join(names, ","))));
+    const auto answer = body.ok() ? codec::ParseJson(*body) : codec::Json();
+    const auto* runtimes = answer.ok() ? answer->Find("runtimes") : nullptr;
+    if (runtimes == nullptr || runtimes->AsArray() == nullptr) {
+        return substitutes;
+    }
+    for (const auto& one : *runtimes->AsArray()) {
+        const auto* name = one.FindString("runtime");
+        const auto* note = one.FindString("note");
+        const auto* version = one.FindString("version");
+        if (name != nullptr && one.FindString("error") != nullptr) {
+            substitutes.emplace(*name, "no interpreter");
+        } else if (name != nullptr && note != nullptr && version != nullptr && !note->empty()) {
+            substitutes.emplace(*name, "runs on " + *version);
+        }
+    }
+    return substitutes;
+}
+
 Result<int> Functions(CloudClient& cloud, const CloudOptions& options) {
     HEARTH_TRY(auto functions, AllFunctions(cloud));
     if (options.json) {
@@ -47,10 +82,15 @@ Result<int> Functions(CloudClient& cloud, const CloudOptions& options) {
     }
     std::vector<std::vector<std::string>> rows = {
         {"NAME", "RUNTIME", "HANDLER", "MEMORY", "TIMEOUT", "CODE BYTES", "CHANGED"}};
+    const auto substitutes = Substitutes(cloud, functions);
     for (const auto& function : functions) {
+        std::string runtime = Text(function, "Runtime");
+        if (const auto found = substitutes.find(runtime); found != substitutes.end()) {
+            runtime += " (" + found->second + ")";
+        }
         rows.push_back(
             {Text(function, "FunctionName"),
-             Text(function, "Runtime"),
+             std::move(runtime),
              Text(function, "Handler"),
              Text(function, "MemorySize"),
              Text(function, "Timeout"),

@@ -10,6 +10,13 @@
 
 namespace hearth::lambda {
 
+namespace {
+
+// More ids than AWS ever had.
+constexpr size_t kRuntimesDescribedMax = 100;
+
+}  // namespace
+
 DataPlane::DataPlane(const ServiceDeps& deps, CodeCache& code, LogSink& logs, RoleDirectory* roles)
     : loops_(deps.loops),
       sandbox_(deps.sandbox),
@@ -40,6 +47,14 @@ DataPlane::DataPlane(const ServiceDeps& deps, CodeCache& code, LogSink& logs, Ro
         [this](aws::AdminRequest request) -> Task<Result<aws::AdminAnswer>> {
             aws::AdminAnswer answer;
             answer.body = co_await Describe(request.account);
+            co_return answer;
+        });
+    deps.admin.Add(
+        "GET",
+        "/_hearth/runtimes",
+        [this](aws::AdminRequest request) -> Task<Result<aws::AdminAnswer>> {
+            aws::AdminAnswer answer;
+            answer.body = co_await DescribeRuntimes(request.Query("names"));
             co_return answer;
         });
 }
@@ -126,6 +141,29 @@ Task<std::string> DataPlane::Describe(AccountId account) {
     }
     codec::Json answer;
     answer.Set("functions", std::move(functions));
+    co_return codec::WriteJson(answer);
+}
+
+Task<std::string> DataPlane::DescribeRuntimes(std::string names) {
+    codec::Json::Array runtimes;
+    std::string_view rest = names;
+    while (!rest.empty() && runtimes.size() < kRuntimesDescribedMax) {
+        const size_t end = std::min(rest.find(','), rest.size());
+        const std::string name(rest.substr(0, end));
+        rest.remove_prefix(std::min(end + 1, rest.size()));
+        const auto plan = co_await runtimes_.Plan(name);
+        codec::Json one;
+        one.Set("runtime", name);
+        if (plan.ok()) {
+            one.Set("version", plan->version);
+            one.Set("note", plan->substitution);
+        } else {
+            one.Set("error", plan.error().message());
+        }
+        runtimes.push_back(std::move(one));
+    }
+    codec::Json answer;
+    answer.Set("runtimes", std::move(runtimes));
     co_return codec::WriteJson(answer);
 }
 

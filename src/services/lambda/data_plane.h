@@ -19,7 +19,7 @@ namespace hearth::lambda {
 // its account, region and name.
 class DataPlane final : public Invoker {
   public:
-    // `roles` may be null. Registers GET /_hearth/slots.
+    // `roles` may be null. Registers GET /_hearth/slots and GET /_hearth/runtimes?names=a,b.
     DataPlane(const ServiceDeps& deps, CodeCache& code, LogSink& logs, RoleDirectory* roles);
     ~DataPlane() override;
 
@@ -36,6 +36,10 @@ class DataPlane final : public Invoker {
 
     // {"functions": [...]}: the caller's account sees its own functions.
     Task<std::string> Describe(AccountId account);
+
+    // {"runtimes": [{"runtime", "version", "note"}]}: what serves each runtime id on this machine;
+    // "note" says so when it is not quite the one asked for, or "error" why none can.
+    Task<std::string> DescribeRuntimes(std::string names);
 
   private:
     int ShardOf(const AccountId& account, const Region& region, std::string_view name) const;

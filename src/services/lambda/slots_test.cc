@@ -317,6 +317,37 @@ TEST_F(SlotsTest, AnIdleEnvironmentFreezesAndThawsForTheNextCall) {
     EXPECT_EQ(sandbox_.made(), 1);
 }
 
+TEST_F(SlotsTest, AnEnvironmentIdleForLongIsPutAway) {
+    options_.limits.freeze_after = std::chrono::milliseconds(1);
+    options_.limits.evict_after = std::chrono::milliseconds(20);
+    const auto function = Python("def handler(event, context):\n    return 1\n");
+    With([&](Slots& slots) -> Task<void> {
+        (void)co_await slots.Invoke(function, Request());
+        const auto deadline = std::chrono::steady_clock::now() + std::chrono::seconds(60);
+        while (sandbox_.live() > 0 && std::chrono::steady_clock::now() < deadline) {
+            co_await rt::Sleep(std::chrono::milliseconds(2));
+        }
+        EXPECT_EQ(sandbox_.live(), 0);
+        codec::Json::Array described;
+        slots.Describe(described);
+        EXPECT_TRUE(described.empty());
+    });
+}
+
+TEST_F(SlotsTest, IdleEnvironmentsMakeRoomForNewOnes) {
+    options_.memory_reserve_bytes = uint64_t{1} << 60;
+    auto first = Python("def handler(event, context):\n    return 1\n");
+    auto second = Python("def handler(event, context):\n    return 2\n");
+    second->name = "g";
+    With([&](Slots& slots) -> Task<void> {
+        EXPECT_EQ((co_await slots.Invoke(first, Request()))->payload, "1");
+        EXPECT_EQ((co_await slots.Invoke(second, Request()))->payload, "2");
+        codec::Json::Array described;
+        slots.Describe(described);
+        EXPECT_EQ(described.size(), 1u);
+    });
+}
+
 TEST_F(SlotsTest, AnEnvironmentThatDiesWhileIdleIsReplacedWithoutHarm) {
     const auto function = Python(
         "import os, threading, time\ndef die():\n    time.sleep(0.05)\n    os._exit(1)\n"
