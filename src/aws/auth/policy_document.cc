@@ -410,6 +410,9 @@ std::optional<std::string> ConditionKey(
     if (key == "aws:principalaccount") {
         return unless_empty(request.account);
     }
+    if (key == "aws:sourceaccount" && !request.service.empty()) {
+        return unless_empty(request.account);
+    }
     known = false;
     return std::nullopt;
 }

@@ -23,8 +23,8 @@ Status CheckPolicyDocument(std::string_view text, PolicyKind kind);
 
 // Who wants to assume a role.
 struct TrustRequest {
-    // One of these is set: a service ("lambda.amazonaws.com"), or the ARN of an AWS principal with
-    // its account.
+    // One of these is set: a service ("lambda.amazonaws.com"), with the account it acts for in
+    // `account`; or the ARN of an AWS principal, with its account.
     std::string service;
     std::string principal_arn;
     std::string account;
@@ -39,8 +39,8 @@ struct TrustRequest {
 
 // Whether a trust policy lets that principal assume the role: an Allow that matches and no Deny
 // that does. Conditions: the String and Arn operators, Bool and Null on sts:ExternalId,
-// sts:RoleSessionName, aws:PrincipalArn, aws:PrincipalAccount; a condition on any other key does
-// not match. A document that does not parse trusts nobody.
+// sts:RoleSessionName, aws:PrincipalArn, aws:PrincipalAccount, aws:SourceAccount of services; a
+// condition on any other key does not match. A document that does not parse trusts nobody.
 bool TrustAllows(std::string_view document, const TrustRequest& request);
 
 // Whether `text` matches `pattern` with * and ?; linear in time.

@@ -90,6 +90,19 @@ TEST(PolicyDocument, TrustNeedsAnAllowAndNoDeny) {
     EXPECT_FALSE(TrustAllows(kAccount, user));
 }
 
+TEST(PolicyDocument, ServicesAreHeldToTheAccountTheyActFor) {
+    TrustRequest lambda;
+    lambda.service = "lambda.amazonaws.com";
+    constexpr char kOwn[] =
+        R"({"Version":"2012-10-17","Statement":[{"Effect":"Allow","Principal":{"Service":)"
+        R"("lambda.amazonaws.com"},"Action":"sts:AssumeRole",)"
+        R"("Condition":{"StringEquals":{"aws:SourceAccount":"111122223333"}}}]})";
+    lambda.account = "111122223333";
+    EXPECT_TRUE(TrustAllows(kOwn, lambda));
+    lambda.account = "444455556666";
+    EXPECT_FALSE(TrustAllows(kOwn, lambda));
+}
+
 TEST(PolicyDocument, ConditionsThatCannotBeJudgedNeverOpenADoor) {
     TrustRequest user;
     user.account = "111122223333";

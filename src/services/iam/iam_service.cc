@@ -191,6 +191,7 @@ Task<Result<RoleDirectory::Answer>> IamService::FindRole(
         if (role.ok() && role->Arn() == wanted) {
             aws::TrustRequest request;
             request.service = service;
+            request.account = account.text();
             answer.exists = true;
             answer.account_has_roles = true;
             answer.trusts = aws::TrustAllows(role->trust_policy, request);
