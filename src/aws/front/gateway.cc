@@ -10,6 +10,7 @@
 #include <optional>
 #include <stdexcept>
 #include <string_view>
+#include <vector>
 
 namespace hearth::aws {
 namespace {
@@ -19,6 +20,8 @@ constexpr std::chrono::minutes kRequestTimeMax{16};
 constexpr std::string_view kAdminPrefix = "/_hearth/";
 constexpr std::string_view kAdminSigningName = "hearth";
 constexpr size_t kNotHonouredMax = 256;
+// Of a body whose length is not stated.
+constexpr size_t kPieceBytes = 64 * 1024;
 
 Error TooMuchAtOnce() {
     return Error(
@@ -115,6 +118,16 @@ struct Gateway::Walk {
     }
 };
 
+// A request's place among all requests, and among those of its door.
+struct Gateway::Room {
+    Admission::Place cloud;
+    Admission::Place door;
+
+    bool AddBodyBytes(uint64_t bytes) {
+        return (!door || door.AddBodyBytes(bytes)) && cloud.AddBodyBytes(bytes);
+    }
+};
+
 class Gateway::OutsideHandler final : public http::Handler {
   public:
     explicit OutsideHandler(Gateway& gateway) : gateway_(gateway) {}
@@ -162,14 +175,46 @@ http::Response Gateway::Refuse(int status, std::string_view reason) {
     return ToResponse(protocol::EncodeErrorWithoutService(error, parts_.random.Uuid()));
 }
 
-Task<http::Response> Gateway::Handle(http::Request& request, const DoorIdentity* door) {
+// A stated length takes its room at once; a chunked body takes it as it comes.
+Task<Result<std::string>> Gateway::ReadBody(
+    http::BodyReader& body, uint64_t bytes_max, Room& room) {
+    const std::optional<uint64_t> length = body.Length();
+    if (length) {
+        if (*length <= bytes_max && !room.AddBodyBytes(*length)) {
+            refused_.Add();
+            co_return TooMuchAtOnce();
+        }
+        co_return co_await body.ReadAll(bytes_max);
+    }
+    std::string text;
+    std::vector<char> piece(kPieceBytes);
+    for (;;) {
+        HEARTH_CO_TRY(const size_t read, co_await body.Read(piece));
+        if (read == 0) {
+            co_return text;
+        }
+        if (text.size() + read > bytes_max) {
+            co_return http::errors::BodyTooLarge(bytes_max);
+        }
+        if (!room.AddBodyBytes(read)) {
+            refused_.Add();
+            co_return TooMuchAtOnce();
+        }
+        text.append(piece.data(), read);
+    }
+}
+
+Task<http::Response> Gateway::Handle(
+    http::Request& request, const DoorIdentity* door, Admission* own_limits) {
     Walk walk;
     walk.began = parts_.monotonic_clock.Now();
     walk.request_id = parts_.random.Uuid();
 
     // 1. Admit: a place among the requests in flight, before anything is read or allocated.
-    Admission::Place place = admission_.Admit();
-    if (!place) {
+    Room room{
+        .cloud = admission_.Admit(),
+        .door = own_limits == nullptr ? Admission::Place() : own_limits->Admit()};
+    if (!room.cloud || (own_limits != nullptr && !room.door)) {
         refused_.Add();
         http::Response response = walk.Fail(TooMuchAtOnce());
         response.close = true;
@@ -178,7 +223,7 @@ Task<http::Response> Gateway::Handle(http::Request& request, const DoorIdentity*
 
     http::Response response;
     try {
-        response = co_await HandleAdmitted(request, door, place, walk);
+        response = co_await HandleAdmitted(request, door, room, walk);
     } catch (const std::bad_alloc&) {
         response = walk.Fail(errors::Unavailable("out of memory"));
     }
@@ -203,7 +248,7 @@ Task<http::Response> Gateway::Handle(http::Request& request, const DoorIdentity*
 }
 
 Task<http::Response> Gateway::HandleAdmitted(
-    http::Request& request, const DoorIdentity* door, Admission::Place& place, Walk& walk) {
+    http::Request& request, const DoorIdentity* door, Room& room, Walk& walk) {
     // 2. The head as the lower layers want it: names in lower case, path and query apart.
     walk.headers.reserve(request.fields.size());
     for (const http::Field& field : request.fields) {
@@ -217,7 +262,7 @@ Task<http::Response> Gateway::HandleAdmitted(
     }
     walk.parts.headers = walk.headers;
     if (walk.parts.path.starts_with(kAdminPrefix)) {
-        co_return co_await HandleAdmin(request, door, place, walk);
+        co_return co_await HandleAdmin(request, door, room, walk);
     }
 
     // 3. Route: service, and where the head tells, operation.
@@ -252,13 +297,12 @@ Task<http::Response> Gateway::HandleAdmitted(
             walk.service == nullptr ? http::errors::BodyTooLarge(bytes_max)
                                     : BodyTooLarge(*walk.service, walk.operation, bytes_max));
     }
-    if (!place.AddBodyBytes(length.value_or(bytes_max))) {
-        refused_.Add();
-        co_return walk.Fail(TooMuchAtOnce());
-    }
     if (length != 0) {
-        auto body = co_await request.body->ReadAll(bytes_max);
+        auto body = co_await ReadBody(*request.body, bytes_max, room);
         if (!body.ok()) {
+            if (body.error().http_status() == 503) {
+                co_return walk.Fail(body.error());
+            }
             if (body.error().http_status() == 413 && walk.service != nullptr) {
                 co_return walk.Fail(BodyTooLarge(*walk.service, walk.operation, bytes_max));
             }
@@ -360,7 +404,7 @@ Task<http::Response> Gateway::HandleAdmitted(
 }
 
 Task<http::Response> Gateway::HandleAdmin(
-    http::Request& request, const DoorIdentity* door, Admission::Place& place, Walk& walk) {
+    http::Request& request, const DoorIdentity* door, Room& room, Walk& walk) {
     auto path = codec::PercentDecode(walk.parts.path);
     auto query = codec::ParseQuery(walk.parts.query);
     if (!path.ok() || !query.ok()) {
@@ -376,11 +420,8 @@ Task<http::Response> Gateway::HandleAdmin(
     if (length.value_or(0) > kAdminBodyBytesMax) {
         co_return walk.Fail(http::errors::BodyTooLarge(kAdminBodyBytesMax));
     }
-    if (!place.AddBodyBytes(length.value_or(kAdminBodyBytesMax))) {
-        co_return walk.Fail(TooMuchAtOnce());
-    }
     if (length != 0) {
-        auto body = co_await request.body->ReadAll(kAdminBodyBytesMax);
+        auto body = co_await ReadBody(*request.body, kAdminBodyBytesMax, room);
         if (!body.ok()) {
             co_return walk.Fail(body.error());
         }
@@ -491,8 +532,11 @@ std::vector<std::string> Gateway::NotHonoured() const {
 
 namespace {
 
-// A function has few reasons to hold many connections; its door must not eat the cloud's.
+// What one environment may hold at once: enough for a busy function, and too little to take the
+// room of others.
 constexpr int kDoorConnectionsMax = 256;
+constexpr Admission::Limits kDoorLimits{
+    .requests_max = 128, .body_bytes_max = 128ull * 1024 * 1024};
 
 class GatewayDoor final : public Door, public http::Handler {
   public:
@@ -510,7 +554,7 @@ class GatewayDoor final : public Door, public http::Handler {
     }
 
     Task<http::Response> Handle(http::Request& request) override {
-        return gateway_.Handle(request, &identity_);
+        return gateway_.Handle(request, &identity_, &limits_);
     }
 
     http::Response Refuse(int status, std::string_view reason) override {
@@ -522,6 +566,7 @@ class GatewayDoor final : public Door, public http::Handler {
   private:
     Gateway& gateway_;
     const DoorIdentity identity_;
+    Admission limits_{kDoorLimits};
     http::Server server_;
 };
 

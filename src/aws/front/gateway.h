@@ -47,7 +47,9 @@ class Gateway final {
 
     // `door`: whose environment the request came from; null for the outside. On the connection's
     // loop.
-    Task<http::Response> Handle(http::Request& request, const DoorIdentity* door);
+    // `own_limits`: of the door, besides the cloud's; null: none.
+    Task<http::Response> Handle(
+        http::Request& request, const DoorIdentity* door, Admission* own_limits = nullptr);
 
     // What is no request at all gets an error of AWS's shape, too.
     http::Response Refuse(int status, std::string_view reason);
@@ -63,12 +65,15 @@ class Gateway final {
 
   private:
     struct Walk;
+    struct Room;
     class OutsideHandler;
 
+    Task<Result<std::string>> ReadBody(http::BodyReader& body, uint64_t bytes_max, Room& room);
+
     Task<http::Response> HandleAdmitted(
-        http::Request& request, const DoorIdentity* door, Admission::Place& place, Walk& walk);
+        http::Request& request, const DoorIdentity* door, Room& room, Walk& walk);
     Task<http::Response> HandleAdmin(
-        http::Request& request, const DoorIdentity* door, Admission::Place& place, Walk& walk);
+        http::Request& request, const DoorIdentity* door, Room& room, Walk& walk);
     void NoteNotHonoured(
         const Walk& walk, const std::vector<std::pair<std::string, std::string>>& headers);
 

@@ -365,6 +365,64 @@ TEST_F(GatewayTest, RefusesWhatIsTooLargeOrTooMuch) {
     EXPECT_EQ(gateway_->requests_in_flight(), 0);
 }
 
+// A body that comes in chunks, as its length is not stated.
+class ChunkedBody final : public http::BodyReader {
+  public:
+    explicit ChunkedBody(size_t size) : left_(size) {}
+
+    std::optional<uint64_t> Length() const override { return std::nullopt; }
+
+    Task<Result<size_t>> Read(std::span<char> into) override {
+        const size_t size = std::min({into.size(), left_, size_t{1000}});
+        std::ranges::fill(into.subspan(0, size), 'x');
+        left_ -= size;
+        read += size;
+        co_return size;
+    }
+
+    size_t read = 0;
+
+  private:
+    size_t left_;
+};
+
+TEST_F(GatewayTest, ChunkedBodiesAreLimitedAsTheyCome) {
+    Make({.requests_max = 10, .body_bytes_max = 100'000});
+    http::Request request;
+    request.method = "POST";
+    request.target = "/";
+    ChunkedBody large(10'000'000);
+    request.body = &large;
+    EXPECT_EQ(testing::RunTask(gateway_->Handle(request, nullptr)).status, 503);
+    EXPECT_LE(large.read, 102'000u);
+    Make({});
+    ChunkedBody again(10'000'000);
+    request.body = &again;
+    EXPECT_EQ(testing::RunTask(gateway_->Handle(request, nullptr)).status, 413);
+    EXPECT_LE(again.read, 1'050'000u);
+}
+
+TEST_F(GatewayTest, ADoorHasLimitsOfItsOwn) {
+    const DoorIdentity door{
+        .role = users_.key.caller, .account = AccountId("1"), .region = {}, .function_arn = "f"};
+    Admission own(Admission::Limits{.requests_max = 1, .body_bytes_max = 50});
+    http::Request request;
+    request.method = "POST";
+    request.target = "/";
+    ChunkedBody body(51);
+    request.body = &body;
+    EXPECT_EQ(testing::RunTask(gateway_->Handle(request, &door, &own)).status, 503);
+    {
+        const Admission::Place busy = own.Admit();
+        ChunkedBody nothing(0);
+        request.body = &nothing;
+        EXPECT_EQ(testing::RunTask(gateway_->Handle(request, &door, &own)).status, 503);
+        EXPECT_EQ(testing::RunTask(gateway_->Handle(request, nullptr)).status, 404);
+    }
+    EXPECT_EQ(own.requests(), 0);
+    EXPECT_EQ(own.body_bytes(), 0u);
+}
+
 TEST_F(GatewayTest, TheInternalClientCallsTheSameHandlers) {
     const InternalClient::As as{
         .caller = users_.key.caller,
