@@ -101,7 +101,27 @@ void ForEachToken(std::string_view list, F each) {
     }
 }
 
+// Leaves path and query. A client that takes Hearth for a proxy writes the whole URL; of the forms
+// without a path only "OPTIONS *" means something to a server.
+bool ReduceTarget(Head& head) {
+    for (const std::string_view scheme : {"http://", "https://"}) {
+        if (head.target.size() > scheme.size() &&
+            EqualsIgnoringCase(head.target.substr(0, scheme.size()), scheme)) {
+            const size_t path = head.target.find_first_of("/?#", scheme.size());
+            if (path == std::string_view::npos) {
+                head.target = "/";
+                return true;
+            }
+            head.target.remove_prefix(path);
+        }
+    }
+    return head.target.starts_with('/') || (head.target == "*" && head.method == "OPTIONS");
+}
+
 std::optional<HeadError> ReadMeaning(Head& head) {
+    if (!ReduceTarget(head)) {
+        return HeadError{400, "bad request target"};
+    }
     int hosts = 0;
     bool has_length = false;
     bool chunked = false;

@@ -44,7 +44,9 @@ void FuzzHead(std::string_view input) {
         return;
     }
     CheckInside(head.method, head_bytes);
-    CheckInside(head.target, head_bytes);
+    if (head.target != "/") {  // Which may be written for a URL without a path.
+        CheckInside(head.target, head_bytes);
+    }
     CHECK(!head.method.empty() && !head.target.empty());
     for (const Field& field : head.fields) {
         CheckInside(field.name, head_bytes);

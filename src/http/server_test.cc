@@ -242,6 +242,10 @@ TEST(Server, RefusesMalformedHeadsAndCloses) {
         {"GET / HTTP/2.0\r\n\r\n", "505"},
         {"GET  / HTTP/1.1\r\nHost: x\r\n\r\n", "400"},
         {"G@T / HTTP/1.1\r\nHost: x\r\n\r\n", "400"},
+        {"GET a HTTP/1.1\r\nHost: x\r\n\r\n", "400"},
+        {"GET * HTTP/1.1\r\nHost: x\r\n\r\n", "400"},
+        {"GET http://x?a HTTP/1.1\r\nHost: x\r\n\r\n", "400"},
+        {"CONNECT x:443 HTTP/1.1\r\nHost: x\r\n\r\n", "400"},
         {get + "\r\n", "400"},
         {get + "Host: x\r\nHost: y\r\n\r\n", "400"},
         {get + "Host : x\r\n\r\n", "400"},
@@ -281,6 +285,15 @@ TEST(Server, RefusesMalformedHeadsAndCloses) {
         EXPECT_NE(answer.find("Connection: close\r\n"), std::string::npos) << answer;
     }
     EXPECT_EQ(calls, 0);
+}
+
+TEST(Server, TakesWholeUrlsAsTargets) {
+    Running running(Echo);
+    RawClient client(running.port());
+    client.Send("GET http://x:1/a/b?c HTTP/1.1\r\nHost: x\r\n\r\n");
+    EXPECT_NE(client.ReadUntil("GET:").find("X-Target: /a/b?c\r\n"), std::string::npos);
+    client.Send("GET HTTPS://x HTTP/1.1\r\nHost: x\r\n\r\n");
+    EXPECT_NE(client.ReadUntil("GET:").find("X-Target: /\r\n"), std::string::npos);
 }
 
 TEST(Server, LimitsTheHead) {
