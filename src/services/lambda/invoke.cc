@@ -32,7 +32,25 @@ Task<Result<model::Invoke::Output>> LambdaService::Invoke(
     HEARTH_CO_TRY(
         const FunctionReference reference,
         Reference(context, input.function_name, input.qualifier));
-    HEARTH_CO_TRY(ResolvedFunction resolved, co_await store_.Resolve(reference));
+    ResolvedFunction resolved;
+    // Keeps the code there until the call ends, also when the function changes or goes meanwhile.
+    std::shared_ptr<const CodeDirectory> code;
+    while (!code) {
+        HEARTH_CO_TRY(resolved, co_await store_.Resolve(reference));
+        auto opened = co_await code_.Open(resolved.function->code_id);
+        if (opened.ok()) {
+            code = *std::move(opened);
+        } else if (opened.error().kind() != Error::Kind::kNotFound) {
+            co_return std::move(opened).error();
+        } else {
+            // Dropped since we resolved: by now the function is another one, or gone.
+            HEARTH_CO_TRY(const ResolvedFunction again, co_await store_.Resolve(reference));
+            if (again.function->code_id == resolved.function->code_id) {
+                co_return hearth::errors::Internal(
+                    fmt::format("the code of {} is missing", resolved.invoked_arn));
+            }
+        }
+    }
 
     InvokeRequest request;
     if (input.payload) {

@@ -74,6 +74,31 @@ def test_one_of_two_updates_with_the_same_revision(client, create):
     assert set(errors) == {"PreconditionFailedException"}
 
 
+def test_calls_while_the_code_changes(client, create):
+    """No call fails because its code is being replaced, and none sees code older than its start."""
+    name = create(Code=code("def handler(event, context): return 0\n"))["FunctionName"]
+    deployed = [0]
+
+    def deploy():
+        for number in range(1, 31):
+            client.update_function_code(
+                FunctionName=name,
+                ZipFile=code(f"def handler(event, context): return {number}\n")["ZipFile"],
+            )
+            deployed[0] = number
+
+    def call():
+        for _ in range(25):
+            before = deployed[0]
+            answer = client.invoke(FunctionName=name)
+            assert "FunctionError" not in answer
+            # One more than was known: an update may be committed before its answer arrives.
+            assert before <= int(answer["Payload"].read()) <= deployed[0] + 1
+
+    results, errors = at_once([deploy, *[call] * 4])
+    assert not errors
+
+
 @pytest.mark.parametrize("ending", ["stop", "kill"])
 def test_code_comes_and_goes_with_its_functions(ending):
     """Few zips shared by many short lives: at the end exactly the code of the living is there, and runs."""
