@@ -1,5 +1,6 @@
 #include "aws/front/gateway.h"
 
+#include "aws/auth/errors.h"
 #include "aws/front/limits.h"
 #include "base/log.h"
 #include "codec/uri/uri.h"
@@ -285,6 +286,13 @@ Task<http::Response> Gateway::HandleAdmitted(
         find_operation();
     } else if (walk.service == nullptr && scope && !scope->service.empty()) {
         co_return walk.Fail(NoSuchService(scope->service));
+    }
+
+    // Who has no signature at all is not worth a body, where every call needs one.
+    if (walk.service != nullptr && parts_.authenticator.enforce() &&
+        walk.parts.Header("authorization").empty()) {
+        const auto problem = ParseAuthorization({.headers = walk.headers});
+        co_return walk.Fail(SignatureError(problem.error(), walk.service->protocol));
     }
 
     // 4. Read the body, under its limit and within the memory for all bodies. A request that was

@@ -402,6 +402,19 @@ TEST_F(GatewayTest, ChunkedBodiesAreLimitedAsTheyCome) {
     EXPECT_LE(again.read, 1'050'000u);
 }
 
+TEST_F(GatewayTest, EnforceModeReadsNoBodyOfAnUnsignedCall) {
+    Enforce();
+    const std::vector<http::Field> fields = {{"Host", "sts.us-east-1.amazonaws.com"}};
+    http::Request request;
+    request.method = "POST";
+    request.target = "/";
+    request.fields = fields;
+    ChunkedBody body(1000);
+    request.body = &body;
+    EXPECT_EQ(testing::RunTask(gateway_->Handle(request, nullptr)).status, 403);
+    EXPECT_EQ(body.read, 0u);
+}
+
 TEST_F(GatewayTest, ADoorHasLimitsOfItsOwn) {
     const DoorIdentity door{
         .role = users_.key.caller, .account = AccountId("1"), .region = {}, .function_arn = "f"};
