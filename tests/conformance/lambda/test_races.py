@@ -166,3 +166,85 @@ def test_code_comes_and_goes_with_its_functions(ending):
             lambda: not [name for name in os.listdir(blobs) if name.startswith("lambda-")],
             "no code without functions",
         )
+
+
+def test_killed_clouds_lose_no_code():
+    """kill -9 of the cloud in the middle of creations, updates and deletions: what is listed afterwards runs."""
+    seed = int(os.environ.get("HEARTH_SEED", "20260201"))
+    print("seed", seed)
+    dice = random.Random(seed)
+    kills = int(os.environ.get("HEARTH_SOAK_COUNT", "3"))
+    archives = [
+        zip_of({"index.py": f"def handler(event, context): return {number}\n"}) for number in range(4)
+    ]
+    with hearth_up.Hearth(options=HEARTH_OPTIONS) as hearth:
+        client = hearth.client("lambda", pool=CALLERS)
+        done = []
+        stop = []
+        acknowledged = {}
+
+        def life(name, own):
+            while not stop:
+                try:
+                    number = own.randrange(4)
+                    choice = own.choice(["create", "update", "delete"])
+                    # Until the answer nobody can say; then exactly the last answer counts.
+                    before = acknowledged.pop(name, None)
+                    if choice == "create":
+                        creation(client, name, archives[number])
+                        acknowledged[name] = number
+                    elif choice == "update":
+                        client.update_function_code(
+                            FunctionName=name, ZipFile=archives[number], Publish=True
+                        )
+                        acknowledged[name] = number
+                    else:
+                        client.delete_function(FunctionName=name)
+                        acknowledged[name] = "gone"
+                except botocore.exceptions.ClientError as error:
+                    status = error.response["ResponseMetadata"]["HTTPStatusCode"]
+                    if status < 500 and before is not None:
+                        acknowledged[name] = before  # refused: nothing changed
+                except botocore.exceptions.BotoCoreError:
+                    pass  # the cloud died under the call
+                done.append(name)
+
+        with concurrent.futures.ThreadPoolExecutor(8) as pool:
+            # One caller for each name, so that its record of it is right.
+            lives = [
+                pool.submit(life, f"f{number}", random.Random(dice.random())) for number in range(8)
+            ]
+            for _ in range(kills):
+                target = len(done) + dice.randrange(20, 60)
+                hearth_up.wait_for(lambda: len(done) >= target, f"{target} calls")
+                hearth.kill("cloud")
+            target = len(done) + 40
+            hearth_up.wait_for(lambda: len(done) >= target, "calls after the last kill")
+            stop.append(True)
+            for one in lives:
+                one.result()
+
+        hearth.stop(keep_data=True)
+        hearth.start()
+        client = hearth.client("lambda")
+        alive = {f["FunctionName"]: f for f in client.list_functions()["Functions"]}
+        for name, number in acknowledged.items():
+            if number == "gone":
+                assert name not in alive
+            else:
+                answer = client.invoke(FunctionName=name)
+                assert "FunctionError" not in answer
+                assert int(answer["Payload"].read()) == number, name
+        used = set()
+        for name in alive:
+            for page in client.get_paginator("list_versions_by_function").paginate(FunctionName=name):
+                used |= {version["CodeSha256"] for version in page["Versions"]}
+                for version in page["Versions"][-2:]:
+                    answer = client.invoke(FunctionName=name, Qualifier=version["Version"])
+                    assert "FunctionError" not in answer
+
+        def kept():
+            blobs = os.listdir(os.path.join(hearth.data, "blobs"))
+            return len([name for name in blobs if name.startswith("lambda-")])
+
+        hearth_up.wait_for(lambda: kept() == len(used), "a sweep of what no record names")
