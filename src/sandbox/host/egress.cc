@@ -290,22 +290,26 @@ Status SetUpEgress(const HostOptions& options) {
     if (::setns(options.netns_fd, CLONE_NEWNET) != 0) {
         return errors::System("setns", errno);
     }
+    HEARTH_RETURN_IF_ERROR(SetUpHostNetwork());
     HEARTH_TRY(os::Netlink host, os::Netlink::Open());
+    HEARTH_RETURN_IF_ERROR(host.AddAddress(kEgressInterface, network + 2, 30));
+    HEARTH_RETURN_IF_ERROR(host.SetUp(kEgressInterface));
+    return host.AddDefaultRoute(network + 1);
+}
+
+Status SetUpHostNetwork() {
     for (const char* name : {"all", "default"}) {
         (void)os::WriteFile(
             AT_FDCWD, fmt::format("/proc/sys/net/ipv6/conf/{}/disable_ipv6", name), "1")
             .ok();
     }
-    HEARTH_RETURN_IF_ERROR([&]() -> Status {
-        (void)Nft({"delete", "table", "ip", "hearth"}, "").ok();
-        HEARTH_TRY(const std::string text, Nft({"-f", "-"}, HostRules()));
-        return {};
-    }());
-    HEARTH_RETURN_IF_ERROR(host.SetUp("lo"));
-    HEARTH_RETURN_IF_ERROR(host.AddAddress("lo", kDnsAddress, 32));
-    HEARTH_RETURN_IF_ERROR(host.AddAddress(kEgressInterface, network + 2, 30));
-    HEARTH_RETURN_IF_ERROR(host.SetUp(kEgressInterface));
-    HEARTH_RETURN_IF_ERROR(host.AddDefaultRoute(network + 1));
+    (void)Nft({"delete", "table", "ip", "hearth"}, "").ok();
+    if (const auto loaded = Nft({"-f", "-"}, HostRules()); !loaded.ok()) {
+        return loaded.error();
+    }
+    HEARTH_TRY(os::Netlink netlink, os::Netlink::Open());
+    HEARTH_RETURN_IF_ERROR(netlink.SetUp("lo"));
+    HEARTH_RETURN_IF_ERROR(netlink.AddAddress("lo", kDnsAddress, 32));
     return os::WriteFile(AT_FDCWD, "/proc/sys/net/ipv4/ip_forward", "1");
 }
 

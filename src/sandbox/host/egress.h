@@ -31,6 +31,10 @@ inline constexpr const char* kEgressInterface = "egress";
 Status SetUpEgress(const HostOptions& options);
 Status RemoveEgress(const HostOptions& options);
 
+// What either way out needs in the host's network namespace, which this process is in: rules,
+// loopback, the name server's address, forwarding.
+Status SetUpHostNetwork();
+
 // Of the environment `index`: its own address, and its gateway (our end of its veth).
 uint32_t EnvironmentAddress(uint32_t index);
 uint32_t EnvironmentGateway(uint32_t index);

@@ -8,6 +8,7 @@
 #include "sandbox/host/egress.h"
 #include "sandbox/host/host.h"
 #include "sandbox/host/options.h"
+#include "sandbox/host/pasta.h"
 
 #include <fcntl.h>
 #include <limits.h>
@@ -140,7 +141,19 @@ Result<std::unique_ptr<Host>> Build(
             options.egress = false;
             return HostRoot::Stay(root_options);
         }
+        std::optional<Pasta> pasta;
         if (rootless) {
+            if (options.egress) {
+                auto prepared = Pasta::Prepare();
+                if (prepared.ok()) {
+                    pasta = *std::move(prepared);
+                } else {
+                    log::Warn(
+                        "functions have no way out of this machine: {}; --egress off says so on "
+                        "purpose",
+                        prepared.error().message());
+                }
+            }
             HEARTH_RETURN_IF_ERROR(BecomeRootOfOwnNamespace());
         }
         if (options.netns_fd >= 0) {
@@ -150,7 +163,16 @@ Result<std::unique_ptr<Host>> Build(
         } else if (::unshare(CLONE_NEWNET) != 0) {
             return errors::System("unshare the network", errno);
         }
-        // The keeper's helper has linked the namespace to the machine, or has said why not.
+        if (pasta.has_value()) {
+            if (const auto attached = pasta->Attach(); !attached.ok()) {
+                log::Warn(
+                    "functions have no way out of this machine: {}", attached.error().message());
+                ::kill(pasta->pid(), SIGKILL);
+                options.egress = false;
+            }
+        }
+        // With root the keeper's helper has linked the namespace to the machine, or has said why
+        // not.
         options.egress = options.egress && os::InterfaceExists(kEgressInterface);
         root_options.dns = options.egress ? os::Ipv4Text(kDnsAddress) : "";
         if (::unshare(CLONE_NEWNS | CLONE_NEWIPC | CLONE_NEWUTS) != 0) {
@@ -235,7 +257,7 @@ Status Serve(HostOptions options) {
     if (!cgroups.Sweep(std::chrono::seconds(10))) {
         log::Warn("host: control groups of an earlier run are still not empty");
     }
-    options.egress = options.egress && options.netns_fd >= 0;
+    options.egress = options.egress && (options.netns_fd >= 0 || rootless);
     if (!options.egress && !rootless) {
         // A run that ended with its keeper may have left its table and our interfaces' forwarding.
         (void)RemoveEgress(options).ok();
@@ -289,7 +311,7 @@ Status Probe(HostOptions options) {
     print("pids", pids ? "group" : "RLIMIT_NPROC per environment");
     print("freeze", freezer ? "group" : "SIGSTOP");
     print("uid", rootless ? "one for all" : "one per environment");
-    print("egress", rootless ? "none" : "veth and nftables");
+    print("egress", rootless ? "pasta" : "veth and nftables");
     return {};
 }
 
