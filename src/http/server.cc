@@ -10,6 +10,7 @@
 #include "rt/timer.h"
 
 #include <fcntl.h>
+#include <malloc.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
 
@@ -32,6 +33,8 @@ using std::chrono::milliseconds;
 // After accept failed for want of descriptors or memory.
 constexpr milliseconds kAcceptPause{100};
 constexpr milliseconds kLingerTimeout{2'000};
+// So many connections of one loop at a time leave memory behind that is worth giving back.
+constexpr size_t kBurstConnections = 16;
 
 constexpr std::string_view kTooManyConnections =
     "HTTP/1.1 503 Service Unavailable\r\nContent-Length: 0\r\nConnection: close\r\n\r\n";
@@ -131,6 +134,8 @@ class Server::Impl final : public std::enable_shared_from_this<Impl> {
 
         DeadlineQueue deadlines;
         std::list<ServerConnection*> connections;
+        // The most at a time since there were none.
+        size_t connections_peak = 0;
         bool stopping = false;
         rt::Event empty;
         rt::TaskGroup tasks;
@@ -213,12 +218,20 @@ class Server::Impl final : public std::enable_shared_from_this<Impl> {
                 std::move(socket),
                 family_);
             const auto position = place.connections.insert(place.connections.end(), &connection);
+            place.connections_peak = std::max(place.connections_peak, place.connections.size());
             co_await connection.Serve();
             place.connections.erase(position);
         }
         counts_[index].fetch_sub(1, std::memory_order_relaxed);
-        if (place.connections.empty() && place.stopping) {
-            place.empty.Set();
+        if (place.connections.empty()) {
+            // After a burst the process becomes small again; nothing else would ever give the
+            // memory back.
+            if (std::exchange(place.connections_peak, 0) >= kBurstConnections) {
+                (void)::malloc_trim(0);
+            }
+            if (place.stopping) {
+                place.empty.Set();
+            }
         }
     }
 
