@@ -87,7 +87,8 @@ def test_without_root_pasta_is_the_way_out(tmp_path):
         "nsenter -t $outside -n sh -c 'ip addr add 203.0.113.2/24 dev eth0; ip link set eth0 up; ip link set lo up'\n"
         "nsenter -t $outside -n /usr/bin/python3 -m http.server 80 >/dev/null 2>&1 & server=$!\n"
         "trap 'kill $outside $server' EXIT\n"
-        "until /usr/bin/python3 -c 'import socket; socket.create_connection((\"203.0.113.2\", 80), 1)' 2>/dev/null; do sleep 0.1; done\n"
+        "until /usr/bin/python3 -c 'import socket; socket.create_connection((\"203.0.113.2\", 80), 1)' 2>/dev/null\n"
+        "do sleep 0.1; done\n"
         f"{sys.executable} -B {script} {os.path.dirname(os.path.dirname(SCENARIO))}\n")
     done = subprocess.run(["unshare", "-n", "-m", "sh", "-c", shell], capture_output=True, text=True, timeout=200, check=False,
                           stdin=subprocess.DEVNULL, env=dict(os.environ, PATH="/usr/sbin:/usr/bin:/sbin:/bin"))

@@ -6,13 +6,15 @@
 #include "sandbox/protocol/init_protocol.h"
 
 #include <fcntl.h>
+#include <linux/rtnetlink.h>
+#include <poll.h>
 #include <signal.h>
 #include <sys/prctl.h>
-#include <sys/wait.h>
+#include <sys/socket.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include <cerrno>
-#include <thread>
 
 namespace hearth::sandbox {
 
@@ -69,25 +71,41 @@ Result<Pasta> Pasta::Prepare() {
 }
 
 Status Pasta::Attach() {
+    // The kernel tells of each new route here; the default route is the last thing that pasta sets.
+    const os::Fd routes(
+        ::socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC | SOCK_NONBLOCK, NETLINK_ROUTE));
+    sockaddr_nl groups{};
+    groups.nl_family = AF_NETLINK;
+    groups.nl_groups = RTMGRP_IPV4_ROUTE;
+    const os::Fd process(static_cast<int>(::syscall(SYS_pidfd_open, pid_, 0)));
+    if (!routes.valid() || !process.valid() ||
+        ::bind(routes.get(), reinterpret_cast<const sockaddr*>(&groups), sizeof(groups)) != 0) {
+        return errors::System("watching routes", errno);
+    }
     if (::write(go_.get(), "g", 1) != 1) {
         return errors::System("start pasta", errno);
     }
-    const auto deadline = std::chrono::steady_clock::now() + std::chrono::seconds(10);
+    constexpr int kPatienceMs = 10'000;
     for (;;) {
-        // The default route is the last thing that pasta sets.
-        const auto routes = os::ReadFile(AT_FDCWD, "/proc/net/route");
-        if (routes.ok() && routes->contains(std::string(kEgressInterface) + "\t00000000")) {
-            break;
+        const auto table = os::ReadFile(AT_FDCWD, "/proc/net/route");
+        if (table.ok() && table->contains(std::string(kEgressInterface) + "\t00000000")) {
+            return SetUpHostNetwork();
         }
-        if (::waitpid(pid_, nullptr, WNOHANG) == pid_) {
-            return errors::Unavailable("pasta did not start");
+        pollfd polls[2] = {{routes.get(), POLLIN, 0}, {process.get(), POLLIN, 0}};
+        const int count = ::poll(polls, 2, kPatienceMs);
+        if (count < 0 && errno == EINTR) {
+            continue;
         }
-        if (std::chrono::steady_clock::now() > deadline) {
+        if (count <= 0) {
             return errors::Unavailable("pasta did not attach in time");
         }
-        std::this_thread::sleep_for(std::chrono::milliseconds(2));
+        if (polls[1].revents != 0) {
+            return errors::Unavailable("pasta did not start");
+        }
+        char notice[4096];
+        while (::recv(routes.get(), notice, sizeof(notice), 0) > 0) {
+        }
     }
-    return SetUpHostNetwork();
 }
 
 }  // namespace hearth::sandbox
