@@ -236,13 +236,16 @@ class HostEnvironment final : public Environment {
         const bool v2 = (flags_ & kMemoryV2) != 0;
         uint64_t mark = memory_bytes_;
         for (;;) {
-            auto crossing = v2 ? WatchHigh(mark) : WatchThreshold(mark);
+            auto crossing = co_await WatchCrossing(v2, mark);
             if (!crossing.ok()) {
                 log::Debug("sandbox: memory is not watched: {}", crossing.error().message());
                 co_return;
             }
             auto watch = rt::FdWatch::Make(crossing->get());
-            if (!watch.ok() || !(co_await watch->Readable()).ok()) {
+            if (!watch.ok()) {
+                co_return;
+            }
+            if (!IsAbove(v2, mark) && !(co_await watch->Readable()).ok()) {
                 co_return;
             }
             const auto stat = os::ReadFile(memory_.get(), "memory.stat", 16384);
@@ -260,6 +263,23 @@ class HostEnvironment final : public Environment {
             constexpr uint64_t kStepMin = 1 << 20;
             mark = ParseNumber(*usage) + std::max(memory_bytes_ - anonymous, kStepMin);
         }
+    }
+
+    // Making a v1 threshold waits for an RCU grace period, 10 to 20 ms: never on a loop.
+    Task<Result<os::Fd>> WatchCrossing(bool v2, uint64_t bytes) const {
+        if (v2 || sandbox_.pool_ == nullptr) {
+            co_return v2 ? WatchHigh(bytes) : WatchThreshold(bytes);
+        }
+        co_return co_await sandbox_.pool_->Run([this, bytes] { return WatchThreshold(bytes); });
+    }
+
+    // A v1 threshold tells of crossings only: not of one that came before it was made.
+    bool IsAbove(bool v2, uint64_t bytes) const {
+        if (v2) {
+            return false;
+        }
+        const auto usage = os::ReadFile(memory_.get(), "memory.usage_in_bytes", 4096);
+        return usage.ok() && ParseNumber(*usage) >= bytes;
     }
 
     // Readable once the group's usage crosses `bytes` (v1).
@@ -320,8 +340,10 @@ class HostEnvironment final : public Environment {
     bool destroyed_ = false;
 };
 
-HostSandbox::HostSandbox(rt::Loops& loops, os::Fd channel, std::shared_ptr<Random> random)
+HostSandbox::HostSandbox(
+    rt::Loops& loops, os::Fd channel, std::shared_ptr<Random> random, rt::BlockingPool* pool)
     : loops_(loops),
+      pool_(pool),
       channel_(std::move(channel)),
       random_(std::move(random)),
       first_facts_(std::make_shared<rt::Completion<HostFacts>>()) {}

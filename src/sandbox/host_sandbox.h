@@ -3,6 +3,7 @@
 #include "base/random.h"
 #include "base/result.h"
 #include "os/fd.h"
+#include "rt/blocking_pool.h"
 #include "rt/completion.h"
 #include "rt/loops.h"
 #include "rt/task_group.h"
@@ -24,7 +25,12 @@ namespace hearth::sandbox {
 // environments of the old one have ended (their WaitExit returns) and the next Create works.
 class HostSandbox final : public Sandbox {
   public:
-    HostSandbox(rt::Loops& loops, os::Fd channel, std::shared_ptr<Random> random);
+    // `pool` takes what may block; without one (tests) it is done in place. It must outlive this.
+    HostSandbox(
+        rt::Loops& loops,
+        os::Fd channel,
+        std::shared_ptr<Random> random,
+        rt::BlockingPool* pool = nullptr);
     // After Stop, with no environment left.
     ~HostSandbox() override;
 
@@ -76,6 +82,7 @@ class HostSandbox final : public Sandbox {
     void Destroy(uint64_t id, std::shared_ptr<DestroyWait> wait);
 
     rt::Loops& loops_;
+    rt::BlockingPool* pool_;
     os::Fd channel_;
     std::shared_ptr<Random> random_;
     std::unique_ptr<rt::TaskGroup> tasks_;

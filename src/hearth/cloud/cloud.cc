@@ -162,7 +162,8 @@ Status Cloud::Parts::OpenStores(const CloudOptions& options) {
 
 Status Cloud::Parts::MakeServices(const CloudOptions& options) {
     if (options.host_fd >= 0) {
-        sandbox = std::make_unique<sandbox::HostSandbox>(*loops, os::Fd(options.host_fd), random);
+        sandbox = std::make_unique<sandbox::HostSandbox>(
+            *loops, os::Fd(options.host_fd), random, blocking_pool.get());
     }
     doors = std::make_unique<aws::GatewayDoors>(*loops);
     dispatcher = std::make_unique<aws::Dispatcher>(metrics, *wall_clock, *monotonic_clock, *random);
