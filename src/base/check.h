@@ -25,19 +25,19 @@ class RequestBug final : public std::logic_error {
 
 // State that could corrupt stored data or cross a tenant boundary: aborts in all build types.
 //   CHECK(page_bytes <= kPageBytesMax, "page of {} bytes", page_bytes);
-#define CHECK(condition, ...)                                                                    \
-    do {                                                                                         \
-        if (!(condition)) [[unlikely]] {                                                         \
-            ::hearth::CheckFailed(                                                               \
-                #condition, ::fmt::format("" __VA_ARGS__), std::source_location::current());     \
-        }                                                                                        \
+#define CHECK(condition, ...)                                                                \
+    do {                                                                                     \
+        if (!(condition)) [[unlikely]] {                                                     \
+            ::hearth::CheckFailed(                                                           \
+                #condition, ::fmt::format("" __VA_ARGS__), std::source_location::current()); \
+        }                                                                                    \
     } while (false)
 
 // A bug whose harm ends with the request: throws RequestBug; the client gets InternalFailure.
-#define CHECK_REQUEST(condition, ...)                                                            \
-    do {                                                                                         \
-        if (!(condition)) [[unlikely]] {                                                         \
-            ::hearth::CheckRequestFailed(                                                        \
-                #condition, ::fmt::format("" __VA_ARGS__), std::source_location::current());     \
-        }                                                                                        \
+#define CHECK_REQUEST(condition, ...)                                                        \
+    do {                                                                                     \
+        if (!(condition)) [[unlikely]] {                                                     \
+            ::hearth::CheckRequestFailed(                                                    \
+                #condition, ::fmt::format("" __VA_ARGS__), std::source_location::current()); \
+        }                                                                                    \
     } while (false)

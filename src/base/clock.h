@@ -8,7 +8,8 @@
 // Three clocks, three types, so that they cannot be mixed up.
 //   MonotonicClock  timeouts and durations
 //   WallClock       signatures, Date, STS expiry, log timestamps
-//   CloudClock      wall + a durable, never decreasing offset: retention, schedules, visibility, retries
+//   CloudClock      wall + a durable, never decreasing offset: retention, schedules, visibility,
+//   retries
 // Each comes in through a constructor; tests pass testing/fake_clock.h.
 namespace hearth {
 

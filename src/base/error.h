@@ -9,20 +9,21 @@ namespace hearth {
 
 // An expected failure, as a value: what the client will see and what the log will say.
 //
-// An Error is made by a named factory in the `errors.h` of the folder that owns the failure (or by the
-// few below), travels up in a Result, and becomes bytes in one place, aws/protocol/errors.cc.
+// An Error is made by a named factory in the `errors.h` of the folder that owns the failure (or by
+// the few below), travels up in a Result, and becomes bytes in one place, aws/protocol/errors.cc.
 class Error final {
   public:
-    // What happened, independent of any protocol; the gateway maps kinds without an AWS code to one.
+    // What happened, independent of any protocol; the gateway maps kinds without an AWS code to
+    // one.
     enum class Kind {
-        kInvalid,       // the caller's request is wrong
-        kNotFound,      // what it names is not there
-        kConflict,      // the state forbids it now; a storage conflict that outlived its retries
-        kDenied,        // not allowed
-        kThrottled,     // too much at once; try again
-        kUnavailable,   // something we need is down; try again
-        kUnimplemented, // Hearth does not have it
-        kInternal,      // our bug or a broken machine
+        kInvalid,        // the caller's request is wrong
+        kNotFound,       // what it names is not there
+        kConflict,       // the state forbids it now; a storage conflict that outlived its retries
+        kDenied,         // not allowed
+        kThrottled,      // too much at once; try again
+        kUnavailable,    // something we need is down; try again
+        kUnimplemented,  // Hearth does not have it
+        kInternal,       // our bug or a broken machine
     };
 
     Error(
@@ -76,8 +77,7 @@ class Error final {
 namespace errors {
 
 // Our bug or a broken machine; answered as the protocol's internal failure.
-Error Internal(
-    std::string message, std::source_location where = std::source_location::current());
+Error Internal(std::string message, std::source_location where = std::source_location::current());
 
 // Something we depend on is not there now; the caller may try again.
 Error Unavailable(
@@ -90,8 +90,7 @@ Error System(
     std::source_location where = std::source_location::current());
 
 // A value below the services that does not parse; services wrap it into their own code.
-Error Malformed(
-    std::string message, std::source_location where = std::source_location::current());
+Error Malformed(std::string message, std::source_location where = std::source_location::current());
 
 }  // namespace errors
 }  // namespace hearth

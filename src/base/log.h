@@ -5,8 +5,8 @@
 #include <string>
 #include <string_view>
 
-// The program's own log: one line per event on stderr, "2026-01-31T10:00:00.123Z WARN lambda: text".
-// Log once, where an error is answered; never secrets, never a request's body.
+// The program's own log: one line per event on stderr, "2026-01-31T10:00:00.123Z WARN lambda:
+// text". Log once, where an error is answered; never secrets, never a request's body.
 namespace hearth::log {
 
 enum class Level { kDebug, kInfo, kWarn, kError };

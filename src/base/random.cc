@@ -1,5 +1,7 @@
 #include "base/random.h"
 
+#include "base/check.h"
+
 #include <sys/random.h>
 
 #include <array>
@@ -7,8 +9,6 @@
 #include <mutex>
 #include <random>
 #include <vector>
-
-#include "base/check.h"
 
 namespace hearth {
 namespace {

@@ -1,10 +1,10 @@
 #pragma once
 
-#include <expected>
-#include <utility>
-
 #include "base/check.h"
 #include "base/error.h"
+
+#include <expected>
+#include <utility>
 
 namespace hearth {
 
@@ -19,9 +19,10 @@ class [[nodiscard]] Result final {
     Result(Error error) : state_(std::unexpected(std::move(error))) {}
 
     template <class U>
-        requires(std::is_constructible_v<T, U&&> && !std::is_same_v<std::remove_cvref_t<U>, Result> &&
-                 !std::is_same_v<std::remove_cvref_t<U>, Error> &&
-                 !std::is_same_v<std::remove_cvref_t<U>, T> && std::is_convertible_v<U&&, T>)
+        requires(
+            std::is_constructible_v<T, U &&> && !std::is_same_v<std::remove_cvref_t<U>, Result> &&
+            !std::is_same_v<std::remove_cvref_t<U>, Error> &&
+            !std::is_same_v<std::remove_cvref_t<U>, T> && std::is_convertible_v<U &&, T>)
     Result(U&& value) : state_(T(std::forward<U>(value))) {}
 
     bool ok() const { return state_.has_value(); }
@@ -105,11 +106,11 @@ using Status = Result<void>;
     HEARTH_TRY_WITH(co_return, HEARTH_CONCAT(hearth_try_, __LINE__), declaration, __VA_ARGS__)
 
 // HEARTH_RETURN_IF_ERROR(Write(x)); for results whose value nobody needs. CO_ inside a coroutine.
-#define HEARTH_RETURN_IF_ERROR_WITH(ret, tmp, ...)     \
-    do {                                               \
-        if (auto tmp = (__VA_ARGS__); !tmp.ok()) {     \
-            ret std::move(tmp).error();                \
-        }                                              \
+#define HEARTH_RETURN_IF_ERROR_WITH(ret, tmp, ...) \
+    do {                                           \
+        if (auto tmp = (__VA_ARGS__); !tmp.ok()) { \
+            ret std::move(tmp).error();            \
+        }                                          \
     } while (false)
 #define HEARTH_RETURN_IF_ERROR(...) \
     HEARTH_RETURN_IF_ERROR_WITH(return, HEARTH_CONCAT(hearth_rie_, __LINE__), __VA_ARGS__)

@@ -76,6 +76,7 @@ class AdminEndpoints final {
 
   private:
     std::vector<std::function<void()>> on_stop_;
+
     struct Endpoint {
         Handler handler;
         bool is_unsigned = false;
