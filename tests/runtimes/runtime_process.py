@@ -16,7 +16,7 @@ NODE = shutil.which("node", path="/usr/bin:/usr/local/bin") or shutil.which("nod
 
 class Answer:
     def __init__(self, kind, headers, body):
-        self.kind = kind  # "response", "error" or "init"
+        self.kind = kind  # "response", "error", "init" or "restore"
         self.error_type = headers.get("Lambda-Runtime-Function-Error-Type")
         self.body = body
 
@@ -28,6 +28,8 @@ class FakeRuntimeApi:
     def __init__(self):
         self.events = queue.Queue()
         self.answers = queue.Queue()
+        # Of the GETs, in order.
+        self.paths = []
         outer = self
 
         class Handler(http.server.BaseHTTPRequestHandler):
@@ -37,6 +39,7 @@ class FakeRuntimeApi:
                 pass
 
             def do_GET(self):
+                outer.paths.append(self.path)
                 event = outer.events.get()
                 if event is None:
                     self.close_connection = True
@@ -51,7 +54,10 @@ class FakeRuntimeApi:
 
             def do_POST(self):
                 body = self.rfile.read(int(self.headers["Content-Length"]))
-                kind = "init" if "/init/" in self.path else self.path.rsplit("/", 1)[1]
+                kind = self.path.rsplit("/", 1)[1]
+                for phase in ("init", "restore"):
+                    if "/%s/" % phase in self.path:
+                        kind = phase
                 outer.answers.put(Answer(kind, self.headers, body))
                 reply = b'{"status":"OK"}\n'
                 self.send_response(202)
@@ -127,6 +133,10 @@ class Runtime:
             )
         )
         return self.answer()
+
+    def restore(self):
+        """The answer to restore/next: this is a copy, go on."""
+        self.api.events.put(({}, b""))
 
     def answer(self):
         return self.api.answers.get(timeout=DEADLINE_S)

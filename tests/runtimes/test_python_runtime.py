@@ -201,3 +201,63 @@ def test_large_payloads_both_ways():
     with python("def handler(event, context):\n    return event\n") as runtime:
         event = {"x": "y" * 5_000_000}
         assert runtime.invoke(event).json() == event
+
+
+# ------------------------------------------------------------------------------------------------ SnapStart
+
+HOOKS = """
+import random, tempfile
+from snapshot_restore_py import register_before_snapshot, register_after_restore
+
+said = []
+random.seed(7)
+names = tempfile._get_candidate_names()
+
+@register_before_snapshot
+def before():
+    said.append("before")
+
+register_before_snapshot(said.append, "before, registered last")
+register_after_restore(said.append, "after")
+
+@register_after_restore
+def last():
+    said.append("after, registered last")
+
+def handler(event, context):
+    return [said, random.random(), tempfile._name_sequence is names]
+"""
+
+
+def test_snapshot_hooks_run_in_order_and_randomness_is_fresh():
+    import random
+
+    with python(HOOKS, AWS_LAMBDA_INITIALIZATION_TYPE="snap-start") as runtime:
+        runtime.restore()
+        said, number, same_names = runtime.invoke({}).json()
+        assert said == ["before, registered last", "before", "after", "after, registered last"]
+        assert number != random.Random(7).random()
+        assert not same_names
+        assert runtime.api.paths[:2] == [
+            "/2018-06-01/runtime/restore/next", "/2018-06-01/runtime/invocation/next"]
+
+
+@pytest.mark.parametrize("when, kind, status", [("before_snapshot", "init", 64), ("after_restore", "restore", 65)])
+def test_a_hook_that_fails(when, kind, status):
+    source = """
+import snapshot_restore_py
+@snapshot_restore_py.register_%s
+def hook():
+    raise ValueError("no")
+def handler(event, context):
+    pass
+""" % when
+    with python(source, AWS_LAMBDA_INITIALIZATION_TYPE="snap-start") as runtime:
+        runtime.restore()
+        answer = runtime.answer()
+        assert answer.kind == kind
+        assert answer.error_type == "ValueError"
+        assert answer.json()["errorMessage"] == "no"
+        # Frames of the runtime itself are not shown.
+        assert "hook" in answer.json()["stackTrace"][0]
+        assert runtime.wait() == status

@@ -80,6 +80,17 @@ class RuntimeApi:
             raise RuntimeError("Runtime API: next answered %d" % status)
         return headers, body
 
+    def restore_next(self):
+        """Ends when the environment was made from its snapshot."""
+        status = self._call(
+            ("GET /2018-06-01/runtime/restore/next HTTP/1.1\r\nHost: %s\r\n\r\n" % self._host).encode()
+        )[0]
+        if status != 200:
+            raise RuntimeError("Runtime API: restore/next answered %d" % status)
+
+    def restore_error(self, body, error_type):
+        return self._post("/2018-06-01/runtime/restore/error", body, error_type)
+
     def respond(self, request_id, body):
         return self._post("/2018-06-01/runtime/invocation/%s/response" % request_id, body, "")
 
@@ -579,7 +590,7 @@ def _error_of_exception(request_id):
     kind, value, trace = sys.exc_info()
     frames = [(f.filename, f.lineno, f.name, f.line) for f in traceback.extract_tb(trace)]
     for index, frame in enumerate(frames):
-        if not (frame[0] == __file__ or frame[0].endswith("/runtime/bootstrap.py")):
+        if os.path.dirname(frame[0]) != os.path.dirname(__file__):
             frames = frames[index:]
             break
     return _make_error(str(value), kind.__name__, traceback.format_list(frames), request_id)
@@ -668,6 +679,32 @@ def _load(api):
     sys.exit(1)
 
 
+def _wait_for_restore(api, marshaller):
+    """The environment is saved in here, and goes on in each copy made of it."""
+    import hearth_snapshot
+
+    try:
+        # What the first event would load.
+        marshaller.marshal(marshaller.unmarshal(b"{}"))
+        hearth_snapshot.before_snapshot()
+        _flush()
+    except Exception:
+        error = _error_of_exception(None)
+        _log_error(error)
+        _flush()
+        api.init_error(_encode_error(error), error["errorType"])
+        sys.exit(64)
+    api.restore_next()
+    try:
+        hearth_snapshot.after_restore()
+    except Exception:
+        error = _error_of_exception(None)
+        _log_error(error)
+        _flush()
+        api.restore_error(_encode_error(error), error["errorType"])
+        sys.exit(65)
+
+
 def _flush():
     try:
         sys.stdout.flush()
@@ -753,6 +790,8 @@ def main():
     api = RuntimeApi(environment["AWS_LAMBDA_RUNTIME_API"])
     handler = _load(api)
     marshaller = Marshaller()
+    if environment.get("AWS_LAMBDA_INITIALIZATION_TYPE") == "snap-start":
+        _wait_for_restore(api, marshaller)
     while True:
         try:
             headers, body = api.next()
