@@ -16,6 +16,7 @@ class Doors;
 class InternalClient;
 class Metrics;
 class SessionIssuer;
+class Sites;
 }  // namespace aws
 
 namespace codec {
@@ -80,6 +81,8 @@ struct ServiceDeps {
     aws::Metrics& metrics;
     // Further endpoints below /_hearth/.
     aws::AdminEndpoints& admin;
+    // Web traffic that is no call of an operation.
+    aws::Sites& sites;
     // Listeners inside execution environments.
     aws::Doors& doors;
     aws::InternalClient& client;

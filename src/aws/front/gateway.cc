@@ -7,6 +7,7 @@
 #include "http/errors.h"
 
 #include <chrono>
+#include <memory>
 #include <new>
 #include <optional>
 #include <stdexcept>
@@ -55,19 +56,9 @@ Error ForeignPage() {
         403);
 }
 
-bool IsLoopbackOrigin(std::string_view origin) {
-    const size_t scheme = origin.find("://");
-    if (scheme == std::string_view::npos) {
-        return false;
-    }
-    std::string_view host = origin.substr(scheme + 3);
-    if (!host.starts_with('[')) {
-        host = host.substr(0, host.find(':'));
-    } else {
-        host = host.substr(0, host.find(']') + 1);
-    }
-    return host == "localhost" || host == "127.0.0.1" || host == "[::1]" ||
-           host.ends_with(".localhost");
+bool IsLoopback(std::string_view host_name) {
+    return host_name == "localhost" || host_name == "127.0.0.1" || host_name == "[::1]" ||
+           host_name.ends_with(".localhost");
 }
 
 // Reading a body failed: which of AWS's errors that is.
@@ -118,6 +109,18 @@ struct Gateway::Walk {
                                : protocol::EncodeError(*service, error, request_id));
     }
 };
+
+bool Gateway::MayCallUnsigned(std::string_view origin) const {
+    const size_t scheme = origin.find("://");
+    if (scheme == std::string_view::npos) {
+        return false;
+    }
+    const std::string_view host = origin.substr(scheme + 3);
+    // What a site serves is a customer's code and none of ours, also where its name is below
+    // .localhost.
+    return IsLoopback(HostName(host)) &&
+           (parts_.sites == nullptr || !parts_.sites->FindByHost(host));
+}
 
 // A request's place among all requests, and among those of its door.
 struct Gateway::Room {
@@ -229,6 +232,14 @@ Task<http::Response> Gateway::Handle(
         response = walk.Fail(errors::Unavailable("out of memory"));
     }
 
+    // What flows keeps its place until it has flowed.
+    if (response.stream) {
+        response.stream = [held = std::make_shared<Room>(std::move(room)),
+                           write = std::move(response.stream)](http::BodyWriter& writer) {
+            return write(writer);
+        };
+    }
+
     // 11. Count and log: once, here.
     const auto duration = parts_.monotonic_clock.Now() - walk.began;
     if (walk.operation != nullptr) {
@@ -262,6 +273,17 @@ Task<http::Response> Gateway::HandleAdmitted(
         walk.parts.query = request.target.substr(question_mark + 1);
     }
     walk.parts.headers = walk.headers;
+
+    // A customer's own web traffic is no call of an operation: its site answers it.
+    if (parts_.sites != nullptr) {
+        auto address = parts_.sites->FindByHost(walk.parts.Header("host"));
+        if (!address) {
+            address = parts_.sites->FindByPath(walk.parts.path);
+        }
+        if (address) {
+            co_return co_await HandleSite(*std::move(address), request, door, room, walk);
+        }
+    }
     if (walk.parts.path.starts_with(kAdminPrefix)) {
         co_return co_await HandleAdmin(request, door, room, walk);
     }
@@ -344,7 +366,7 @@ Task<http::Response> Gateway::HandleAdmitted(
     }
     walk.caller_arn = identity->caller.arn;
     const std::string_view origin = walk.parts.Header("origin");
-    if (!origin.empty() && !identity->caller.verified && !IsLoopbackOrigin(origin)) {
+    if (!origin.empty() && !identity->caller.verified && !MayCallUnsigned(origin)) {
         co_return walk.Fail(ForeignPage());
     }
     if (route_error) {
@@ -402,6 +424,14 @@ Task<http::Response> Gateway::HandleAdmitted(
                                                 walk.request_id,
                                                 context.response_status))
                                           : walk.Fail(status.error());
+    if (status.ok() && context.response_stream) {
+        // The answer keeps its place among the requests until it has flowed.
+        response.body.clear();
+        response.stream = [held = std::make_shared<Room>(std::move(room)),
+                           write = std::move(context.response_stream)](http::BodyWriter& writer) {
+            return write(writer);
+        };
+    }
     if (!context.response_headers.empty()) {
         NoteNotHonoured(walk, context.response_headers);
         for (auto& header : context.response_headers) {
@@ -450,7 +480,7 @@ Task<http::Response> Gateway::HandleAdmin(
         }
         const Caller& caller = identity->caller;
         const std::string_view origin = walk.parts.Header("origin");
-        if (!origin.empty() && !caller.verified && !IsLoopbackOrigin(origin)) {
+        if (!origin.empty() && !caller.verified && !MayCallUnsigned(origin)) {
             co_return walk.Fail(ForeignPage());
         }
         if (caller.type != Caller::Type::kRoot && caller.type != Caller::Type::kAnonymous) {
@@ -518,6 +548,92 @@ Task<http::Response> Gateway::HandleAdmin(
         };
     }
     co_return response;
+}
+
+// A site's request: what it may ask of the walk it is part of.
+class Gateway::Visit final : public SiteRequest {
+  public:
+    Visit(
+        Gateway& gateway, http::Request& request, const DoorIdentity* from, Room& room, Walk& walk)
+        : gateway_(gateway), request_(request), room_(room), walk_(walk) {
+        request_id = walk.request_id;
+        began = walk.began;
+        host = HostName(walk.parts.Header("host"));
+        method = walk.parts.method;
+        path = walk.parts.path;
+        query = walk.parts.query;
+        headers = walk.headers;
+        minor_version = request.minor_version;
+        if (request.connection != nullptr) {
+            peer_address = request.connection->peer_address();
+            secure = request.connection->secure();
+        }
+        door = from;
+    }
+
+    Task<Result<std::string>> ReadBody(uint64_t bytes_max) override {
+        const std::optional<uint64_t> length = request_.body->Length();
+        if (length.value_or(0) > bytes_max) {
+            co_return http::errors::BodyTooLarge(bytes_max);
+        }
+        if (length == 0) {
+            co_return std::string();
+        }
+        co_return co_await gateway_.ReadBody(*request_.body, bytes_max, room_);
+    }
+
+    Task<Result<std::optional<SiteCaller>>> Identify(
+        std::string_view signing_name, std::string_view body) override {
+        if (Header("authorization").empty()) {
+            co_return std::optional<SiteCaller>();
+        }
+        // As received: in the path form the whole path is signed.
+        const SignedParts parts{
+            .method = method,
+            .path = walk_.parts.path,
+            .query = query,
+            .headers = walk_.headers,
+            .body = body};
+        HEARTH_CO_TRY(
+            auto identity,
+            co_await gateway_.parts_.authenticator.Identify(
+                parts, signing_name, model::Protocol::kRestJson, door));
+        const std::string_view origin = Header("origin");
+        if (!origin.empty() && !identity.caller.verified && !gateway_.MayCallUnsigned(origin)) {
+            co_return ForeignPage();
+        }
+        walk_.caller_arn = identity.caller.arn;
+        co_return std::optional<SiteCaller>(
+            SiteCaller{std::move(identity.caller), std::move(identity.region)});
+    }
+
+  private:
+    Gateway& gateway_;
+    http::Request& request_;
+    Room& room_;
+    Walk& walk_;
+};
+
+Task<http::Response> Gateway::HandleSite(
+    Sites::Address address,
+    http::Request& request,
+    const DoorIdentity* door,
+    Room& room,
+    Walk& walk) {
+    Visit visit(*this, request, door, room, walk);
+    visit.id = std::move(address.id);
+    visit.by_path = !address.path.empty();
+    if (visit.by_path) {
+        visit.path = address.path;
+    }
+    if (!visit.path.starts_with('/')) {
+        co_return Refuse(400, "its target is no path");
+    }
+    try {
+        co_return co_await address.site->Serve(visit);
+    } catch (const std::logic_error& bug) {
+        co_return walk.Fail(errors::Internal(bug.what()));
+    }
 }
 
 void Gateway::NoteNotHonoured(

@@ -7,6 +7,7 @@
 #include "aws/front/doors.h"
 #include "aws/front/metrics.h"
 #include "aws/front/router.h"
+#include "aws/front/sites.h"
 #include "aws/protocol/protocol.h"
 #include "base/clock.h"
 #include "base/random.h"
@@ -36,6 +37,8 @@ class Gateway final {
         const MonotonicClock& monotonic_clock;
         Random& random;
         Admission::Limits limits;
+        // Null: there are none.
+        const Sites* sites = nullptr;
     };
 
     // After the dispatcher got its services.
@@ -67,6 +70,7 @@ class Gateway final {
     struct Walk;
     struct Room;
     class OutsideHandler;
+    class Visit;
 
     Task<Result<std::string>> ReadBody(http::BodyReader& body, uint64_t bytes_max, Room& room);
 
@@ -74,6 +78,14 @@ class Gateway final {
         http::Request& request, const DoorIdentity* door, Room& room, Walk& walk);
     Task<http::Response> HandleAdmin(
         http::Request& request, const DoorIdentity* door, Room& room, Walk& walk);
+    Task<http::Response> HandleSite(
+        Sites::Address address,
+        http::Request& request,
+        const DoorIdentity* door,
+        Room& room,
+        Walk& walk);
+    // Whether the page that sent `origin` may call AWS's operations without a verified signature.
+    bool MayCallUnsigned(std::string_view origin) const;
     void NoteNotHonoured(
         const Walk& walk, const std::vector<std::pair<std::string, std::string>>& headers);
 

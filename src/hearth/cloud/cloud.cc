@@ -102,6 +102,7 @@ struct Cloud::Parts {
     std::unique_ptr<sandbox::HostSandbox> sandbox;
     aws::Metrics metrics;
     aws::AdminEndpoints admin;
+    aws::Sites sites;
     std::unique_ptr<aws::GatewayDoors> doors;
     std::unique_ptr<aws::Dispatcher> dispatcher;
     std::unique_ptr<aws::Authenticator> authenticator;
@@ -183,6 +184,7 @@ Status Cloud::Parts::MakeServices(const CloudOptions& options) {
         .sandbox = sandbox.get(),
         .metrics = metrics,
         .admin = admin,
+        .sites = sites,
         .doors = *doors,
         .client = *dispatcher,
         .sessions = *sessions,
@@ -213,7 +215,8 @@ Status Cloud::Parts::MakeServices(const CloudOptions& options) {
         .wall_clock = *wall_clock,
         .monotonic_clock = *monotonic_clock,
         .random = *random,
-        .limits = {}});
+        .limits = {},
+        .sites = &sites});
     own_endpoints->gateway = gateway.get();
     doors->SetGateway(*gateway);
     return Status();
