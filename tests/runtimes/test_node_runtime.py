@@ -205,3 +205,45 @@ def test_large_payloads_both_ways():
     with node("exports.handler = async (event) => event;") as runtime:
         event = {"x": "y" * 5_000_000}
         assert runtime.invoke(event).json() == event
+
+
+# ------------------------------------------------------------------------------------------------ SnapStart
+
+HOOKS = """
+const said = [];
+const early = Math.random;
+awslambda.registerBeforeSnapshot(async () => { said.push('before'); });
+awslambda.registerBeforeSnapshot(() => { said.push('before, registered last'); });
+awslambda.registerAfterRestore(() => { said.push('after'); });
+awslambda.registerAfterRestore(async () => { said.push('after, registered last'); });
+exports.handler = async () => {
+  const numbers = Array.from({length: 1000}, early);
+  return {said, least: Math.min(...numbers), most: Math.max(...numbers), different: new Set(numbers).size};
+};
+"""
+
+
+def test_snapshot_hooks_run_in_order_and_random_numbers_stay_random():
+    with node(HOOKS, AWS_LAMBDA_INITIALIZATION_TYPE="snap-start") as runtime:
+        runtime.restore()
+        answer = runtime.invoke({}).json()
+        assert answer["said"] == ["before, registered last", "before", "after", "after, registered last"]
+        assert 0 <= answer["least"] < 0.1 and 0.9 < answer["most"] < 1
+        assert answer["different"] == 1000
+        assert runtime.api.paths[:2] == [
+            "/2018-06-01/runtime/restore/next", "/2018-06-01/runtime/invocation/next"]
+
+
+@pytest.mark.parametrize("when, kind, status", [("BeforeSnapshot", "init", 64), ("AfterRestore", "restore", 65)])
+def test_a_hook_that_fails(when, kind, status):
+    source = """
+awslambda.register%s(async () => { throw new TypeError('no'); });
+exports.handler = async () => 1;
+""" % when
+    with node(source, AWS_LAMBDA_INITIALIZATION_TYPE="snap-start") as runtime:
+        runtime.restore()
+        answer = runtime.answer()
+        assert answer.kind == kind
+        assert answer.error_type == "TypeError"
+        assert answer.json()["errorMessage"] == "no"
+        assert runtime.wait() == status

@@ -213,6 +213,16 @@ class RuntimeApi {
     this.post('init/error', JSON.stringify(response), response.errorType, done);
   }
 
+  restoreNext(done) {
+    this.call(
+      Buffer.from(`GET /2018-06-01/runtime/restore/next HTTP/1.1\r\nHost: ${this.host}\r\n\r\n`), null, done, true);
+  }
+
+  restoreError(error, done) {
+    const response = toResponse(error);
+    this.post('restore/error', JSON.stringify(response), response.errorType, done);
+  }
+
   post(where, text, errorType, done) {
     const body = Buffer.from(text);
     let head = `POST /2018-06-01/runtime/${where} HTTP/1.1\r\nHost: ${this.host}\r\nContent-Type: application/json\r\n`;
@@ -643,9 +653,36 @@ class Runtime {
 
 const errorCallbacks = {};
 
+// The environment is saved in here, and goes on in each copy made of it.
+async function waitForRestore(api, snapshot) {
+  try {
+    await snapshot.beforeSnapshot();
+  } catch (error) {
+    logError('Uncaught Exception', error);
+    api.initError(error, () => process.exit(64));
+    return false;
+  }
+  const status = await new Promise((resolve) => api.restoreNext(resolve));
+  if (status !== 200) {
+    process.exit(1);
+  }
+  try {
+    await snapshot.afterRestore();
+  } catch (error) {
+    logError('Uncaught Exception', error);
+    api.restoreError(error, () => process.exit(65));
+    return false;
+  }
+  return true;
+}
+
 async function main() {
   patchConsole();
   installStreaming();
+  const snapshot = process.env.AWS_LAMBDA_INITIALIZATION_TYPE === 'snap-start' ? require('./snapshot.cjs') : null;
+  if (snapshot !== null) {
+    snapshot.install();
+  }
   const api = new RuntimeApi(process.env.AWS_LAMBDA_RUNTIME_API);
   // Outside of a call there is nobody to tell but the log and the init.
   const initFailed = (code) => (error) => {
@@ -673,7 +710,9 @@ async function main() {
     api.initError(error, () => process.exit(1));
     return;
   }
-  new Runtime(api, handler).schedule();
+  if (snapshot === null || await waitForRestore(api, snapshot)) {
+    new Runtime(api, handler).schedule();
+  }
 }
 
 main();
