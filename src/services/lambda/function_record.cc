@@ -33,6 +33,10 @@ enum Number : uint8_t {
     kSystemLogLevel = 21,
     kIgnored = 22,
     kLastModified = 23,
+    kUpdateRuntimeOn = 24,
+    kRuntimeVersionArn = 25,
+    kLayer = 30,  // one field each, in order
+    kCodeUnzippedSize = 31,
 };
 
 constexpr uint8_t kVariable = 1;
@@ -60,6 +64,49 @@ Result<std::map<std::string, std::string>> DecodeEnvironment(std::string_view by
     }
 }
 
+// LayerUse: 1 ARN, 2 blob, 3 SHA-256, 4 size, 5 unzipped size.
+std::string EncodeLayer(const LayerUse& layer) {
+    FieldWriter writer;
+    writer.Text(1, layer.arn);
+    writer.Text(2, layer.code_blob);
+    writer.Text(3, layer.code_sha256);
+    writer.Integer(4, layer.code_size);
+    writer.Integer(5, layer.unzipped_size);
+    return writer.Take();
+}
+
+Result<LayerUse> DecodeLayer(std::string_view bytes) {
+    LayerUse layer;
+    HEARTH_TRY(FieldReader reader, FieldReader::Open(bytes));
+    for (;;) {
+        HEARTH_TRY(const auto field, reader.Next());
+        if (!field) {
+            return layer;
+        }
+        switch (field->number) {
+            case 1:
+                layer.arn = field->bytes;
+                break;
+            case 2:
+                layer.code_blob = field->bytes;
+                break;
+            case 3:
+                layer.code_sha256 = field->bytes;
+                break;
+            case 4: {
+                HEARTH_TRY(layer.code_size, FieldReader::Integer(*field));
+                break;
+            }
+            case 5: {
+                HEARTH_TRY(layer.unzipped_size, FieldReader::Integer(*field));
+                break;
+            }
+            default:
+                break;
+        }
+    }
+}
+
 void WriteSettings(const FunctionRecord& record, FieldWriter& writer) {
     writer.Text(kDescription, record.description);
     writer.Text(kRuntime, record.runtime);
@@ -83,6 +130,9 @@ void WriteSettings(const FunctionRecord& record, FieldWriter& writer) {
     }
     for (const auto& [name, value] : record.ignored) {
         writer.Pair(kIgnored, name, value);
+    }
+    for (const LayerUse& layer : record.layers) {
+        writer.Text(kLayer, EncodeLayer(layer));
     }
 }
 
@@ -115,7 +165,12 @@ std::string EncodeRecord(const FunctionRecord& record, const codec::SealingKey& 
     writer.Text(kEnvironmentRevision, record.environment_revision);
     writer.Text(kCodeBlob, record.code_blob);
     writer.Integer(kCodeSize, record.code_size);
+    writer.Integer(kCodeUnzippedSize, record.code_unzipped_size);
     writer.Integer(kLastModified, UnixMs(record.last_modified));
+    if (record.update_runtime_on != "Auto") {
+        writer.Text(kUpdateRuntimeOn, record.update_runtime_on);
+        writer.Text(kRuntimeVersionArn, record.runtime_version_arn);
+    }
     if (record.environment) {
         writer.Text(
             kSealedEnvironment,
@@ -193,6 +248,15 @@ Result<FunctionRecord> DecodeRecord(
                 HEARTH_TRY(record.code_size, FieldReader::Integer(field));
                 break;
             }
+            case kCodeUnzippedSize: {
+                HEARTH_TRY(record.code_unzipped_size, FieldReader::Integer(field));
+                break;
+            }
+            case kLayer: {
+                HEARTH_TRY(LayerUse layer, DecodeLayer(field.bytes));
+                record.layers.push_back(std::move(layer));
+                break;
+            }
             case kHotReloadDirectory:
                 record.hot_reload_directory = text();
                 break;
@@ -226,6 +290,12 @@ Result<FunctionRecord> DecodeRecord(
                 record.last_modified = WallClock::time_point(std::chrono::milliseconds(ms));
                 break;
             }
+            case kUpdateRuntimeOn:
+                record.update_runtime_on = text();
+                break;
+            case kRuntimeVersionArn:
+                record.runtime_version_arn = text();
+                break;
             default:
                 break;  // written by a newer Hearth
         }

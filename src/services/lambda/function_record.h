@@ -19,6 +19,18 @@ namespace hearth::lambda {
 
 inline constexpr std::string_view kLatest = "$LATEST";
 
+// A layer version as a function uses it. The code is named here, too: the function keeps it when
+// the layer version is deleted.
+struct LayerUse {
+    std::string arn;  // of the version
+    std::string code_blob;
+    std::string code_sha256;
+    int64_t code_size = 0;      // of the zip, as the API shows it
+    int64_t unzipped_size = 0;  // of its files
+
+    bool operator==(const LayerUse&) const = default;
+};
+
 // Everything that one version of a function is, as kept in storage: its code's identity and its
 // configuration. "$LATEST" changes; a published version never does. Tags and the number of the next
 // version belong to the whole function (FunctionHead, function_store.h).
@@ -51,6 +63,10 @@ struct FunctionRecord {
     std::string code_blob;
     std::string code_sha256;
     int64_t code_size = 0;
+    // Of its files; 0 for code that an older Hearth took in.
+    int64_t code_unzipped_size = 0;
+    // In the order given, which is the order of mounting: files of later ones win.
+    std::vector<LayerUse> layers;
     // Absolute directory of the machine that is mounted instead of unpacked code (bucket
     // `hot-reload`); empty for ordinary functions.
     std::string hot_reload_directory;
@@ -64,6 +80,11 @@ struct FunctionRecord {
     std::string log_group;                             // "/aws/lambda/<name>" unless given
     std::optional<std::string> application_log_level;  // JSON only, as the next
     std::optional<std::string> system_log_level;
+
+    // When the version moves to another build of its runtime (runtime_management.cc). No setting of
+    // the function itself: changing it changes no RevisionId.
+    std::string update_runtime_on = "Auto";  // or "FunctionUpdate", "Manual"
+    std::string runtime_version_arn;         // with Manual alone
 
     // Settings accepted with --lenient alone; shown again, never honoured. Their encoding:
     // settings.cc.

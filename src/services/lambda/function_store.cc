@@ -694,6 +694,9 @@ std::shared_ptr<const FunctionVersion> MakeFunctionVersion(const FunctionRecord&
     function->code_id = record.hot_reload_directory.empty()
                             ? record.code_blob
                             : HotReload::CodeId(record.hot_reload_directory);
+    for (const LayerUse& layer : record.layers) {
+        function->layer_code_ids.push_back(layer.code_blob);
+    }
     function->log_group = record.log_group;
     function->log_format = record.log_format;
     function->application_log_level = record.application_log_level.value_or("");
