@@ -96,6 +96,9 @@ class WireReader final {
 
     bool ok() const { return !failed_ && rest_.empty(); }
 
+    // Something was missing already; for whoever reads lists of structures.
+    bool failed() const { return failed_; }
+
   private:
     std::string_view rest_;
     bool failed_ = false;
