@@ -2,8 +2,11 @@
 
 #include "base/clock.h"
 #include "base/ids.h"
+#include "base/result.h"
+#include "rt/task.h"
 
 #include <chrono>
+#include <functional>
 #include <map>
 #include <memory>
 #include <optional>
@@ -11,6 +14,10 @@
 #include <string_view>
 #include <utility>
 #include <vector>
+
+namespace hearth::http {
+class BodyWriter;
+}
 
 namespace hearth::aws {
 
@@ -55,6 +62,10 @@ struct RequestContext {
     std::vector<std::pair<std::string, std::string>> response_headers;
     // Overrides the operation's status when set (Lambda's Invoke: 200, 202, 204).
     std::optional<int> response_status;
+    // Set by an operation whose answer flows: the body instead of the encoded one, whose status and
+    // headers still come from the output. Called after the operation has returned; as
+    // http::Response::stream otherwise, so it may capture and outlives this context.
+    std::function<Task<Status>(http::BodyWriter&)> response_stream;
     // The endpoint the caller used: "http://127.0.0.1:4566".
     std::string endpoint;
     // Set when the call came from inside an execution environment: that environment's function ARN.

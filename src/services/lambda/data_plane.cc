@@ -3,6 +3,7 @@
 #include "aws/front/admin.h"
 #include "base/log.h"
 #include "codec/json/json.h"
+#include "services/lambda/response_stream.h"
 
 #include <functional>
 #include <string_view>
@@ -104,6 +105,22 @@ Task<Result<InvokeResult>> DataPlane::Invoke(
     Slots& shard = *shards_[static_cast<size_t>(index)];
     co_return co_await rt::RunOn(
         loops_, index, [&] { return shard.Invoke(std::move(function), std::move(request)); });
+}
+
+Task<Result<std::unique_ptr<StreamedInvocation>>> DataPlane::InvokeStreaming(
+    std::shared_ptr<const FunctionVersion> function, InvokeRequest request) {
+    if (shards_.empty()) {
+        co_return errors::Unavailable(
+            "functions cannot run here: there is no host process (--isolation)");
+    }
+    const int index = ShardOf(function->account, function->region, function->name);
+    Slots& shard = *shards_[static_cast<size_t>(index)];
+    const auto stream = std::make_shared<ResponseStream>();
+    request.stream = stream;
+    HEARTH_CO_RETURN_IF_ERROR(co_await rt::RunOn(loops_, index, [&] {
+        return shard.InvokeStreaming(std::move(function), std::move(request));
+    }));
+    co_return MakeStreamReader(loops_, index, stream);
 }
 
 Task<void> DataPlane::Retire(

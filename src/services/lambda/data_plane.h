@@ -27,6 +27,8 @@ class DataPlane final : public Invoker {
     Task<void> Stop() override;
     Task<Result<InvokeResult>> Invoke(
         std::shared_ptr<const FunctionVersion> function, InvokeRequest request) override;
+    Task<Result<std::unique_ptr<StreamedInvocation>>> InvokeStreaming(
+        std::shared_ptr<const FunctionVersion> function, InvokeRequest request) override;
     Task<void> Retire(
         AccountId account,
         Region region,

@@ -64,6 +64,8 @@ struct FunctionVersion {
     std::optional<int32_t> reserved_concurrency;
 };
 
+class ResponseStream;
+
 struct InvokeRequest {
     std::string request_id;
     // With the qualifier the caller used.
@@ -76,6 +78,8 @@ struct InvokeRequest {
     std::string trace_header;
     // The caller wants the last 4 KB of the log.
     bool log_tail = false;
+    // Where a streamed answer goes (InvokeStreaming sets it); null: it is collected.
+    std::shared_ptr<ResponseStream> stream;
 };
 
 struct InvokeResult {
@@ -83,9 +87,43 @@ struct InvokeResult {
     // "Unhandled" when the function or its runtime failed; the payload then holds AWS's error
     // shape.
     std::string function_error;
+    // With function_error: "Runtime.ExitError", "Sandbox.Timedout", or the function's own.
+    std::string error_type;
     // The last 4 KB of the log as text (base64 is the control plane's matter); empty unless asked
     // for.
     std::string log_tail;
+};
+
+// How a streamed answer ended.
+struct StreamEnd {
+    // Empty: the function answered to the end. Else what InvokeComplete says: "Unhandled" for a
+    // function that failed, or "Runtime.TruncatedResponse", "Sandbox.Timedout", ...
+    std::string error_code;
+    // JSON: {"errorType": ..., "errorMessage": ...}.
+    std::string error_details;
+    // The last 4 KB of the log as text; empty unless asked for.
+    std::string log_tail;
+};
+
+// An answer that flows: the reader's side. Between function and reader lies a buffer of fixed size,
+// so a slow reader slows the function down and memory stays flat. Used on one loop, the one that
+// called InvokeStreaming.
+//
+// Destroying it before its end means that the client went away: the function runs to its end, and
+// what it still writes is dropped, as on AWS.
+class StreamedInvocation {
+  public:
+    virtual ~StreamedInvocation() = default;
+
+    // As the runtime stated it; empty when it stated none.
+    virtual const std::string& content_type() const = 0;
+    // False: the runtime answered in one piece (Lambda-Runtime-Function-Response-Mode was not
+    // "streaming"), or did not answer.
+    virtual bool streaming() const = 0;
+    // What has come since; waits for at least one byte. Empty at the end, and from then on.
+    virtual Task<Result<std::string>> Read() = 0;
+    // Valid after Read gave an empty string.
+    virtual const StreamEnd& end() const = 0;
 };
 
 class Invoker {
@@ -104,6 +142,12 @@ class Invoker {
     //           could be made.
     // Called on any loop.
     virtual Task<Result<InvokeResult>> Invoke(
+        std::shared_ptr<const FunctionVersion> function, InvokeRequest request) = 0;
+
+    // As Invoke, and answers as soon as the function's answer begins, or has failed: then the
+    // stream has no bytes and its end tells the error.
+    //   errors  as Invoke's
+    virtual Task<Result<std::unique_ptr<StreamedInvocation>>> InvokeStreaming(
         std::shared_ptr<const FunctionVersion> function, InvokeRequest request) = 0;
 
     // Puts away all environments of a function (version empty: of all its versions) except those of

@@ -3,6 +3,7 @@
 #include "base/log.h"
 #include "os/fd.h"
 #include "rt/timer.h"
+#include "services/lambda/response_stream.h"
 
 #include <fcntl.h>
 #include <unistd.h>
@@ -316,6 +317,19 @@ Task<Result<InvokeResult>> Slots::Invoke(
     co_return result;
 }
 
+Task<Status> Slots::InvokeStreaming(
+    std::shared_ptr<const FunctionVersion> function, InvokeRequest request) {
+    const std::shared_ptr<ResponseStream> stream = request.stream;
+    streaming_.Spawn(RunStreamed(std::move(function), std::move(request)));
+    co_return co_await stream->WaitForBegin();
+}
+
+Task<void> Slots::RunStreamed(
+    std::shared_ptr<const FunctionVersion> function, InvokeRequest request) {
+    const std::shared_ptr<ResponseStream> stream = request.stream;
+    FinishStream(*stream, co_await Invoke(std::move(function), std::move(request)));
+}
+
 Result<InvokeResult> Slots::Answer(InvokeOutcome outcome) {
     metrics_.invoke.Observe(Seconds(outcome.duration));
     if (outcome.lost) {
@@ -495,6 +509,7 @@ Task<void> Slots::Stop() {
     for (Slot* slot : left) {
         Discard(slot);
     }
+    co_await streaming_.Join();
     co_await closing_.Join();
 }
 

@@ -85,6 +85,10 @@ class Slots final {
 
     Task<Result<InvokeResult>> Invoke(
         std::shared_ptr<const FunctionVersion> function, InvokeRequest request);
+    // Runs the call in the background; its answer goes to request.stream.
+    //   returns  when the answer has begun, or the call has failed before
+    Task<Status> InvokeStreaming(
+        std::shared_ptr<const FunctionVersion> function, InvokeRequest request);
     // As Invoker::Retire.
     void Retire(
         const AccountId& account,
@@ -120,6 +124,7 @@ class Slots final {
     // The init failed once; it is repeated within the call, and its time counts.
     Task<Result<InvokeResult>> InvokeSuppressed(
         Pool& pool, const InvokeRequest& request, std::string log_stream);
+    Task<void> RunStreamed(std::shared_ptr<const FunctionVersion> function, InvokeRequest request);
     // What the caller gets, counted.
     Result<InvokeResult> Answer(InvokeOutcome outcome);
 
@@ -135,6 +140,8 @@ class Slots final {
     bool stopping_ = false;
     rt::Event changed_;
     rt::TaskGroup closing_;
+    // Calls whose answers flow.
+    rt::TaskGroup streaming_;
 };
 
 // MemAvailable of /proc/meminfo, bounded by nothing else; 0 when it cannot be read.
