@@ -219,7 +219,12 @@ template <class Archive>
 void Fields(Archive& archive, OpenFile& file) {
     archive(file.kind, file.flags, file.path, file.offset, file.stand_in, file.pair, file.bytes);
     archive(file.pipe_bytes_max, file.domain, file.type, file.protocol, file.address);
-    archive(file.backlog, file.event_count, file.event_semaphore, file.timer_clock);
+    archive(
+        file.backlog,
+        file.socket_options,
+        file.event_count,
+        file.event_semaphore,
+        file.timer_clock);
     archive(file.timer_ticks, file.timer_value_ns, file.timer_interval_ns);
     archive.List(file.members, kEpollMembersMax);
 }
@@ -556,9 +561,13 @@ Status ValidateOpenFile(const OpenFile& file) {
         IsSocket(kind) || (file.domain == 0 && file.type == 0 && file.protocol == 0),
         "an open file has a socket's type");
     REQUIRE(
-        kind == kFreshSocket || (file.address.empty() && file.backlog == 0),
+        kind == kFreshSocket ||
+            (file.address.empty() && file.backlog == 0 && file.socket_options == 0),
         "an open file has a socket's address");
-    REQUIRE(file.address.size() <= 128 && file.backlog >= 0, "a socket has a bad address");
+    REQUIRE(
+        file.address.size() <= 128 && file.backlog >= 0 &&
+            (file.socket_options & ~kSocketOptionsAll) == 0,
+        "a socket has a bad address or unknown options");
     REQUIRE(
         kind == kEventFd || (file.event_count == 0 && !file.event_semaphore),
         "an open file has an eventfd's count");

@@ -71,7 +71,8 @@ struct MappedFile {
     uint64_t size = 0;
     int64_t mtime_s = 0;
     uint32_t mtime_ns = 0;
-    // Of ELF files: the build id's bytes, else empty.
+    // `device` is 0, and then not compared, on an overlay: its number belongs to the mount.
+    // `build_id`, of ELF files: its bytes, else empty.
     std::string build_id;
 };
 
@@ -225,6 +226,17 @@ enum class OpenFileKind : uint8_t {
     kEpoll,
 };
 
+// Options that are set with the value 1.
+enum SocketOption : uint32_t {
+    kReuseAddress = 1 << 0,
+    kReusePort = 1 << 1,
+    kV6Only = 1 << 2,
+    kNoDelay = 1 << 3,
+    kKeepAlive = 1 << 4,
+    kBroadcast = 1 << 5,
+    kSocketOptionsAll = (1 << 6) - 1,
+};
+
 struct EpollMember {
     int32_t number = 0;  // the descriptor's
     uint32_t events = 0;
@@ -248,6 +260,7 @@ struct OpenFile {
     int32_t domain = 0, type = 0, protocol = 0;
     std::string address;  // a sockaddr
     int32_t backlog = 0;
+    uint32_t socket_options = 0;  // SocketOption; of kFreshSocket
     // kEventFd
     uint64_t event_count = 0;
     bool event_semaphore = false;
