@@ -434,6 +434,9 @@ Task<InvokeOutcome> ExecutionEnvironment::FinishInvoke(
     if (request.log_tail) {
         outcome.result.log_tail = log_->TakeTail();
     }
+    if (outcome.result.error_type.empty()) {
+        outcome.result.error_type = report.error_type;
+    }
     outcome.delivered = true;
     outcome.duration = report.duration;
     co_return outcome;
@@ -495,7 +498,8 @@ Task<InvokeOutcome> ExecutionEnvironment::Invoke(
         .invoked_function_arn = request.invoked_function_arn,
         .trace_header = request.trace_header,
         .client_context = request.client_context,
-        .payload = request.payload.empty() ? "{}" : request.payload};
+        .payload = request.payload.empty() ? "{}" : request.payload,
+        .stream = request.stream};
     if (invocation.trace_header.empty()) {
         invocation.trace_header = fmt::format(
             "Root=1-{:08x}-{};Parent={};Sampled=0",
@@ -516,12 +520,23 @@ Task<InvokeOutcome> ExecutionEnvironment::Invoke(
         co_await SettleExit();
         answer = api_->TakeAnswer();
     }
+    if (answer.has_value() && answer->truncated) {
+        // Most of these runtimes died; their end comes a moment after their socket's.
+        const auto settled = steady_clock::now() + kSettleMax;
+        while (!exit_.has_value() && co_await api_->changed().WaitUntil(settled)) {
+        }
+    }
 
     InvokeReport report{
         .request_id = request.request_id,
         .duration = duration,
         .init_duration = init_duration,
         .memory_mb = function_->memory_mb};
+    if (answer.has_value()) {
+        report.response_latency = answer->began_at - start;
+        report.response_duration = answer->ended_at - answer->began_at;
+        report.produced_bytes = answer->produced_bytes;
+    }
     InvokeResult& result = outcome.result;
     if (answer.has_value() && answer->too_large) {
         report.status = "error";
@@ -531,13 +546,39 @@ Task<InvokeOutcome> ExecutionEnvironment::Invoke(
             report.error_type,
             fmt::format(
                 "Response payload size exceeded maximum allowed payload size ({} bytes).",
-                kRuntimeApiBodyBytesMax));
-    } else if (answer.has_value() && answer->is_error) {
+                answer->streamed ? kStreamedBytesMax : kRuntimeApiBodyBytesMax));
+    } else if (answer.has_value() && answer->truncated) {
         report.status = "error";
-        report.error_type = OneLine(ErrorTypeOf(*answer));
+        report.error_type = "Runtime.TruncatedResponse";
+        result.function_error = "Unhandled";
+        if (!answer->streamed) {
+            result.payload = ErrorJson(report.error_type, "HTTP request detected as truncated");
+        }
+        result.error_type = report.error_type;
+        if (exit_.has_value()) {
+            outcome.lost = exit_->lost;
+            report.error_type = "Runtime.ExitError";
+            log_->DrainAll();
+            if (auto line =
+                    platform_log_.Fault(request.request_id, ExitText(), report.error_type)) {
+                log_->Write(*std::move(line));
+            }
+        }
+    } else if (answer.has_value() && answer->is_error) {
+        if (!answer->streamed) {
+            // An error in a trailer is part of a successful answer.
+            report.status = "error";
+            report.error_type = OneLine(ErrorTypeOf(*answer));
+        }
+        result.error_type = OneLine(ErrorTypeOf(*answer));
         result.function_error = "Unhandled";
         result.payload =
-            answer->body.empty() ? ErrorJson(report.error_type, "") : std::move(answer->body);
+            answer->body.empty() ? ErrorJson(result.error_type, "") : std::move(answer->body);
+    } else if (answer.has_value() && answer->invalid_mode) {
+        report.status = "error";
+        report.error_type = "Runtime.InvalidResponseModeHeader";
+        result.function_error = "Unhandled";
+        result.payload = ErrorJson(report.error_type, "");
     } else if (answer.has_value()) {
         result.payload = std::move(answer->body);
     } else if (exit_.has_value()) {
@@ -556,6 +597,7 @@ Task<InvokeOutcome> ExecutionEnvironment::Invoke(
         report.status = "timeout";
         report.duration = std::min<std::chrono::nanoseconds>(duration, timeout);
         result.function_error = "Unhandled";
+        result.error_type = "Sandbox.Timedout";
         result.payload = ErrorJson(
             "Sandbox.Timedout",
             FaultMessage(

@@ -35,6 +35,11 @@ struct InvokeReport {
     std::chrono::nanoseconds duration{0};
     // Set for the first call of an environment.
     std::optional<std::chrono::nanoseconds> init_duration;
+    // From the event's way out to the answer's first byte, and on to its last; unset without an
+    // answer.
+    std::optional<std::chrono::nanoseconds> response_latency;
+    std::chrono::nanoseconds response_duration{0};
+    uint64_t produced_bytes = 0;
     int32_t memory_mb = 0;
     uint64_t memory_used_bytes = 0;
     // "success", "error", "timeout" or "failure".

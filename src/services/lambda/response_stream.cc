@@ -4,6 +4,17 @@
 
 namespace hearth::lambda {
 
+ResponseStream::Closer::~Closer() {
+    if (stream_.end_.has_value() || stream_.error_.has_value()) {
+        return;
+    }
+    if (stream_.begun_) {
+        stream_.End({.error_code = "ServiceException", .error_details = {}, .log_tail = {}});
+    } else {
+        stream_.Fail(errors::Internal("a call ended without an answer"));
+    }
+}
+
 void ResponseStream::Begin(std::string content_type, bool streaming) {
     content_type_ = std::move(content_type);
     streaming_ = streaming;

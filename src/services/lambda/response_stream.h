@@ -28,6 +28,18 @@ class ResponseStream final {
     // Beyond this the writer waits. One read of the runtime's socket may go on top of it.
     static constexpr size_t kBufferBytesMax = 256 * 1024;
 
+    // Ends the stream, if nobody did, so that no reader waits for a call that a bug has ended.
+    class Closer final {
+      public:
+        explicit Closer(ResponseStream& stream) : stream_(stream) {}
+
+        Closer(const Closer&) = delete;
+        ~Closer();
+
+      private:
+        ResponseStream& stream_;
+    };
+
     // The writer's side.
 
     // The answer's head is known. Once, before anything else.

@@ -1,6 +1,7 @@
 #include "services/lambda/runtime_api.h"
 
 #include "base/check.h"
+#include "codec/base64/base64.h"
 #include "rt/timer.h"
 
 #include <netinet/in.h>
@@ -76,6 +77,8 @@ struct RuntimeApi::Connection {
     bool flushing = false;
     bool parked = false;
     bool closing = false;
+    // Its request is a streamed answer that flows.
+    bool answering = false;
     // The peer asked for "Connection: close": our side ends after the next answer, theirs when they
     // like.
     bool last = false;
@@ -95,8 +98,10 @@ std::string_view RuntimeApi::NameOf(State state) {
             return "Ready";
         case State::kRunning:
             return "Running";
+        case State::kResponding:
+            return "InvocationResponse";
         case State::kResponseSent:
-            return "ResponseSent";
+            return "RuntimeResponseSentState";
     }
     return "";
 }
@@ -177,7 +182,17 @@ Task<void> RuntimeApi::Serve(std::shared_ptr<Connection> connection) {
                 connection->last = false;
                 Send(connection, "HTTP/1.1 100 Continue\r\n\r\n", {});
             }
-            if (state == RuntimeApiParser::State::kBroken) {
+            if (connection->answering) {
+                PassOn(connection);
+            }
+            if (state == RuntimeApiParser::State::kStreamBegins) {
+                if (BeginStreamed(connection)) {
+                    connection->parser.Stream();
+                }
+            } else if (state == RuntimeApiParser::State::kBroken && connection->answering) {
+                FinishStreamed(connection, connection->parser.request(), true);
+                open = false;
+            } else if (state == RuntimeApiParser::State::kBroken) {
                 Refuse(
                     connection,
                     connection->parser.http_status(),
@@ -188,9 +203,21 @@ Task<void> RuntimeApi::Serve(std::shared_ptr<Connection> connection) {
                 RuntimeApiRequest request = std::move(connection->parser.request());
                 connection->parser.Reset();
                 connection->last = !request.keep_alive;
-                Handle(connection, request);
+                if (connection->answering) {
+                    FinishStreamed(connection, request, false);
+                } else {
+                    Handle(connection, request);
+                }
             }
         }
+        if (connection->answering && stream_ != nullptr && stream_->full()) {
+            // The reader is slower than the function: its socket fills, and it waits.
+            const std::shared_ptr<ResponseStream> stream = stream_;
+            co_await stream->WaitForRoom();
+        }
+    }
+    if (connection->answering) {
+        FinishStreamed(connection, connection->parser.request(), true);
     }
     connection->closing = true;
     std::erase(parked_, connection);
@@ -346,8 +373,77 @@ void RuntimeApi::Handle(const std::shared_ptr<Connection>& connection, RuntimeAp
     }
 }
 
+bool RuntimeApi::BeginStreamed(const std::shared_ptr<Connection>& connection) {
+    const RuntimeApiRequest& request = connection->parser.request();
+    const std::string wanted = fmt::format("{}invocation/{}/response", kPrefix, request_id_);
+    if (state_ != State::kRunning || request.method != "POST" || request.target != wanted) {
+        // Read as a whole, it gets the answer that any such request gets.
+        return false;
+    }
+    state_ = State::kResponding;
+    connection->answering = true;
+    streamed_ =
+        RuntimeAnswer{.streamed = stream_ != nullptr, .began_at = std::chrono::steady_clock::now()};
+    if (stream_ != nullptr) {
+        stream_->Begin(request.content_type, true);
+    }
+    return true;
+}
+
+void RuntimeApi::PassOn(const std::shared_ptr<Connection>& connection) {
+    const std::string_view bytes = connection->parser.body();
+    streamed_.produced_bytes += bytes.size();
+    const uint64_t limit = streamed_.streamed ? kStreamedBytesMax : kRuntimeApiBodyBytesMax;
+    if (streamed_.produced_bytes > limit) {
+        streamed_.too_large = true;
+        streamed_.body = std::string();
+    } else if (streamed_.streamed) {
+        stream_->Append(bytes);
+    } else {
+        streamed_.body.append(bytes);
+    }
+    connection->parser.DropBody();
+    if (streamed_.produced_bytes > limit + kRuntimeApiDropBytesMax) {
+        // It does not want to hear that it is too much.
+        connection->closing = true;
+    }
+}
+
+void RuntimeApi::FinishStreamed(
+    const std::shared_ptr<Connection>& connection, RuntimeApiRequest& request, bool truncated) {
+    connection->answering = false;
+    connection->last = connection->last || truncated;
+    state_ = State::kResponseSent;
+    RuntimeAnswer& answer = streamed_;
+    answer.ended_at = std::chrono::steady_clock::now();
+    if (answer.too_large) {
+        Refuse(
+            connection,
+            413,
+            "RequestEntityTooLarge",
+            fmt::format(
+                "Exceeded maximum allowed payload size ({} bytes).",
+                answer.streamed ? kStreamedBytesMax : kRuntimeApiBodyBytesMax));
+    } else if (truncated) {
+        answer.truncated = true;
+        Refuse(connection, 400, "TruncatedHTTPRequest", "HTTP request detected as truncated");
+    } else {
+        answer.error_type = std::move(request.error_type);
+        answer.is_error = !answer.error_type.empty();
+        if (answer.is_error || answer.streamed) {
+            auto error = codec::Base64Decode(request.error_body);
+            answer.body = error.ok() ? *std::move(error) : std::string();
+        }
+        Reply(connection, 202, {});
+    }
+    answer_ = std::move(answer);
+    streamed_ = RuntimeAnswer();
+    stream_.reset();
+    changed_.WakeAll();
+}
+
 void RuntimeApi::HandleNext(const std::shared_ptr<Connection>& connection) {
-    if (state_ == State::kRunning || state_ == State::kInitError) {
+    if (state_ == State::kRunning || state_ == State::kResponding || state_ == State::kInitError) {
         RefuseTransition(connection, "Ready");
         return;
     }
@@ -395,12 +491,33 @@ void RuntimeApi::HandleAnswer(
         return;
     }
     state_ = State::kResponseSent;
-    answer_ = RuntimeAnswer{// A streamed response says in a trailer that it broke off.
-                            .is_error = is_error || !request.error_type.empty(),
-                            .body = std::move(request.body),
-                            .error_type = std::move(request.error_type),
-                            .too_large = request.body_too_large};
-    if (request.body_too_large) {
+    const auto now = std::chrono::steady_clock::now();
+    answer_ = RuntimeAnswer{
+        .is_error = is_error,
+        .body = std::move(request.body),
+        .error_type = std::move(request.error_type),
+        .too_large = request.body_too_large,
+        .invalid_mode =
+            !is_error && !request.response_mode.empty() && request.response_mode != "streaming",
+        .began_at = now,
+        .ended_at = now};
+    answer_->produced_bytes = answer_->body.size();
+    if (!is_error && !answer_->error_type.empty()) {
+        // A response in chunks says in a trailer that it broke off.
+        answer_->is_error = true;
+        auto error = codec::Base64Decode(request.error_body);
+        answer_->body = error.ok() ? *std::move(error) : std::string();
+    }
+    if (!is_error && request.response_mode == "streaming" && stream_ != nullptr) {
+        // Streamed, and empty: it had no body to begin with.
+        stream_->Begin(std::move(request.content_type), true);
+        answer_->streamed = true;
+    }
+    stream_.reset();
+    if (answer_->invalid_mode) {
+        answer_->body = std::string();
+        Refuse(connection, 400, "InvalidFunctionResponseMode", "Invalid function response mode");
+    } else if (request.body_too_large) {
         Refuse(
             connection,
             413,
@@ -420,6 +537,7 @@ void RuntimeApi::Offer(const RuntimeInvocation& invocation) {
     connection->parked = false;
     request_id_ = invocation.request_id;
     answer_.reset();
+    stream_ = invocation.stream;
     state_ = State::kRunning;
 
     std::string head;

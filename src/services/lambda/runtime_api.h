@@ -5,8 +5,10 @@
 #include "rt/fd_watch.h"
 #include "rt/task.h"
 #include "rt/task_group.h"
+#include "services/lambda/response_stream.h"
 #include "services/lambda/runtime_api_parser.h"
 
+#include <chrono>
 #include <cstdint>
 #include <deque>
 #include <memory>
@@ -24,6 +26,8 @@ struct RuntimeInvocation {
     std::string trace_header;
     std::string client_context;
     std::string payload;
+    // Takes a streamed answer as it comes; null: it is collected.
+    std::shared_ptr<ResponseStream> stream;
 };
 
 // What a runtime posted for an invocation or for its init.
@@ -34,7 +38,21 @@ struct RuntimeAnswer {
     std::string error_type;
     // The answer was beyond its limit and was dropped; the runtime got 413.
     bool too_large = false;
+    // The runtime stated a response mode that there is not.
+    bool invalid_mode = false;
+
+    // The answer went to the invocation's stream; `body` is what the trailer says of an error.
+    bool streamed = false;
+    // It broke off before its end: the runtime died, or sent what is no chunk or trailer.
+    bool truncated = false;
+    // From its head to its last byte.
+    std::chrono::steady_clock::time_point began_at;
+    std::chrono::steady_clock::time_point ended_at;
+    uint64_t produced_bytes = 0;
 };
+
+// Of a streamed answer. Source: "Lambda quotas", 2025-07-31.
+inline constexpr uint64_t kStreamedBytesMax = 200ull * 1024 * 1024;
 
 // The Runtime API (2018-06-01) of one execution environment, on the listening socket inside it.
 // Serves the function's calls itself: a warm invocation is one write and one read on a kept
@@ -71,7 +89,7 @@ class RuntimeApi final {
     rt::Event& changed() { return changed_; }
 
   private:
-    enum class State { kStarted, kInitError, kReady, kRunning, kResponseSent };
+    enum class State { kStarted, kInitError, kReady, kRunning, kResponding, kResponseSent };
 
     struct Connection;
 
@@ -87,6 +105,12 @@ class RuntimeApi final {
         RuntimeApiRequest& request,
         std::string_view request_id,
         bool is_error);
+    // The head of a streamed request: true when its body goes to the invocation as it comes.
+    bool BeginStreamed(const std::shared_ptr<Connection>& connection);
+    // Passes on what the parser has of the body.
+    void PassOn(const std::shared_ptr<Connection>& connection);
+    void FinishStreamed(
+        const std::shared_ptr<Connection>& connection, RuntimeApiRequest& request, bool truncated);
     void HandleInitError(const std::shared_ptr<Connection>& connection, RuntimeApiRequest& request);
 
     void Send(
@@ -109,6 +133,9 @@ class RuntimeApi final {
     size_t connection_count_ = 0;
     std::string request_id_;
     std::optional<RuntimeAnswer> answer_;
+    // Of the answer that flows now.
+    RuntimeAnswer streamed_;
+    std::shared_ptr<ResponseStream> stream_;
     std::optional<RuntimeAnswer> init_error_;
     rt::Event changed_;
     rt::TaskGroup tasks_;

@@ -42,6 +42,7 @@ void RuntimeApiParser::Reset() {
     has_length_ = false;
     chunked_ = false;
     continue_due_ = false;
+    streaming_ = false;
 }
 
 bool RuntimeApiParser::TakeContinue() {
@@ -55,6 +56,10 @@ RuntimeApiParser::State RuntimeApiParser::Break(int http_status) {
 }
 
 void RuntimeApiParser::AppendBody(std::string_view bytes) {
+    if (streaming_) {
+        request_.body.append(bytes);
+        return;
+    }
     received_ += bytes.size();
     if (received_ > kRuntimeApiBodyBytesMax) {
         request_.body_too_large = true;
@@ -105,6 +110,10 @@ bool RuntimeApiParser::ParseHeader(std::string_view line) {
         chunked_ = true;
     } else if (EqualsNoCase(name, "lambda-runtime-function-error-type")) {
         request_.error_type = value;
+    } else if (EqualsNoCase(name, "lambda-runtime-function-error-body")) {
+        request_.error_body = value;
+    } else if (EqualsNoCase(name, "lambda-runtime-function-response-mode")) {
+        request_.response_mode = value;
     } else if (EqualsNoCase(name, "content-type")) {
         request_.content_type = value;
     } else if (EqualsNoCase(name, "connection")) {
@@ -184,13 +193,16 @@ RuntimeApiParser::State RuntimeApiParser::Consume(std::string_view& bytes) {
                     step_ = Step::kChunkSize;
                 } else if (missing_ > 0) {
                     step_ = Step::kBody;
-                    if (missing_ <= kRuntimeApiBodyBytesMax) {
+                    if (missing_ <= kRuntimeApiBodyBytesMax && request_.response_mode.empty()) {
                         request_.body.reserve(missing_);
                     }
                 } else {
                     step_ = Step::kDone;
                 }
                 continue_due_ = request_.expects_continue && step_ != Step::kDone;
+                if (request_.response_mode == "streaming" && step_ != Step::kDone) {
+                    return State::kStreamBegins;
+                }
                 break;
             }
             case Step::kBody:
@@ -225,7 +237,7 @@ RuntimeApiParser::State RuntimeApiParser::Consume(std::string_view& bytes) {
                 } else if (step_ == Step::kChunkSize) {
                     const std::string_view size = Trim(line.substr(0, line.find(';')));
                     if (!ParseNumber(size, 16, missing_) || missing_ > kRuntimeApiDropBytesMax ||
-                        received_ + missing_ > kRuntimeApiDropBytesMax) {
+                        (!streaming_ && received_ + missing_ > kRuntimeApiDropBytesMax)) {
                         return Break(400);
                     }
                     step_ = missing_ == 0 ? Step::kTrailer : Step::kChunkData;
@@ -233,7 +245,7 @@ RuntimeApiParser::State RuntimeApiParser::Consume(std::string_view& bytes) {
                     step_ = Step::kDone;
                 } else {
                     trailer_bytes_ += line.size();
-                    // A length in a trailer means nothing; only the error type is taken.
+                    // A length in a trailer means nothing; only the error is taken.
                     const bool keeps = request_.keep_alive;
                     if (trailer_bytes_ > kRuntimeApiHeadBytesMax || !ParseHeader(line)) {
                         return Break(400);

@@ -20,9 +20,12 @@ struct RuntimeApiRequest {
     std::string method;
     std::string target;
     std::string body;
-    // Lambda-Runtime-Function-Error-Type, also from a trailer.
+    // Lambda-Runtime-Function-Error-Type and -Error-Body (base64), also from a trailer.
     std::string error_type;
+    std::string error_body;
     std::string content_type;
+    // Lambda-Runtime-Function-Response-Mode; "streaming" is the one there is.
+    std::string response_mode;
     bool keep_alive = true;
     // The sender waits for "100 Continue" before the body.
     bool expects_continue = false;
@@ -35,6 +38,9 @@ class RuntimeApiParser final {
   public:
     enum class State {
         kNeedMore,
+        // The head of a request with a body in mode "streaming" is there; once, before any of the
+        // body. Call Stream to get it as it comes, or go on and get it as a whole.
+        kStreamBegins,
         // request() is complete; call Reset before more bytes.
         kDone,
         // Not HTTP, or beyond a limit; the connection ends. http_status() says with which answer.
@@ -44,6 +50,14 @@ class RuntimeApiParser final {
     // Takes bytes from the front of `bytes` and removes what it took.
     State Consume(std::string_view& bytes);
     void Reset();
+
+    // From now on the body of this request has no limit and is never whole: body() gives what has
+    // come since DropBody, after each Consume.
+    void Stream() { streaming_ = true; }
+
+    std::string_view body() const { return request_.body; }
+
+    void DropBody() { request_.body.clear(); }
 
     RuntimeApiRequest& request() { return request_; }
 
@@ -72,6 +86,7 @@ class RuntimeApiParser final {
     bool has_length_ = false;
     bool chunked_ = false;
     bool continue_due_ = false;
+    bool streaming_ = false;
     int http_status_ = 400;
 };
 

@@ -327,6 +327,7 @@ Task<Status> Slots::InvokeStreaming(
 Task<void> Slots::RunStreamed(
     std::shared_ptr<const FunctionVersion> function, InvokeRequest request) {
     const std::shared_ptr<ResponseStream> stream = request.stream;
+    const ResponseStream::Closer closer(*stream);
     FinishStream(*stream, co_await Invoke(std::move(function), std::move(request)));
 }
 
