@@ -1,5 +1,6 @@
 #include "aws/auth/policy_document.h"
 
+#include "aws/auth/policy/policy.h"
 #include "codec/json/json.h"
 
 #include <algorithm>
@@ -359,162 +360,7 @@ Result<Json> Parse(std::string_view text) {
         text, {.depth_max = kDocumentDepthMax, .values_max = kDocumentValuesMax});
 }
 
-bool PrincipalMatches(const Json& principal, const TrustRequest& request) {
-    if (const std::string* text = principal.AsString()) {
-        return *text == "*" && request.service.empty();
-    }
-    if (!request.service.empty()) {
-        const Json* services = principal.Find("Service");
-        const auto names = services != nullptr ? Strings(*services) : std::nullopt;
-        return names && std::find(names->begin(), names->end(), request.service) != names->end();
-    }
-    const Json* principals = principal.Find("AWS");
-    const auto names = principals != nullptr ? Strings(*principals) : std::nullopt;
-    if (!names) {
-        return false;
-    }
-    return std::any_of(names->begin(), names->end(), [&](const std::string& name) {
-        return name == "*" || name == request.account ||
-               name == "arn:aws:iam::" + request.account + ":root" ||
-               name == request.principal_arn ||
-               (!request.role_arn.empty() && name == request.role_arn);
-    });
-}
-
-std::string Lower(std::string_view text) {
-    std::string lower(text);
-    std::transform(lower.begin(), lower.end(), lower.begin(), [](unsigned char letter) {
-        return static_cast<char>(std::tolower(letter));
-    });
-    return lower;
-}
-
-// The request's value of a condition key; nullopt when it has none; `known` is false for a key that
-// Hearth does not evaluate.
-std::optional<std::string> ConditionKey(
-    std::string_view name, const TrustRequest& request, bool& known) {
-    const std::string key = Lower(name);
-    known = true;
-    const auto unless_empty = [](const std::string& value) {
-        return value.empty() ? std::nullopt : std::optional(value);
-    };
-    if (key == "sts:externalid") {
-        return unless_empty(request.external_id);
-    }
-    if (key == "sts:rolesessionname") {
-        return unless_empty(request.role_session_name);
-    }
-    if (key == "aws:principalarn") {
-        return unless_empty(request.role_arn.empty() ? request.principal_arn : request.role_arn);
-    }
-    if (key == "aws:principalaccount") {
-        return unless_empty(request.account);
-    }
-    if (key == "aws:sourceaccount" && !request.service.empty()) {
-        return unless_empty(request.account);
-    }
-    known = false;
-    return std::nullopt;
-}
-
-bool ConditionHolds(
-    std::string name,
-    const std::optional<std::string>& actual,
-    const std::vector<std::string>& wanted) {
-    if (name == "Null") {
-        return !wanted.empty() && Lower(wanted[0]) == (actual ? "false" : "true");
-    }
-    bool if_exists = false;
-    if (name.ends_with("IfExists")) {
-        name.resize(name.size() - 8);
-        if_exists = true;
-    }
-    const bool negated = name.find("Not") != std::string::npos;
-    if (!actual) {
-        return if_exists || negated;
-    }
-    const auto matches = [&](const std::string& value) {
-        if (name == "StringEquals" || name == "StringNotEquals") {
-            return value == *actual;
-        }
-        if (name == "StringEqualsIgnoreCase" || name == "StringNotEqualsIgnoreCase" ||
-            name == "Bool") {
-            return Lower(value) == Lower(*actual);
-        }
-        return WildcardMatches(value, *actual);
-    };
-    static const std::set<std::string, std::less<>> kEvaluated = {
-        "StringEquals",
-        "StringNotEquals",
-        "StringEqualsIgnoreCase",
-        "StringNotEqualsIgnoreCase",
-        "StringLike",
-        "StringNotLike",
-        "ArnEquals",
-        "ArnNotEquals",
-        "ArnLike",
-        "ArnNotLike",
-        "Bool"};
-    if (!kEvaluated.contains(name)) {
-        return false;
-    }
-    return std::any_of(wanted.begin(), wanted.end(), matches) != negated;
-}
-
-// `unknown` tells that a key was met that Hearth does not evaluate.
-bool ConditionsHold(const Json& statement, const TrustRequest& request, bool& unknown) {
-    const Json* condition = statement.Find("Condition");
-    if (condition == nullptr) {
-        return true;
-    }
-    const Json::Object* operators = condition->AsObject();
-    if (operators == nullptr) {
-        return false;
-    }
-    for (const Json::Member& entry : *operators) {
-        const Json::Object* keys = entry.value.AsObject();
-        if (keys == nullptr) {
-            return false;
-        }
-        for (const Json::Member& key : *keys) {
-            bool known = false;
-            const auto actual = ConditionKey(key.name, request, known);
-            unknown = unknown || !known;
-            const auto wanted = ConditionValues(key.value);
-            if (!known || !wanted || !ConditionHolds(entry.name, actual, *wanted)) {
-                return false;
-            }
-        }
-    }
-    return true;
-}
-
 }  // namespace
-
-bool WildcardMatches(std::string_view pattern, std::string_view text) {
-    size_t p = 0;
-    size_t t = 0;
-    size_t star = std::string_view::npos;
-    size_t star_text = 0;
-    while (t < text.size()) {
-        if (p < pattern.size() && pattern[p] == '*') {
-            star = p++;
-            star_text = t;
-        } else if (p < pattern.size() && (pattern[p] == '?' || pattern[p] == text[t])) {
-            ++p;
-            ++t;
-        } else if (star != std::string_view::npos) {
-            p = star + 1;
-            t = ++star_text;
-        } else {
-            return false;
-        }
-    }
-    while (p < pattern.size() && pattern[p] == '*') {
-        ++p;
-    }
-    return p == pattern.size();
-}
 
 Status CheckPolicyDocument(std::string_view text, PolicyKind kind) {
     auto parsed = Parse(text);
@@ -554,45 +400,29 @@ Status CheckPolicyDocument(std::string_view text, PolicyKind kind) {
     return {};
 }
 
-bool TrustAllows(std::string_view document, const TrustRequest& request) {
-    const auto parsed = Parse(document);
-    if (!parsed.ok()) {
-        return false;
+bool TrustAllows(std::string_view document, const TrustRequest& trust) {
+    AccessRequest request;
+    request.principal.service = trust.service;
+    if (trust.service.empty()) {
+        request.principal.arn = trust.principal_arn;
+        request.principal.account = trust.account;
     }
-    bool allowed = false;
-    for (const Json* statement : Statements(*parsed)) {
-        const std::string* effect = statement->FindString("Effect");
-        const Json* principal = statement->Find("Principal");
-        const Json* not_principal = statement->Find("NotPrincipal");
-        if (effect == nullptr || (principal == nullptr && not_principal == nullptr)) {
-            continue;
+    request.action = trust.action;
+    const auto set = [&request](std::string_view key, const std::string& value) {
+        if (value.empty()) {
+            request.Absent(key);
+        } else {
+            request.Set(key, value);
         }
-        const bool principal_matches = principal != nullptr
-                                           ? PrincipalMatches(*principal, request)
-                                           : !PrincipalMatches(*not_principal, request);
-        const Json* action = statement->Find("Action");
-        const Json* not_action = statement->Find("NotAction");
-        const auto names = action != nullptr       ? Strings(*action)
-                           : not_action != nullptr ? Strings(*not_action)
-                                                   : std::nullopt;
-        if (!principal_matches || !names) {
-            continue;
-        }
-        const bool listed = std::any_of(names->begin(), names->end(), [&](const std::string& name) {
-            return WildcardMatches(Lower(name), Lower(request.action));
-        });
-        if (listed != (action != nullptr)) {
-            continue;
-        }
-        bool unknown = false;
-        const bool holds = ConditionsHold(*statement, request, unknown);
-        if (*effect == "Deny" && (holds || unknown)) {
-            // A Deny whose condition cannot be judged is taken to hold: the safe side.
-            return false;
-        }
-        allowed = allowed || (*effect == "Allow" && holds);
+    };
+    set("sts:ExternalId", trust.external_id);
+    set("sts:RoleSessionName", trust.role_session_name);
+    set("aws:PrincipalArn", trust.role_arn.empty() ? trust.principal_arn : trust.role_arn);
+    set("aws:PrincipalAccount", trust.account);
+    if (!trust.service.empty()) {
+        set("aws:SourceAccount", trust.account);
     }
-    return allowed;
+    return Evaluate(document, request) == Verdict::kAllow;
 }
 
 }  // namespace hearth::aws

@@ -7,9 +7,8 @@
 #include <vector>
 
 // The grammar of IAM policy documents. Source: IAM User Guide, "Grammar of the IAM JSON policy
-// language" and "IAM JSON policy elements reference". Evaluation against requests comes with policy
-// enforcement; what is here judges documents when they are stored, and trust policies when a role
-// is assumed.
+// language" and "IAM JSON policy elements reference". What is here judges documents when they are
+// stored, and trust policies when a role is assumed; policy/policy.h judges requests.
 namespace hearth::aws {
 
 enum class PolicyKind {
@@ -38,12 +37,9 @@ struct TrustRequest {
 };
 
 // Whether a trust policy lets that principal assume the role: an Allow that matches and no Deny
-// that does. Conditions: the String and Arn operators, Bool and Null on sts:ExternalId,
-// sts:RoleSessionName, aws:PrincipalArn, aws:PrincipalAccount, aws:SourceAccount of services; a
-// condition on any other key does not match. A document that does not parse trusts nobody.
-bool TrustAllows(std::string_view document, const TrustRequest& request);
-
-// Whether `text` matches `pattern` with * and ?; linear in time.
-bool WildcardMatches(std::string_view pattern, std::string_view text);
+// that does (policy/policy.h). Condition keys: sts:ExternalId, sts:RoleSessionName,
+// aws:PrincipalArn, aws:PrincipalAccount, aws:SourceAccount of services. A document that does not
+// parse trusts nobody.
+bool TrustAllows(std::string_view document, const TrustRequest& trust);
 
 }  // namespace hearth::aws

@@ -118,13 +118,5 @@ TEST(PolicyDocument, ConditionsThatCannotBeJudgedNeverOpenADoor) {
         user));
 }
 
-TEST(WildcardMatches, StarsAndQuestionMarks) {
-    EXPECT_TRUE(WildcardMatches("*", ""));
-    EXPECT_TRUE(WildcardMatches("s3:Get*", "s3:GetObject"));
-    EXPECT_TRUE(WildcardMatches("a*b?c", "axxbxbyc"));
-    EXPECT_FALSE(WildcardMatches("a?", "a"));
-    EXPECT_FALSE(WildcardMatches("", "a"));
-}
-
 }  // namespace
 }  // namespace hearth::aws
