@@ -47,8 +47,15 @@ uint64_t FindNumber(std::string_view text, std::string_view key) {
 class HostEnvironment final : public Environment {
   public:
     HostEnvironment(
-        HostSandbox& sandbox, uint64_t id, int64_t memory_mb, HostSandbox::Created created)
-        : sandbox_(sandbox), id_(id), memory_bytes_(static_cast<uint64_t>(memory_mb) << 20) {
+        HostSandbox& sandbox,
+        uint64_t id,
+        int64_t memory_mb,
+        size_t companions,
+        HostSandbox::Created created)
+        : sandbox_(sandbox),
+          id_(id),
+          memory_bytes_(static_cast<uint64_t>(memory_mb) << 20),
+          ended_(1 + companions) {
         std::vector<os::Fd>& fds = created.fds;
         flags_ = created.answer.flags;
         control_ = std::move(fds[0]);
@@ -63,6 +70,9 @@ class HostEnvironment final : public Environment {
             if ((flags_ & flag) != 0 && next < fds.size()) {
                 *target = std::move(fds[next++]);
             }
+        }
+        for (size_t i = 0; i < companions && next < fds.size(); ++i) {
+            companion_outputs_.push_back(std::move(fds[next++]));
         }
     }
 
@@ -80,13 +90,32 @@ class HostEnvironment final : public Environment {
 
     os::Fd TakeStderr() override { return std::move(stderr_); }
 
+    os::Fd TakeCompanionOutput(size_t companion) override {
+        return companion >= 1 && companion <= companion_outputs_.size()
+                   ? std::move(companion_outputs_[companion - 1])
+                   : os::Fd();
+    }
+
+    Task<Status> StartCompanions() override { co_return Control(kControlStartCompanions); }
+
     Task<Status> Start() override { co_return Control(kControlStart); }
 
-    Status Signal(int signal) override {
-        if (signal < 1 || signal > 64) {
-            return errors::Malformed("signal number");
+    Status SignalProcess(size_t process, int signal) override {
+        if (signal < 1 || signal > 64 || process >= ended_.size()) {
+            return errors::Malformed("signal or process number");
         }
-        return Control(static_cast<unsigned char>(signal));
+        return Control(static_cast<unsigned char>(signal), static_cast<unsigned char>(process));
+    }
+
+    Task<Result<os::Fd>> MakeSocket() override {
+        const auto wait = std::make_shared<rt::Completion<Result<os::Fd>>>();
+        HEARTH_CO_RETURN_IF_ERROR(Control(kControlSocket));
+        sockets_.push_back(wait);
+        auto socket = co_await wait->WaitFor(kSocketPatience);
+        if (!socket.has_value()) {
+            co_return errors::Unavailable("the environment did not make a socket in time");
+        }
+        co_return *std::move(socket);
     }
 
     Task<Status> Freeze() override { co_return SetFrozen(true); }
@@ -94,6 +123,11 @@ class HostEnvironment final : public Environment {
     Task<Status> Thaw() override { co_return SetFrozen(false); }
 
     Task<Result<ExitReport>> WaitExit() override {
+        HEARTH_CO_TRY(ProcessExit exit, co_await WaitProcessExit());
+        co_return std::move(exit.report);
+    }
+
+    Task<Result<ProcessExit>> WaitProcessExit() override {
         rt::TaskGroup group;
         group.Spawn(OverseeMemory());
         auto report = co_await WaitReport();
@@ -107,22 +141,46 @@ class HostEnvironment final : public Environment {
     }
 
   private:
-    Task<Result<ExitReport>> WaitReport() {
+    Task<Result<ProcessExit>> WaitReport() {
         HEARTH_CO_TRY(rt::FdWatch watch, rt::FdWatch::Make(control_.get()));
         for (;;) {
             HEARTH_CO_RETURN_IF_ERROR(co_await watch.Readable());
-            InitReport report{};
-            const ssize_t count = ::recv(control_.get(), &report, sizeof(report), MSG_DONTWAIT);
-            if (count < 0 && (errno == EAGAIN || errno == EINTR)) {
+            auto packet = os::ReceivePacket(control_.get(), false);
+            if (packet.ok() && !packet->has_value()) {
                 continue;
             }
-            ExitReport exit;
+            std::string_view bytes;
+            if (packet.ok()) {
+                bytes = (*packet)->bytes;
+            }
+            if (InitSocket answer{}; bytes.size() == sizeof(answer)) {
+                std::memcpy(&answer, bytes.data(), sizeof(answer));
+                if (answer.magic == kInitSocketMagic) {
+                    SocketCame(answer, std::move((*packet)->fds));
+                    continue;
+                }
+            }
+            InitReport report{};
+            const bool whole = bytes.size() == sizeof(report);
+            if (whole) {
+                std::memcpy(&report, bytes.data(), sizeof(report));
+            }
+            ProcessExit ended;
+            ExitReport& exit = ended.report;
             exit.out_of_memory = over_limit_ || OutOfMemoryKills() > 0;
-            if (count != sizeof(report) || report.magic != kInitMagic) {
+            if (!whole || report.magic != kInitMagic || report.process >= ended_.size()) {
                 // Killed together with its first process: by us, or with the host.
                 exit.signal = SIGKILL;
                 exit.lost = !exit.out_of_memory;
-            } else if (report.error != 0) {
+                FailSockets();
+                co_return ended;
+            }
+            ended.process = report.process;
+            if (ended_[report.process]) {
+                continue;  // it could not start, said so, and is reaped now
+            }
+            ended_[report.process] = true;
+            if (report.error != 0) {
                 report.step[sizeof(report.step) - 1] = '\0';
                 exit.start_error = fmt::format("{}: {}", report.step, std::strerror(report.error));
             } else if (WIFSIGNALED(report.wait_status)) {
@@ -130,7 +188,27 @@ class HostEnvironment final : public Environment {
             } else {
                 exit.exit_code = WEXITSTATUS(report.wait_status);
             }
-            co_return exit;
+            co_return ended;
+        }
+    }
+
+    // In the order of asking.
+    void SocketCame(const InitSocket& answer, std::vector<os::Fd> fds) {
+        if (sockets_.empty()) {
+            return;
+        }
+        const auto wait = std::move(sockets_.front());
+        sockets_.pop_front();
+        if (answer.error != 0 || fds.size() != 1) {
+            wait->Set(Result<os::Fd>(errors::System("socket", answer.error)));
+        } else {
+            wait->Set(Result<os::Fd>(std::move(fds[0])));
+        }
+    }
+
+    void FailSockets() {
+        for (const auto& wait : std::exchange(sockets_, {})) {
+            wait->Set(Result<os::Fd>(errors::Unavailable("the environment has ended")));
         }
     }
 
@@ -180,8 +258,11 @@ class HostEnvironment final : public Environment {
     }
 
   private:
-    Status Control(unsigned char byte) {
-        if (::send(control_.get(), &byte, 1, MSG_DONTWAIT | MSG_NOSIGNAL) != 1) {
+    Status Control(unsigned char command, unsigned char process = 0) {
+        const unsigned char bytes[2] = {command, process};
+        const size_t size = process == 0 ? 1 : 2;
+        if (::send(control_.get(), bytes, size, MSG_DONTWAIT | MSG_NOSIGNAL) !=
+            static_cast<ssize_t>(size)) {
             return errors::System("environment control", errno);
         }
         return {};
@@ -320,9 +401,15 @@ class HostEnvironment final : public Environment {
         return text.ok() ? FindNumber(*text, "oom_kill") : 0;
     }
 
+    static constexpr std::chrono::seconds kSocketPatience{5};
+
     HostSandbox& sandbox_;
     uint64_t id_;
     uint64_t memory_bytes_;
+    // The runtime and the companions.
+    std::vector<bool> ended_;
+    std::vector<os::Fd> companion_outputs_;
+    std::deque<std::shared_ptr<rt::Completion<Result<os::Fd>>>> sockets_;
     uint32_t flags_ = 0;
     os::Fd control_;
     os::Fd stdout_;
@@ -416,6 +503,8 @@ Task<Result<std::unique_ptr<Environment>>> HostSandbox::Create(EnvironmentSpec s
     }
     request.runtime_api_variable = std::move(spec.runtime_api_variable);
     request.door_variable = std::move(spec.door_variable);
+    request.companions = std::move(spec.companions);
+    request.companion_environment = std::move(spec.companion_environment);
     request.memory_mb = spec.memory_mb;
     request.ephemeral_storage_mb = spec.ephemeral_storage_mb;
     request.pids_max = spec.pids_max;
@@ -448,7 +537,7 @@ Task<Result<std::unique_ptr<Environment>>> HostSandbox::Create(EnvironmentSpec s
         co_return std::move(*answer).error();
     }
     co_return std::unique_ptr<Environment>(std::make_unique<HostEnvironment>(
-        *this, request.id, request.memory_mb, **std::move(answer)));
+        *this, request.id, request.memory_mb, request.companions.size(), **std::move(answer)));
 }
 
 void HostSandbox::Destroy(uint64_t id, std::shared_ptr<DestroyWait> wait) {

@@ -16,9 +16,11 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <array>
 #include <cstdlib>
 #include <filesystem>
 #include <fstream>
+#include <optional>
 
 namespace hearth::sandbox {
 namespace {
@@ -387,6 +389,54 @@ TEST_P(HostSandboxTest, ListenersAreReachableFromInside) {
         EXPECT_TRUE(exit.ok() && exit->exit_code == 0);
         EXPECT_TRUE((co_await (*environment)->Destroy()).ok());
         EXPECT_EQ(ReadAll(output), "api\ndoor\n");
+    });
+}
+
+TEST_P(HostSandboxTest, CompanionsStartBeforeTheRuntimeAndOutliveIt) {
+    const std::string companion = data_ + "/code/companion";
+    std::ofstream(companion) << "#!/bin/sh\n"
+                                "echo companion $MARK $PWD\n"
+                                "trap 'exit 3' TERM\n"
+                                "while :; do sleep 0.01; done\n";
+    ::chmod(companion.c_str(), 0755);
+    Run([&]() -> Task<void> {
+        EnvironmentSpec spec = Shell("echo runtime $$; exit 5");
+        spec.companions = {"/var/task/companion", "/var/task/missing"};
+        spec.companion_environment = {"PATH=/usr/bin:/bin", "MARK=here"};
+        auto made = co_await sandbox_->Create(std::move(spec));
+        CHECK(made.ok(), "{}", made.error().message());
+        Environment& environment = **made;
+        os::Fd output = environment.TakeStdout();
+        os::Fd companion_output = environment.TakeCompanionOutput(1);
+        EXPECT_TRUE((co_await environment.StartCompanions()).ok());
+        std::array<char, 64> buffer{};
+        const ssize_t count = ::read(companion_output.get(), buffer.data(), buffer.size());
+        EXPECT_EQ(std::string(buffer.data(), static_cast<size_t>(count)), "companion here /\n");
+        auto exit = co_await environment.WaitProcessExit();
+        EXPECT_TRUE(exit.ok() && exit->process == 2);
+        EXPECT_TRUE(exit->report.start_error.contains("No such file")) << exit->report.start_error;
+
+        // A socket of the environment's own network.
+        rt::TaskGroup group;
+        std::optional<Result<ProcessExit>> next;
+        group.Spawn([&]() -> Task<void> { next.emplace(co_await environment.WaitProcessExit()); });
+        const auto socket = co_await environment.MakeSocket();
+        EXPECT_TRUE(socket.ok() && socket->valid());
+        EXPECT_TRUE((co_await environment.Start()).ok());
+        co_await group.Join();
+        EXPECT_TRUE(next->ok());
+        EXPECT_EQ((*next)->process, kRuntimeProcess);
+        EXPECT_EQ((*next)->report.exit_code, 5);
+        if (facts_.backend == "namespaces") {
+            EXPECT_EQ(ReadAll(output), "runtime 2\n");
+        }
+
+        EXPECT_TRUE(environment.SignalProcess(1, SIGTERM).ok());
+        exit = co_await environment.WaitProcessExit();
+        EXPECT_TRUE(exit.ok() && exit->process == 1 && exit->report.exit_code == 3);
+        EXPECT_TRUE((co_await environment.Destroy()).ok());
+        exit = co_await environment.WaitProcessExit();
+        EXPECT_TRUE(exit.ok() && exit->report.lost);
     });
 }
 

@@ -44,6 +44,11 @@ struct EnvironmentSpec {
     std::string runtime_api_variable = "AWS_LAMBDA_RUNTIME_API";
     std::string door_variable = "AWS_ENDPOINT_URL";
     bool egress = false;
+    // Further programs, each a path inside, started by StartCompanions before the runtime. All have
+    // the variables of `companion_environment` (and those two that the backend adds) and start in
+    // /.
+    std::vector<std::string> companions;
+    std::vector<std::string> companion_environment;
 };
 
 // How an environment's first process ended.
@@ -57,6 +62,16 @@ struct ExitReport {
     bool lost = false;
     // Set when the program never ran: "execve /var/runtime/bootstrap: No such file or directory".
     std::string start_error;
+};
+
+// Which process of an environment: the runtime, or one of EnvironmentSpec::companions, counted from
+// 1.
+inline constexpr size_t kRuntimeProcess = 0;
+
+struct ProcessExit {
+    size_t process = kRuntimeProcess;
+    // `lost` or a killed environment: all that is left of it has ended with this one.
+    ExitReport report;
 };
 
 struct Usage {
@@ -79,16 +94,29 @@ class Environment {
     // Read ends of the function's stdout and stderr. Taken once each.
     virtual os::Fd TakeStdout() = 0;
     virtual os::Fd TakeStderr() = 0;
+    // Read end of the output (stdout and stderr) of one companion, counted from 1. Taken once.
+    virtual os::Fd TakeCompanionOutput(size_t companion) = 0;
 
+    // Starts all companions. Called once, before Start.
+    virtual Task<Status> StartCompanions() = 0;
     // Starts the runtime. Called once. A program that cannot be started ends at once: see
     // ExitReport::start_error.
     virtual Task<Status> Start() = 0;
-    // Sends a signal (SIGTERM, say) to the runtime process.
-    virtual Status Signal(int signal) = 0;
+
+    // Sends a signal (SIGTERM, say) to the runtime process, or to a companion.
+    virtual Status Signal(int signal) { return SignalProcess(kRuntimeProcess, signal); }
+
+    virtual Status SignalProcess(size_t process, int signal) = 0;
+    // A new TCP socket inside the environment's network, not connected yet, non-blocking: what it
+    // connects to is what the function's programs would reach. The environment must not be frozen.
+    virtual Task<Result<os::Fd>> MakeSocket() = 0;
     virtual Task<Status> Freeze() = 0;
     virtual Task<Status> Thaw() = 0;
-    // Ends when the first process has ended, by itself or by Destroy. May be called once.
+    // Ends when the runtime has ended, by itself or by Destroy. May be called once.
     virtual Task<Result<ExitReport>> WaitExit() = 0;
+    // With companions this is called instead, again after each exit: the environment lives on when
+    // one of its processes ends, until Destroy. Must be waiting whenever MakeSocket is called.
+    virtual Task<Result<ProcessExit>> WaitProcessExit() = 0;
     virtual Task<Result<Usage>> ReadUsage() = 0;
     // Starts the high-water mark of memory anew (for Max Memory Used per invocation), where
     // possible.

@@ -1,15 +1,13 @@
 #include "testing/process_sandbox.h"
 
 #include "base/check.h"
-#include "rt/completion.h"
-#include "rt/fd_watch.h"
+#include "rt/timer.h"
 
 #include <arpa/inet.h>
 #include <fcntl.h>
 #include <netinet/in.h>
 #include <signal.h>
 #include <sys/socket.h>
-#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -37,14 +35,19 @@ os::Fd Listen(uint16_t& port) {
 class ProcessEnvironment final : public sandbox::Environment {
   public:
     ProcessEnvironment(sandbox::EnvironmentSpec spec, std::shared_ptr<std::atomic<int>> live)
-        : spec_(std::move(spec)), live_(std::move(live)) {
+        : spec_(std::move(spec)), live_(std::move(live)), processes_(1 + spec_.companions.size()) {
         ++*live_;
         uint16_t port = 0;
         listener_ = Listen(port);
-        spec_.environment.push_back(
-            fmt::format("{}=127.0.0.1:{}", spec_.runtime_api_variable, port));
+        for (auto* variables : {&spec_.environment, &spec_.companion_environment}) {
+            variables->push_back(fmt::format("{}=127.0.0.1:{}", spec_.runtime_api_variable, port));
+        }
         for (const auto& mount : spec_.mounts) {
-            for (auto* texts : {&spec_.argv, &spec_.environment}) {
+            for (auto* texts :
+                 {&spec_.argv,
+                  &spec_.environment,
+                  &spec_.companions,
+                  &spec_.companion_environment}) {
                 for (std::string& text : *texts) {
                     Replace(text, mount);
                 }
@@ -53,12 +56,17 @@ class ProcessEnvironment final : public sandbox::Environment {
         }
         MakePipe(stdout_, child_stdout_);
         MakePipe(stderr_, child_stderr_);
+        for (size_t i = 1; i < processes_.size(); ++i) {
+            MakePipe(processes_[i].output, processes_[i].child_output);
+        }
     }
 
     ~ProcessEnvironment() override {
         Kill();
-        if (pid_ > 0 && !reaped_) {
-            ::waitpid(pid_, nullptr, 0);
+        for (const Process& process : processes_) {
+            if (process.pid > 0 && !process.reaped) {
+                ::waitpid(process.pid, nullptr, 0);
+            }
         }
         Gone();
     }
@@ -71,64 +79,90 @@ class ProcessEnvironment final : public sandbox::Environment {
 
     os::Fd TakeStderr() override { return std::move(stderr_); }
 
-    Task<Status> Start() override {
-        std::vector<char*> argv;
-        for (std::string& text : spec_.argv) {
-            argv.push_back(text.data());
+    os::Fd TakeCompanionOutput(size_t companion) override {
+        return std::move(processes_.at(companion).output);
+    }
+
+    Task<Status> StartCompanions() override {
+        for (size_t i = 1; i < processes_.size(); ++i) {
+            std::vector<std::string> argv = {spec_.companions[i - 1]};
+            Launch(
+                processes_[i],
+                argv,
+                spec_.companion_environment,
+                "/",
+                processes_[i].child_output.get(),
+                processes_[i].child_output.get());
+            processes_[i].child_output.Close();
         }
-        argv.push_back(nullptr);
-        std::vector<char*> environment;
-        for (std::string& text : spec_.environment) {
-            environment.push_back(text.data());
-        }
-        environment.push_back(nullptr);
-        const int out = child_stdout_.get();
-        const int err = child_stderr_.get();
-        pid_ = ::fork();
-        if (pid_ == 0) {
-            ::setpgid(0, 0);
-            ::dup2(out, 1);
-            ::dup2(err, 2);
-            if (::chdir(spec_.working_directory.c_str()) == 0) {
-                ::execve(argv[0], argv.data(), environment.data());
-            }
-            ::_exit(127);
-        }
-        ::setpgid(pid_, pid_);
-        child_stdout_.Close();
-        child_stderr_.Close();
-        pidfd_ = os::Fd(static_cast<int>(::syscall(SYS_pidfd_open, pid_, 0)));
         co_return Status();
     }
 
-    Status Signal(int signal) override {
-        ::kill(pid_, signal);
+    Task<Status> Start() override {
+        Launch(
+            processes_[0],
+            spec_.argv,
+            spec_.environment,
+            spec_.working_directory,
+            child_stdout_.get(),
+            child_stderr_.get());
+        child_stdout_.Close();
+        child_stderr_.Close();
+        co_return Status();
+    }
+
+    Status SignalProcess(size_t process, int signal) override {
+        if (processes_.at(process).pid > 0 && !processes_[process].reaped) {
+            ::kill(processes_[process].pid, signal);
+        }
         return {};
     }
 
+    Task<Result<os::Fd>> MakeSocket() override {
+        co_return os::Fd(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
+    }
+
     Task<Status> Freeze() override {
-        ::kill(-pid_, SIGSTOP);
+        SignalGroups(SIGSTOP);
         co_return Status();
     }
 
     Task<Status> Thaw() override {
-        ::kill(-pid_, SIGCONT);
+        SignalGroups(SIGCONT);
         co_return Status();
     }
 
     Task<Result<sandbox::ExitReport>> WaitExit() override {
-        HEARTH_CO_TRY(auto watch, rt::FdWatch::Make(pidfd_.get()));
-        HEARTH_CO_RETURN_IF_ERROR(co_await watch.Readable());
-        int status = 0;
-        ::waitpid(pid_, &status, 0);
-        reaped_ = true;
-        sandbox::ExitReport report;
-        if (WIFEXITED(status)) {
-            report.exit_code = WEXITSTATUS(status);
-        } else {
-            report.signal = WTERMSIG(status);
+        HEARTH_CO_TRY(sandbox::ProcessExit exit, co_await WaitProcessExit());
+        co_return std::move(exit.report);
+    }
+
+    Task<Result<sandbox::ProcessExit>> WaitProcessExit() override {
+        while (true) {
+            for (size_t i = 0; i < processes_.size(); ++i) {
+                Process& process = processes_[i];
+                int status = 0;
+                if (process.pid <= 0 || process.reaped ||
+                    ::waitpid(process.pid, &status, WNOHANG) != process.pid) {
+                    continue;
+                }
+                process.reaped = true;
+                sandbox::ProcessExit exit{.process = i, .report = {}};
+                if (!WIFEXITED(status)) {
+                    exit.report.signal = WTERMSIG(status);
+                } else if (WEXITSTATUS(status) == kNotStarted) {
+                    exit.report.start_error = "execve: it did not start";
+                } else {
+                    exit.report.exit_code = WEXITSTATUS(status);
+                }
+                co_return exit;
+            }
+            if (gone_) {
+                co_return sandbox::ProcessExit{.report = {.signal = SIGKILL, .lost = true}};
+            }
+            // A test can do with looking often.
+            co_await rt::Sleep(std::chrono::milliseconds(2));
         }
-        co_return report;
     }
 
     Task<Result<sandbox::Usage>> ReadUsage() override {
@@ -158,11 +192,54 @@ class ProcessEnvironment final : public sandbox::Environment {
         write = os::Fd(ends[1]);
     }
 
-    void Kill() {
-        if (pid_ > 0 && !reaped_) {
-            ::kill(-pid_, SIGKILL);
+    struct Process {
+        pid_t pid = 0;
+        bool reaped = false;
+        os::Fd output;
+        os::Fd child_output;
+    };
+
+    static constexpr int kNotStarted = 126;
+
+    static void Launch(
+        Process& process,
+        std::vector<std::string>& arguments,
+        std::vector<std::string>& variables,
+        const std::string& directory,
+        int out,
+        int err) {
+        const auto pointers = [](std::vector<std::string>& texts) {
+            std::vector<char*> list;
+            for (std::string& text : texts) {
+                list.push_back(text.data());
+            }
+            list.push_back(nullptr);
+            return list;
+        };
+        std::vector<char*> argv = pointers(arguments);
+        std::vector<char*> environment = pointers(variables);
+        process.pid = ::fork();
+        if (process.pid == 0) {
+            ::setpgid(0, 0);
+            ::dup2(out, 1);
+            ::dup2(err, 2);
+            if (::chdir(directory.c_str()) == 0) {
+                ::execve(argv[0], argv.data(), environment.data());
+            }
+            ::_exit(kNotStarted);
+        }
+        ::setpgid(process.pid, process.pid);
+    }
+
+    void SignalGroups(int signal) {
+        for (const Process& process : processes_) {
+            if (process.pid > 0 && !process.reaped) {
+                ::kill(-process.pid, signal);
+            }
         }
     }
+
+    void Kill() { SignalGroups(SIGKILL); }
 
     void Gone() {
         if (!std::exchange(gone_, true)) {
@@ -177,9 +254,7 @@ class ProcessEnvironment final : public sandbox::Environment {
     os::Fd stderr_;
     os::Fd child_stdout_;
     os::Fd child_stderr_;
-    os::Fd pidfd_;
-    pid_t pid_ = 0;
-    bool reaped_ = false;
+    std::vector<Process> processes_;
     bool gone_ = false;
 };
 

@@ -323,6 +323,8 @@ Result<CreateAnswer> Host::Assign(
     std::vector<std::string> arguments = request.arguments;
     std::vector<std::string> environment = request.environment;
     std::string working_directory = request.working_directory;
+    std::vector<std::string> companions = request.companions;
+    std::vector<std::string> companion_environment = request.companion_environment;
     std::vector<os::Fd> trees;
     std::vector<std::pair<std::string, std::string>> relocations;
     for (const MountRequest& mount : request.mounts) {
@@ -338,31 +340,46 @@ Result<CreateAnswer> Host::Assign(
         for (std::string& argument : arguments) {
             argument = Relocate(argument, relocations);
         }
-        for (std::string& variable : environment) {
-            const size_t equals = std::min(variable.find('='), variable.size());
-            variable = variable.substr(0, equals) +
-                       (equals == variable.size()
-                            ? ""
-                            : "=" + Relocate(variable.substr(equals + 1), relocations));
+        for (auto* variables : {&environment, &companion_environment}) {
+            for (std::string& variable : *variables) {
+                const size_t equals = std::min(variable.find('='), variable.size());
+                variable = variable.substr(0, equals) +
+                           (equals == variable.size()
+                                ? ""
+                                : "=" + Relocate(variable.substr(equals + 1), relocations));
+            }
         }
         working_directory = Relocate(working_directory, relocations);
+        for (std::string& companion : companions) {
+            companion = Relocate(companion, relocations);
+        }
     }
-    if (!request.runtime_api_variable.empty()) {
-        environment.push_back(request.runtime_api_variable + "=" + answer.runtime_api_address);
-    }
-    if (!request.door_variable.empty()) {
-        environment.push_back(request.door_variable + "=" + answer.door_address);
+    for (auto* variables : {&environment, &companion_environment}) {
+        if (!request.runtime_api_variable.empty()) {
+            variables->push_back(request.runtime_api_variable + "=" + answer.runtime_api_address);
+        }
+        if (!request.door_variable.empty()) {
+            variables->push_back(request.door_variable + "=" + answer.door_address);
+        }
     }
 
     HEARTH_TRY(auto output, os::Pipe());
     HEARTH_TRY(auto error, os::Pipe());
     HEARTH_TRY(auto control, os::MakeChannel());
+    std::vector<std::pair<os::Fd, os::Fd>> companion_outputs;
+    for (size_t i = 0; i < companions.size(); ++i) {
+        HEARTH_TRY(auto pipe, os::Pipe());
+        companion_outputs.push_back(std::move(pipe));
+    }
 
     InitAssign head{};
     head.magic = kInitMagic;
     head.argument_count = static_cast<uint32_t>(arguments.size());
     head.environment_count = static_cast<uint32_t>(environment.size());
     head.mount_count = static_cast<uint32_t>(trees.size());
+    head.companion_count = static_cast<uint32_t>(companions.size());
+    head.companion_environment_count =
+        companions.empty() ? 0 : static_cast<uint32_t>(companion_environment.size());
     head.open_files_max = static_cast<uint32_t>(request.open_files_max);
     if (!parts_.cgroups.Has("pids")) {
         // Counted per user and user namespace, so per environment.
@@ -392,6 +409,10 @@ Result<CreateAnswer> Host::Assign(
         }
     }
     add(working_directory);
+    if (!companions.empty()) {
+        std::for_each(companions.begin(), companions.end(), add);
+        std::for_each(companion_environment.begin(), companion_environment.end(), add);
+    }
     head.string_bytes = static_cast<uint32_t>(strings.size());
     std::string message(reinterpret_cast<const char*>(&head), sizeof(head));
     message += strings;
@@ -400,6 +421,9 @@ Result<CreateAnswer> Host::Assign(
     }
     std::vector<int> handed = {
         control.second.get(), output.second.get(), error.second.get(), filter_.get()};
+    for (const auto& pipe : companion_outputs) {
+        handed.push_back(pipe.second.get());
+    }
     for (const os::Fd& tree : trees) {
         handed.push_back(tree.get());
     }
@@ -423,6 +447,9 @@ Result<CreateAnswer> Host::Assign(
     if (auto cpu = parts_.cgroups.OpenDirectory(slot.group, "cpuacct")) {
         answer.flags |= kHasCpu | (cpu->v2 ? kCpuV2 : 0);
         fds.push_back(std::move(cpu->directory));
+    }
+    for (auto& pipe : companion_outputs) {
+        fds.push_back(std::move(pipe.first));
     }
     slot.state = Slot::State::kAssigned;
     slot.id = request.id;

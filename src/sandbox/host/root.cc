@@ -81,7 +81,9 @@ constexpr std::string_view kPasswd =
     "nobody:x:65534:65534:nobody:/nonexistent:/sbin/nologin\n"
     "sbx_user1051:x:993:990::/home/sbx_user1051:/sbin/nologin\n";
 constexpr std::string_view kGroup = "root:x:0:\nnogroup:x:65534:\nsbx_user1051:x:990:\n";
-constexpr std::string_view kHosts = "127.0.0.1 localhost\n::1 localhost\n";
+// AWS's name of the environment for itself: where telemetry is sent to.
+constexpr std::string_view kHosts =
+    "127.0.0.1 localhost\n::1 localhost\n127.0.0.1 sandbox.localdomain sandbox\n";
 constexpr std::string_view kNsswitch =
     "passwd: files\ngroup: files\nhosts: files dns\nservices: files\nprotocols: files\n";
 

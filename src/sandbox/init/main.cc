@@ -1,9 +1,9 @@
 // hearth-init: the first process of an execution environment.
 //
 // In namespaces it is pid 1: it turns its copy of the host's mounts into the environment's root,
-// opens the listeners, waits to be given a function, starts the runtime as pid 2, reaps, and ends
-// with it. As a plain process (argument "plain": a machine without namespaces) it does what is left
-// of that.
+// opens the listeners, waits to be given a function, starts the runtime as pid 2 and companions
+// after it, reaps, and ends with the runtime or, with companions, when the cloud lets go of it. As a
+// plain process (argument "plain": a machine without namespaces) it does what is left of that.
 //
 // Trust: nothing here reads a byte that function code wrote, but the wait status of pid 2 and the
 // control socket, which function code never holds. It keeps a user id that differs from the
@@ -59,10 +59,13 @@ bool plain = false;
 // Where a failure is told: the host before the assignment, the cloud after it.
 int report_socket = kInitSocket;
 bool assigned = false;
+// Which process this is, for the report of its failure.
+uint32_t process_number = 0;
 
 alignas(16) char message[kInitAssignBytesMax];
 char* arguments[4096];
 char* environment[4096];
+char* companion_environment[4096];
 
 void CopyStep(char (&target)[48], const char* step) {
     size_t i = 0;
@@ -76,6 +79,7 @@ void CopyStep(char (&target)[48], const char* step) {
     if (assigned) {
         InitReport report{};
         report.magic = kInitMagic;
+        report.process = process_number;
         report.error = error;
         CopyStep(report.step, step);
         (void)send(report_socket, &report, sizeof(report), MSG_NOSIGNAL);
@@ -256,6 +260,8 @@ struct Assignment {
     int output;
     int error;
     int filter;
+    char* companions[kCompanionsMax];
+    int companion_outputs[kCompanionsMax];
     int mounts[kInitFdsMax];
 };
 
@@ -302,7 +308,8 @@ void ReceiveAssignment(Assignment& assignment) {
     if (head.magic != kInitMagic ||
         sizeof(head) + head.string_bytes != static_cast<size_t>(count) ||
         head.argument_count == 0 || head.argument_count >= 4096 || head.environment_count >= 4096 ||
-        fd_count != 4 + head.mount_count) {
+        head.companion_count > kCompanionsMax || head.companion_environment_count >= 4096 ||
+        head.mount_count > kInitFdsMax || fd_count != 4 + head.companion_count + head.mount_count) {
         Fail("assignment", EINVAL);
     }
     char* position = message + sizeof(head);
@@ -316,9 +323,16 @@ void ReceiveAssignment(Assignment& assignment) {
     assignment.mount_targets = position;
     for (uint32_t i = 0; i < head.mount_count; ++i) {
         NextString(position, end);
-        assignment.mounts[i] = fds[4 + i];
+        assignment.mounts[i] = fds[4 + head.companion_count + i];
     }
     assignment.working_directory = NextString(position, end);
+    for (uint32_t i = 0; i < head.companion_count; ++i) {
+        assignment.companions[i] = NextString(position, end);
+        assignment.companion_outputs[i] = fds[4 + i];
+    }
+    for (uint32_t i = 0; i < head.companion_environment_count; ++i) {
+        companion_environment[i] = NextString(position, end);
+    }
     assignment.control = fds[0];
     assignment.output = fds[1];
     assignment.error = fds[2];
@@ -413,7 +427,16 @@ void Limit(__rlimit_resource resource, rlim_t value, const char* step) {
     Check(setrlimit(resource, &limit) == 0, step);
 }
 
-[[noreturn]] void RunRuntime(const Assignment& assignment) {
+// What one process of the environment is started with.
+struct Program {
+    char** arguments;
+    char** environment;
+    const char* working_directory;
+    int output;
+    int error;
+};
+
+[[noreturn]] void Run(const Assignment& assignment, const Program& program) {
     // Signals as a fresh program has them.
     sigset_t none;
     sigemptyset(&none);
@@ -422,7 +445,7 @@ void Limit(__rlimit_resource resource, rlim_t value, const char* step) {
     const int null = open("/dev/null", O_RDONLY | O_CLOEXEC);
     Check(null >= 0, "open /dev/null");
     Check(
-        dup2(null, 0) == 0 && dup2(assignment.output, 1) == 1 && dup2(assignment.error, 2) == 2,
+        dup2(null, 0) == 0 && dup2(program.output, 1) == 1 && dup2(program.error, 2) == 2,
         "standard streams");
     Limit(RLIMIT_NOFILE, assignment.head.open_files_max, "open files limit");
     Limit(RLIMIT_CORE, 0, "core limit");
@@ -443,7 +466,7 @@ void Limit(__rlimit_resource resource, rlim_t value, const char* step) {
             Check(syscall(SYS_setresuid, uid, uid, uid) == 0, "user");
         }
         Check(prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0) == 0, "death signal");
-        Check(chdir(assignment.working_directory) == 0, "enter the working directory");
+        Check(chdir(program.working_directory) == 0, "enter the working directory");
         Check(prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0, "no_new_privs");
     } else {
         DropBoundingSet();
@@ -458,19 +481,20 @@ void Limit(__rlimit_resource resource, rlim_t value, const char* step) {
         }
         DropCapabilities(0);
         (void)prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0);
-        Check(chdir(assignment.working_directory) == 0, "enter the working directory");
+        Check(chdir(program.working_directory) == 0, "enter the working directory");
         Check(prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0, "no_new_privs");
         RestrictFiles();
     }
     // Everything but the standard streams closes at exec; a failed exec still reaches the socket.
     Check(syscall(SYS_close_range, 3, ~0U, 4 /* CLOSE_RANGE_CLOEXEC */) == 0, "close_range");
     InstallFilter(assignment.filter);
-    execve(arguments[0], arguments, environment);
+    const char* path = program.arguments[0];
+    execve(path, program.arguments, program.environment);
     const int error = errno;
     static char step[48];
     memcpy(step, "execve ", 8);
-    for (size_t i = 0; i < 40 && arguments[0][i] != '\0'; ++i) {
-        step[7 + i] = arguments[0][i];
+    for (size_t i = 0; i < 40 && path[i] != '\0'; ++i) {
+        step[7 + i] = path[i];
         step[8 + i] = '\0';
     }
     Fail(step, error);
@@ -517,61 +541,188 @@ void KillDescendants() {
     _exit(0);
 }
 
-[[noreturn]] void Supervise(const Assignment& assignment, int signals) {
-    const int control = assignment.control;
-    pid_t runtime = -1;
-    for (;;) {
-        pollfd polls[2] = {{control, POLLIN, 0}, {signals, POLLIN, 0}};
-        if (poll(polls, 2, -1) < 0 && errno != EINTR) {
-            End(control, nullptr);
-        }
-        if (polls[0].revents != 0) {
-            unsigned char byte = 0;
-            const ssize_t count = recv(control, &byte, 1, MSG_DONTWAIT);
-            if (count == 0 || (count < 0 && errno != EAGAIN && errno != EINTR)) {
-                End(control, nullptr);  // the cloud is gone, or has let go of us
+[[noreturn]] void RunRuntime(const Assignment& assignment) {
+    process_number = 0;
+    Run(assignment,
+        Program{
+            arguments,
+            environment,
+            assignment.working_directory,
+            assignment.output,
+            assignment.error});
+}
+
+// A TCP socket of this network namespace for the cloud, which connects it.
+void SendSocket(int control) {
+    InitSocket answer{};
+    answer.magic = kInitSocketMagic;
+    const int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+    if (fd < 0) {
+        answer.error = errno;
+        (void)send(control, &answer, sizeof(answer), MSG_NOSIGNAL);
+        return;
+    }
+    iovec vector{&answer, sizeof(answer)};
+    msghdr header{};
+    header.msg_iov = &vector;
+    header.msg_iovlen = 1;
+    alignas(cmsghdr) char rights_space[CMSG_SPACE(sizeof(fd))];
+    memset(rights_space, 0, sizeof(rights_space));
+    header.msg_control = rights_space;
+    header.msg_controllen = sizeof(rights_space);
+    cmsghdr* rights = CMSG_FIRSTHDR(&header);
+    rights->cmsg_level = SOL_SOCKET;
+    rights->cmsg_type = SCM_RIGHTS;
+    rights->cmsg_len = CMSG_LEN(sizeof(fd));
+    memcpy(CMSG_DATA(rights), &fd, sizeof(fd));
+    (void)sendmsg(control, &header, MSG_NOSIGNAL);
+    close(fd);
+}
+
+// The processes of the environment, and the one loop that starts, signals and reaps them.
+class Supervisor final {
+  public:
+    Supervisor(const Assignment& assignment, int signals)
+        : assignment_(assignment), control_(assignment.control), signals_(signals) {}
+
+    [[noreturn]] void Run() {
+        for (;;) {
+            pollfd polls[2] = {{control_, POLLIN, 0}, {signals_, POLLIN, 0}};
+            if (poll(polls, 2, -1) < 0 && errno != EINTR) {
+                End(control_, nullptr);
             }
-            if (count == 1 && byte == kControlStart && runtime < 0) {
-                runtime = fork();
-                if (runtime == 0) {
-                    RunRuntime(assignment);
+            if (polls[0].revents != 0) {
+                unsigned char bytes[2] = {0, 0};
+                const ssize_t count = recv(control_, bytes, sizeof(bytes), MSG_DONTWAIT);
+                if (count == 0 || (count < 0 && errno != EAGAIN && errno != EINTR)) {
+                    End(control_, nullptr);  // the cloud is gone, or has let go of us
                 }
-                if (runtime < 0) {
-                    Fail("fork");
+                if (count > 0) {
+                    Obey(bytes[0], count > 1 ? bytes[1] : 0);
                 }
-                // Ours are not needed again; the function's output ends when the function has.
-                close(assignment.output);
-                close(assignment.error);
-                close(assignment.filter);
-                if (!plain) {
-                    // Passing on a signal to another user's process is all that is left to do.
-                    DropCapabilities(1U << CAP_KILL);
-                }
-            } else if (count == 1 && byte > 0 && byte < 65 && runtime > 0) {
-                (void)kill(runtime, byte);
-            } else if (
-                count == 1 && (byte == kControlStop || byte == kControlContinue) && runtime > 0) {
-                // In a pid namespace -1 is everybody but us; a plain environment has its group.
-                (void)kill(plain ? -runtime : -1, byte == kControlStop ? SIGSTOP : SIGCONT);
             }
-        }
-        if (polls[1].revents != 0) {
-            signalfd_siginfo information;
-            while (read(signals, &information, sizeof(information)) > 0) {
-            }
-            int status = 0;
-            pid_t pid = 0;
-            while ((pid = waitpid(-1, &status, WNOHANG | __WALL)) > 0) {
-                if (pid == runtime) {
-                    InitReport report{};
-                    report.magic = kInitMagic;
-                    report.wait_status = status;
-                    End(control, &report);
-                }
+            if (polls[1].revents != 0) {
+                Reap();
             }
         }
     }
-}
+
+  private:
+    void Obey(unsigned char command, unsigned process) {
+        if (command == kControlStart) {
+            Start();
+        } else if (command == kControlStartCompanions) {
+            StartCompanions();
+        } else if (command == kControlSocket) {
+            SendSocket(control_);
+        } else if (command == kControlStop || command == kControlContinue) {
+            // In a pid namespace -1 is everybody but us; a plain environment has its groups.
+            const int signal = command == kControlStop ? SIGSTOP : SIGCONT;
+            for (pid_t pid : pids_) {
+                if (plain && pid > 0) {
+                    (void)kill(-pid, signal);
+                }
+            }
+            if (!plain && pids_[0] > 0) {
+                (void)kill(-1, signal);
+            }
+        } else if (command > 0 && command < 65 && process <= kCompanionsMax && pids_[process] > 0) {
+            (void)kill(pids_[process], command);
+        }
+    }
+
+    void Start() {
+        if (started_) {
+            return;
+        }
+        started_ = true;
+        if (pids_[0] > 0) {
+            close(gate_);  // it waits for that
+        } else if (pids_[0] == 0) {
+            pids_[0] = fork();
+            if (pids_[0] == 0) {
+                RunRuntime(assignment_);
+            }
+            if (pids_[0] < 0) {
+                Fail("fork");
+            }
+        }
+        // Ours are not needed again; the function's output ends when the function has.
+        close(assignment_.output);
+        close(assignment_.error);
+        close(assignment_.filter);
+        if (!plain) {
+            // Passing on a signal to another user's process is all that is left to do.
+            DropCapabilities(1U << CAP_KILL);
+        }
+    }
+
+    // The runtime's process comes first, so that it is pid 2, and waits until it is let go.
+    void StartCompanions() {
+        if (started_ || pids_[0] != 0) {
+            return;
+        }
+        int gate[2];
+        Check(pipe2(gate, O_CLOEXEC) == 0, "pipe");
+        pids_[0] = fork();
+        if (pids_[0] == 0) {
+            close(gate[1]);
+            char byte = 0;
+            (void)!read(gate[0], &byte, 1);
+            RunRuntime(assignment_);
+        }
+        close(gate[0]);
+        gate_ = gate[1];
+        Check(pids_[0] > 0, "fork");
+        for (uint32_t i = 0; i < assignment_.head.companion_count; ++i) {
+            const int output = assignment_.companion_outputs[i];
+            const pid_t pid = fork();
+            if (pid == 0) {
+                process_number = i + 1;
+                close(gate_);
+                char* companion_arguments[] = {assignment_.companions[i], nullptr};
+                ::hearth::sandbox::Run(
+                    assignment_,
+                    Program{companion_arguments, companion_environment, "/", output, output});
+            }
+            Check(pid > 0, "fork");
+            pids_[i + 1] = pid;
+            close(output);
+        }
+    }
+
+    void Reap() {
+        signalfd_siginfo information;
+        while (read(signals_, &information, sizeof(information)) > 0) {
+        }
+        int status = 0;
+        pid_t pid = 0;
+        while ((pid = waitpid(-1, &status, WNOHANG | __WALL)) > 0) {
+            for (uint32_t i = 0; i <= kCompanionsMax; ++i) {
+                if (pids_[i] != pid) {
+                    continue;
+                }
+                pids_[i] = -1;
+                InitReport report{};
+                report.magic = kInitMagic;
+                report.process = i;
+                report.wait_status = status;
+                if (assignment_.head.companion_count == 0) {
+                    End(control_, &report);
+                }
+                (void)send(control_, &report, sizeof(report), MSG_NOSIGNAL);
+            }
+        }
+    }
+
+    const Assignment& assignment_;
+    int control_;
+    int signals_;
+    bool started_ = false;
+    int gate_ = -1;
+    // The runtime and the companions: 0 not started, -1 ended.
+    pid_t pids_[1 + kCompanionsMax] = {};
+};
 
 int Main(int argc, char** argv) {
     plain = argc > 1 && strcmp(argv[1], "plain") == 0;
@@ -648,7 +799,7 @@ int Main(int argc, char** argv) {
     Check(sigprocmask(SIG_BLOCK, &watched, nullptr) == 0, "signal mask");
     const int signals = signalfd(-1, &watched, SFD_CLOEXEC | SFD_NONBLOCK);
     Check(signals >= 0, "signalfd");
-    Supervise(assignment, signals);
+    Supervisor(assignment, signals).Run();
 }
 
 }  // namespace

@@ -12,17 +12,24 @@
 //    sends InitReady with descriptors: runtime API listener, door listener, the /tmp directory.
 // 3. For an environment the host sends InitAssign with descriptors: control socket, stdout, stderr,
 // filter,
-//    then one tree per mount. Nothing is answered; hearth-init closes the socket to the host.
-// 4. The cloud writes kControlStart to the control socket: the runtime starts. Other bytes are
-// signal
-//    numbers for it. When the runtime has ended, or could not start, one InitReport comes back and
-//    hearth-init ends, which ends everything in its pid namespace. End of file at any time does so
-//    too.
+//    then the output of each companion, then one tree per mount. Nothing is answered; hearth-init
+//    closes the socket to the host.
+// 4. The cloud writes kControlStart to the control socket: the runtime starts. Other packets are
+// a signal
+//    number for it, or a signal number and the number of a companion. When the runtime has ended,
+//    or could not start, one InitReport comes back and hearth-init ends, which ends everything in
+//    its pid namespace. End of file at any time does so too.
+// 5. With companions, kControlStartCompanions comes first and starts them all. The runtime's
+// process
+//    exists by then and waits, so that it is pid 2 all the same. Each process that ends is one
+//    InitReport, and hearth-init lives on until the cloud closes the control socket.
+// 6. kControlSocket is answered with InitSocket and a descriptor.
 namespace hearth::sandbox {
 
 inline constexpr int kInitSocket = 3;
 inline constexpr int kInitProgram = 4;
 inline constexpr uint32_t kInitMagic = 0x48495431;
+inline constexpr uint32_t kInitSocketMagic = 0x48495332;
 
 // Inside the environment.
 inline constexpr uint16_t kRuntimeApiPort = 9001;
@@ -54,12 +61,14 @@ struct InitReady {
 };
 
 // Followed by `string_bytes` bytes of strings, each ended by NUL: arguments, environment, mount
-// targets, working directory.
+// targets, working directory, companions (paths), their environment.
 struct InitAssign {
     uint32_t magic;
     uint32_t argument_count;
     uint32_t environment_count;
     uint32_t mount_count;
+    uint32_t companion_count;
+    uint32_t companion_environment_count;
     uint32_t string_bytes;
     uint32_t open_files_max;
     uint32_t processes_max;  // 0: no limit by rlimit (the group has one)
@@ -71,19 +80,31 @@ struct InitAssign {
 inline constexpr uint32_t kInitAssignBytesMax = 128 << 10;
 inline constexpr uint32_t kInitFdsMax = 32;
 
+inline constexpr uint32_t kCompanionsMax = 10;
+
 inline constexpr unsigned char kControlStart = 255;
 // The substitute for a freezer: all processes but hearth-init are stopped, and go on.
 inline constexpr unsigned char kControlStop = 254;
 inline constexpr unsigned char kControlContinue = 253;
+inline constexpr unsigned char kControlStartCompanions = 252;
+inline constexpr unsigned char kControlSocket = 251;
 
 // Sent on the control socket.
 struct InitReport {
     uint32_t magic;
+    // 0 is the runtime, others are companions.
+    uint32_t process;
     // As waitpid gives it; meaningless when `error` is set.
     int32_t wait_status;
-    // errno of what kept the runtime from starting.
+    // errno of what kept the program from starting.
     int32_t error;
     char step[48];
+};
+
+// Sent on the control socket, with a TCP socket of the environment's network unless `error` is set.
+struct InitSocket {
+    uint32_t magic;
+    int32_t error;
 };
 
 }  // namespace hearth::sandbox

@@ -1,5 +1,6 @@
 #include "sandbox/protocol/protocol.h"
 
+#include "sandbox/protocol/init_protocol.h"
 #include "sandbox/protocol/wire.h"
 
 namespace hearth::sandbox {
@@ -111,6 +112,8 @@ std::string EncodeCreate(const CreateRequest& request) {
     }
     writer.Add(std::string_view(request.runtime_api_variable))
         .Add(std::string_view(request.door_variable))
+        .Add(request.companions)
+        .Add(request.companion_environment)
         .Add(request.memory_mb)
         .Add(request.ephemeral_storage_mb)
         .Add(request.pids_max)
@@ -188,6 +191,8 @@ Result<CreateRequest> DecodeCreate(std::string_view packet) {
     }
     reader.Read(request.runtime_api_variable)
         .Read(request.door_variable)
+        .Read(request.companions)
+        .Read(request.companion_environment)
         .Read(request.memory_mb)
         .Read(request.ephemeral_storage_mb)
         .Read(request.pids_max)
@@ -205,6 +210,11 @@ Result<CreateRequest> DecodeCreate(std::string_view packet) {
         HasNul(request.environment) || !IsCleanPath(request.working_directory) ||
         !request.working_directory.starts_with('/')) {
         return errors::Malformed("arguments, environment or working directory");
+    }
+    if (request.companions.size() > kCompanionsMax || request.companion_environment.size() > 2000 ||
+        HasNul(request.companion_environment) ||
+        !std::all_of(request.companions.begin(), request.companions.end(), IsCleanPath)) {
+        return errors::Malformed("companions or their environment");
     }
     for (const MountRequest& mount : request.mounts) {
         if (!IsCleanPath(mount.source) || !IsMountTarget(mount.target)) {

@@ -48,6 +48,8 @@ struct CreateRequest {
     std::vector<MountRequest> mounts;
     std::string runtime_api_variable;
     std::string door_variable;
+    std::vector<std::string> companions;
+    std::vector<std::string> companion_environment;
     int64_t memory_mb = 0;
     int64_t ephemeral_storage_mb = 0;
     int32_t pids_max = 0;
@@ -64,7 +66,8 @@ inline constexpr uint32_t kHasMemory = 4;   // the group's directory
 inline constexpr uint32_t kMemoryV2 = 8;
 inline constexpr uint32_t kHasCpu = 16;  // the group's directory
 inline constexpr uint32_t kCpuV2 = 32;
-// control socket, stdout, stderr, runtime API listener, door listener, /tmp directory
+// control socket, stdout, stderr, runtime API listener, door listener, /tmp directory; at the very
+// end the output of each companion
 inline constexpr size_t kCreatedFdsMin = 6;
 
 struct CreateAnswer {
