@@ -87,6 +87,56 @@ Error CodeStorageExceeded(source_location where) {
         where);
 }
 
+Error CodeSigningConfigNotFound(std::string_view arn, source_location where) {
+    return Make(
+        Error::Kind::kNotFound,
+        "CodeSigningConfigNotFoundException",
+        fmt::format(
+            "The code signing configuration cannot be found. Check that the provided "
+            "configuration is not deleted: {}.",
+            arn),
+        404,
+        where);
+}
+
+Error ProvisionedConcurrencyNotFound(source_location where) {
+    return Make(
+        Error::Kind::kNotFound,
+        "ProvisionedConcurrencyConfigNotFoundException",
+        "No Provisioned Concurrency Config found for this function",
+        404,
+        where);
+}
+
+Error SnapStartNotReady(source_location where) {
+    return Make(
+        Error::Kind::kConflict,
+        "SnapStartNotReadyException",
+        "Lambda is initializing your function. It will be ready to invoke once your function state "
+        "becomes ACTIVE.",
+        409,
+        where);
+}
+
+Error SnapStartFailed(source_location where) {
+    return Make(
+        Error::Kind::kInvalid,
+        "SnapStartException",
+        "The afterRestore() runtime hook encountered an error. For more information, check the "
+        "Amazon CloudWatch logs.",
+        400,
+        where);
+}
+
+Error SnapStartTimedOut(source_location where) {
+    return Make(
+        Error::Kind::kInvalid,
+        "SnapStartTimeoutException",
+        "Lambda couldn't restore the snapshot within the timeout limit.",
+        408,
+        where);
+}
+
 Error NotSupported(std::string_view what, source_location where) {
     return InvalidParameterValue(fmt::format("Hearth does not support {} yet.", what), where);
 }

@@ -35,6 +35,15 @@ Error InvalidRequestContent(
     std::string message, source_location where = source_location::current());
 Error AccessDenied(std::string message, source_location where = source_location::current());
 Error CodeStorageExceeded(source_location where = source_location::current());
+Error CodeSigningConfigNotFound(
+    std::string_view arn, source_location where = source_location::current());
+Error ProvisionedConcurrencyNotFound(source_location where = source_location::current());
+// A version with SnapStart that has no snapshot yet.
+Error SnapStartNotReady(source_location where = source_location::current());
+// Its after-restore hooks failed.
+Error SnapStartFailed(source_location where = source_location::current());
+// Restoring it, the hooks included, took longer than 10 s.
+Error SnapStartTimedOut(source_location where = source_location::current());
 // A setting or mode that Hearth does not have yet: InvalidParameterValueException that says so.
 Error NotSupported(std::string_view what, source_location where = source_location::current());
 

@@ -31,16 +31,4 @@ Task<Result<model::GetFunctionConfiguration::Output>> LambdaService::GetFunction
     co_return ShowConfiguration(*found.record, reference.qualifier, Shown::kSettled);
 }
 
-// Code signing is refused when a function is made, so no function has it; Terraform asks all the
-// same.
-Task<Result<model::GetFunctionCodeSigningConfig::Output>>
-LambdaService::GetFunctionCodeSigningConfig(
-    aws::RequestContext& context, model::GetFunctionCodeSigningConfig::Input input) {
-    HEARTH_CO_TRY(const FunctionReference reference, Reference(context, input.function_name));
-    HEARTH_CO_TRY(const Found found, co_await Find(reference));
-    model::GetFunctionCodeSigningConfig::Output output;
-    output.function_name = reference.name;
-    co_return output;
-}
-
 }  // namespace hearth::lambda

@@ -43,6 +43,32 @@ LambdaService::LambdaService(const ServiceDeps& deps, RoleDirectory* roles)
         this, &LambdaService::GetFunctionCodeSigningConfig);
     table_.Add<model::ListTags>(this, &LambdaService::ListTags);
     table_.Add<model::GetAccountSettings>(this, &LambdaService::GetAccountSettings);
+    table_.Add<model::GetRuntimeManagementConfig>(this, &LambdaService::GetRuntimeManagementConfig);
+    table_.Add<model::PutRuntimeManagementConfig>(this, &LambdaService::PutRuntimeManagementConfig);
+    table_.Add<model::PutFunctionCodeSigningConfig>(
+        this, &LambdaService::PutFunctionCodeSigningConfig);
+    table_.Add<model::DeleteFunctionCodeSigningConfig>(
+        this, &LambdaService::DeleteFunctionCodeSigningConfig);
+    table_.Add<model::GetCodeSigningConfig>(this, &LambdaService::GetCodeSigningConfig);
+    table_.Add<model::UpdateCodeSigningConfig>(this, &LambdaService::UpdateCodeSigningConfig);
+    table_.Add<model::DeleteCodeSigningConfig>(this, &LambdaService::DeleteCodeSigningConfig);
+    table_.Add<model::ListFunctionsByCodeSigningConfig>(
+        this, &LambdaService::ListFunctionsByCodeSigningConfig);
+    table_.Add<model::ListCodeSigningConfigs>(this, &LambdaService::ListCodeSigningConfigs);
+    table_.Add<model::GetProvisionedConcurrencyConfig>(
+        this, &LambdaService::GetProvisionedConcurrencyConfig);
+    table_.Add<model::DeleteProvisionedConcurrencyConfig>(
+        this, &LambdaService::DeleteProvisionedConcurrencyConfig);
+    table_.Add<model::ListProvisionedConcurrencyConfigs>(
+        this, &LambdaService::ListProvisionedConcurrencyConfigs);
+    table_.Add<model::GetFunctionEventInvokeConfig>(
+        this, &LambdaService::GetFunctionEventInvokeConfig);
+    table_.Add<model::UpdateFunctionEventInvokeConfig>(
+        this, &LambdaService::UpdateFunctionEventInvokeConfig);
+    table_.Add<model::DeleteFunctionEventInvokeConfig>(
+        this, &LambdaService::DeleteFunctionEventInvokeConfig);
+    table_.Add<model::ListFunctionEventInvokeConfigs>(
+        this, &LambdaService::ListFunctionEventInvokeConfigs);
     AddEndpoints();
 }
 

@@ -87,6 +87,39 @@ class LambdaService final : public aws::ServiceApi {
         aws::RequestContext& context, model::GetFunctionCodeSigningConfig::Input input);
     Task<Result<model::GetAccountSettings::Output>> GetAccountSettings(
         aws::RequestContext& context, model::GetAccountSettings::Input input);
+    Task<Result<model::GetRuntimeManagementConfig::Output>> GetRuntimeManagementConfig(
+        aws::RequestContext& context, model::GetRuntimeManagementConfig::Input input);
+    Task<Result<model::PutRuntimeManagementConfig::Output>> PutRuntimeManagementConfig(
+        aws::RequestContext& context, model::PutRuntimeManagementConfig::Input input);
+    // absent_configurations.cc
+    Task<Result<model::PutFunctionCodeSigningConfig::Output>> PutFunctionCodeSigningConfig(
+        aws::RequestContext& context, model::PutFunctionCodeSigningConfig::Input input);
+    Task<Result<model::DeleteFunctionCodeSigningConfig::Output>> DeleteFunctionCodeSigningConfig(
+        aws::RequestContext& context, model::DeleteFunctionCodeSigningConfig::Input input);
+    Task<Result<model::GetCodeSigningConfig::Output>> GetCodeSigningConfig(
+        aws::RequestContext& context, model::GetCodeSigningConfig::Input input);
+    Task<Result<model::UpdateCodeSigningConfig::Output>> UpdateCodeSigningConfig(
+        aws::RequestContext& context, model::UpdateCodeSigningConfig::Input input);
+    Task<Result<model::DeleteCodeSigningConfig::Output>> DeleteCodeSigningConfig(
+        aws::RequestContext& context, model::DeleteCodeSigningConfig::Input input);
+    Task<Result<model::ListFunctionsByCodeSigningConfig::Output>> ListFunctionsByCodeSigningConfig(
+        aws::RequestContext& context, model::ListFunctionsByCodeSigningConfig::Input input);
+    Task<Result<model::ListCodeSigningConfigs::Output>> ListCodeSigningConfigs(
+        aws::RequestContext& context, model::ListCodeSigningConfigs::Input input);
+    Task<Result<model::GetProvisionedConcurrencyConfig::Output>> GetProvisionedConcurrencyConfig(
+        aws::RequestContext& context, model::GetProvisionedConcurrencyConfig::Input input);
+    Task<Result<model::DeleteProvisionedConcurrencyConfig::Output>> DeleteProvisionedConcurrencyConfig(
+        aws::RequestContext& context, model::DeleteProvisionedConcurrencyConfig::Input input);
+    Task<Result<model::ListProvisionedConcurrencyConfigs::Output>> ListProvisionedConcurrencyConfigs(
+        aws::RequestContext& context, model::ListProvisionedConcurrencyConfigs::Input input);
+    Task<Result<model::GetFunctionEventInvokeConfig::Output>> GetFunctionEventInvokeConfig(
+        aws::RequestContext& context, model::GetFunctionEventInvokeConfig::Input input);
+    Task<Result<model::UpdateFunctionEventInvokeConfig::Output>> UpdateFunctionEventInvokeConfig(
+        aws::RequestContext& context, model::UpdateFunctionEventInvokeConfig::Input input);
+    Task<Result<model::DeleteFunctionEventInvokeConfig::Output>> DeleteFunctionEventInvokeConfig(
+        aws::RequestContext& context, model::DeleteFunctionEventInvokeConfig::Input input);
+    Task<Result<model::ListFunctionEventInvokeConfigs::Output>> ListFunctionEventInvokeConfigs(
+        aws::RequestContext& context, model::ListFunctionEventInvokeConfigs::Input input);
 
   private:
     // What FunctionName and Qualifier of a call mean, for callers of this account.
@@ -123,6 +156,7 @@ class LambdaService final : public aws::ServiceApi {
     struct CodePackage {
         std::string sha256;  // base64, as CodeSha256
         int64_t size = 0;
+        int64_t unzipped_size = 0;  // known once the zip was unpacked
         std::string blob;
         // This call has made the blob, and drops it when no record takes it.
         bool added = false;

@@ -386,6 +386,11 @@ size_t CharacterCount(std::string_view text) {
 
 }  // namespace
 
+std::string RuntimeVersionArn(const FunctionRecord& record) {
+    return fmt::format(
+        "arn:aws:lambda:{}::runtime:{}", record.region.text(), codec::Sha256Hex(record.runtime));
+}
+
 Status ApplySettings(
     const model::CreateFunctionRequest& request,
     const SettingsMode& mode,
@@ -562,8 +567,7 @@ model::FunctionConfiguration ShowConfiguration(
         return out;
     }
     out.runtime_version_config = model::RuntimeVersionConfig{};
-    out.runtime_version_config->runtime_version_arn = fmt::format(
-        "arn:aws:lambda:{}::runtime:{}", record.region.text(), codec::Sha256Hex(record.runtime));
+    out.runtime_version_config->runtime_version_arn = RuntimeVersionArn(record);
     constexpr const char* kReason = "The function is being created.";
     if (shown == Shown::kCreating) {
         out.state = "Pending";

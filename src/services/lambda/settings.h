@@ -61,6 +61,10 @@ enum class Shown { kSettled, kCreating, kUpdating, kInList };
 model::FunctionConfiguration ShowConfiguration(
     const FunctionRecord& record, std::string_view qualifier, Shown shown);
 
+// Names the build of its runtime that a version runs on. There is one for each runtime: the
+// interpreter of this machine.
+std::string RuntimeVersionArn(const FunctionRecord& record);
+
 // 2026-01-31T10:00:00.123+0000
 std::string LambdaTimestamp(WallClock::time_point time);
 
