@@ -37,6 +37,7 @@ enum Number : uint8_t {
     kRuntimeVersionArn = 25,
     kLayer = 30,  // one field each, in order
     kCodeUnzippedSize = 31,
+    kSnapStart = 40,
 };
 
 constexpr uint8_t kVariable = 1;
@@ -133,6 +134,9 @@ void WriteSettings(const FunctionRecord& record, FieldWriter& writer) {
     }
     for (const LayerUse& layer : record.layers) {
         writer.Text(kLayer, EncodeLayer(layer));
+    }
+    if (record.snap_start) {
+        writer.Integer(kSnapStart, 1);
     }
 }
 
@@ -265,6 +269,9 @@ Result<FunctionRecord> DecodeRecord(
                 HEARTH_TRY(record.environment, DecodeEnvironment(plain));
                 break;
             }
+            case kSnapStart:
+                record.snap_start = true;
+                break;
             case kTracingMode:
                 record.tracing_mode = text();
                 break;

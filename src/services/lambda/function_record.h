@@ -76,6 +76,9 @@ struct FunctionRecord {
 
     std::string tracing_mode = "PassThrough";
 
+    // SnapStart ApplyOn PublishedVersions.
+    bool snap_start = false;
+
     std::string log_format = "Text";                   // or "JSON"
     std::string log_group;                             // "/aws/lambda/<name>" unless given
     std::optional<std::string> application_log_level;  // JSON only, as the next

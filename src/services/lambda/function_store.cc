@@ -2,6 +2,7 @@
 
 #include "services/lambda/errors.h"
 #include "services/lambda/hot_reload.h"
+#include "services/lambda/layer_name.h"
 #include "services/lambda/record_codec.h"
 #include "storage/keys/key.h"
 
@@ -34,8 +35,21 @@ Key VersionsKey(const FunctionKey& key, std::string_view id) {
     return Root(key.account, key.region, "version").Add(key.name).Add(id);
 }
 
+Key SnapshotKey(const FunctionKey& key, std::string_view id, int64_t number) {
+    return Root(key.account, key.region, "snapshot").Add(key.name).Add(id).Add(number);
+}
+
 Key AliasesKey(const FunctionKey& key, std::string_view id) {
     return Root(key.account, key.region, "alias").Add(key.name).Add(id);
+}
+
+Key PoliciesKey(const FunctionKey& key, std::string_view id) {
+    return Root(key.account, key.region, "policy").Add(key.name).Add(id);
+}
+
+// The function's own policy goes by the name of the version it is about.
+std::string_view PolicyName(std::string_view qualifier) {
+    return qualifier.empty() ? kLatest : qualifier;
 }
 
 Key CodeKey(const AccountId& account, const Region& region, std::string_view sha256) {
@@ -152,11 +166,33 @@ Result<AliasRecord> DecodeAlias(std::string_view bytes, std::string name) {
     }
 }
 
-// CodeRecord: 1 blob, 2 size.
+// A resource policy: 1 document.
+std::string EncodePolicy(std::string_view document) {
+    FieldWriter writer;
+    writer.Text(1, document);
+    return writer.Take();
+}
+
+Result<std::string> DecodePolicy(std::string_view bytes) {
+    std::string document;
+    HEARTH_TRY(FieldReader reader, FieldReader::Open(bytes));
+    for (;;) {
+        HEARTH_TRY(const auto field, reader.Next());
+        if (!field) {
+            return document;
+        }
+        if (field->number == 1) {
+            document = field->bytes;
+        }
+    }
+}
+
+// CodeRecord: 1 blob, 2 size, 3 unzipped size.
 std::string EncodeCode(const CodeRecord& code) {
     FieldWriter writer;
     writer.Text(1, code.blob);
     writer.Integer(2, code.size);
+    writer.Integer(3, code.unzipped_size);
     return writer.Take();
 }
 
@@ -172,6 +208,63 @@ Result<CodeRecord> DecodeCode(std::string_view bytes) {
             code.blob = field->bytes;
         } else if (field->number == 2) {
             HEARTH_TRY(code.size, FieldReader::Integer(*field));
+        } else if (field->number == 3) {
+            HEARTH_TRY(code.unzipped_size, FieldReader::Integer(*field));
+        }
+    }
+}
+
+// Who holds a layer's code on behalf of a function: apart from the function's own code, which may
+// be the same bytes, and from other layers with the same.
+std::string LayerHolder(const LayerUse& layer, std::string_view function_id) {
+    return fmt::format("{} {}", function_id, layer.arn);
+}
+
+// VersionSnapshot: 1 state, 2 reason, 3 reason code, 4 note, 5 image, 6 used.
+std::string EncodeSnapshot(const VersionSnapshot& snapshot) {
+    FieldWriter writer;
+    writer.Integer(1, static_cast<int64_t>(snapshot.state));
+    writer.Text(2, snapshot.reason);
+    writer.Text(3, snapshot.reason_code);
+    writer.Text(4, snapshot.note);
+    writer.Text(5, snapshot.image);
+    writer.Integer(6, UnixMs(snapshot.used));
+    return writer.Take();
+}
+
+Result<VersionSnapshot> DecodeSnapshot(std::string_view bytes) {
+    VersionSnapshot snapshot;
+    HEARTH_TRY(FieldReader reader, FieldReader::Open(bytes));
+    for (;;) {
+        HEARTH_TRY(const auto field, reader.Next());
+        if (!field) {
+            return snapshot;
+        }
+        switch (field->number) {
+            case 1: {
+                HEARTH_TRY(const int64_t state, FieldReader::Integer(*field));
+                snapshot.state = static_cast<VersionSnapshot::State>(state);
+                break;
+            }
+            case 2:
+                snapshot.reason = field->bytes;
+                break;
+            case 3:
+                snapshot.reason_code = field->bytes;
+                break;
+            case 4:
+                snapshot.note = field->bytes;
+                break;
+            case 5:
+                snapshot.image = field->bytes;
+                break;
+            case 6: {
+                HEARTH_TRY(const int64_t ms, FieldReader::Integer(*field));
+                snapshot.used = CloudClock::time_point(std::chrono::milliseconds(ms));
+                break;
+            }
+            default:
+                break;
         }
     }
 }
@@ -260,6 +353,26 @@ void FunctionTransaction::PutVersion(
 void FunctionTransaction::DeleteVersion(
     const FunctionKey& key, const std::string& function_id, int64_t number) {
     transaction_.Delete(VersionsKey(key, function_id).Add(number));
+    transaction_.Delete(SnapshotKey(key, function_id, number));
+}
+
+Task<Result<std::optional<VersionSnapshot>>> FunctionTransaction::FindSnapshot(
+    const FunctionKey& key, const std::string& function_id, int64_t number) {
+    HEARTH_CO_TRY(
+        const auto bytes, co_await transaction_.Get(SnapshotKey(key, function_id, number)));
+    if (!bytes) {
+        co_return std::optional<VersionSnapshot>();
+    }
+    HEARTH_CO_TRY(VersionSnapshot snapshot, DecodeSnapshot(*bytes));
+    co_return std::optional<VersionSnapshot>(std::move(snapshot));
+}
+
+void FunctionTransaction::PutSnapshot(
+    const FunctionKey& key,
+    const std::string& function_id,
+    int64_t number,
+    const VersionSnapshot& snapshot) {
+    transaction_.Put(SnapshotKey(key, function_id, number), EncodeSnapshot(snapshot));
 }
 
 Task<Result<std::vector<FunctionRecord>>> FunctionTransaction::Versions(
@@ -317,6 +430,32 @@ Task<Result<std::vector<AliasRecord>>> FunctionTransaction::Aliases(
     co_return aliases;
 }
 
+Task<Result<std::optional<std::string>>> FunctionTransaction::FindPolicy(
+    const FunctionKey& key, const std::string& function_id, std::string_view qualifier) {
+    HEARTH_CO_TRY(
+        const auto bytes,
+        co_await transaction_.Get(PoliciesKey(key, function_id).Add(PolicyName(qualifier))));
+    if (!bytes) {
+        co_return std::optional<std::string>();
+    }
+    HEARTH_CO_TRY(std::string document, DecodePolicy(*bytes));
+    co_return std::optional<std::string>(std::move(document));
+}
+
+void FunctionTransaction::PutPolicy(
+    const FunctionKey& key,
+    const std::string& function_id,
+    std::string_view qualifier,
+    const std::string& document) {
+    transaction_.Put(
+        PoliciesKey(key, function_id).Add(PolicyName(qualifier)), EncodePolicy(document));
+}
+
+void FunctionTransaction::DeletePolicy(
+    const FunctionKey& key, const std::string& function_id, std::string_view qualifier) {
+    transaction_.Delete(PoliciesKey(key, function_id).Add(PolicyName(qualifier)));
+}
+
 Task<Result<std::optional<CodeRecord>>> FunctionTransaction::FindCode(
     const AccountId& account, const Region& region, std::string_view sha256) {
     HEARTH_CO_TRY(const auto bytes, co_await transaction_.Get(CodeKey(account, region, sha256)));
@@ -338,14 +477,19 @@ void FunctionTransaction::PutCode(
 
 void FunctionTransaction::AddCodeReference(
     const FunctionRecord& record, const std::string& function_id, int64_t number) {
-    if (record.code_blob.empty()) {
-        return;
+    if (!record.code_blob.empty()) {
+        AddReference(record.account, record.region, record.code_sha256, function_id, number);
     }
-    transaction_.Put(
-        CodeReferencesKey(record.account, record.region, record.code_sha256)
-            .Add(function_id)
-            .Add(number),
-        "");
+    for (const LayerUse& layer : record.layers) {
+        if (const auto owner = ParseLayerVersionArn(layer.arn, "layers"); owner.ok()) {
+            AddReference(
+                owner->account,
+                owner->region,
+                layer.code_sha256,
+                LayerHolder(layer, function_id),
+                number);
+        }
+    }
 }
 
 Task<Result<std::string>> FunctionTransaction::DropCodeReference(
@@ -353,8 +497,53 @@ Task<Result<std::string>> FunctionTransaction::DropCodeReference(
     if (record.code_blob.empty()) {
         co_return std::string();
     }
-    const Key references = CodeReferencesKey(record.account, record.region, record.code_sha256);
-    transaction_.Delete(Key(references).Add(function_id).Add(number));
+    co_return co_await DropReference(
+        record.account, record.region, record.code_sha256, record.code_blob, function_id, number);
+}
+
+Task<Result<std::string>> FunctionTransaction::DropLayerReference(
+    const LayerUse& layer, const std::string& function_id, int64_t number) {
+    HEARTH_CO_TRY(const LayerReference owner, ParseLayerVersionArn(layer.arn, "layers"));
+    const std::string holder = LayerHolder(layer, function_id);
+    co_return co_await DropReference(
+        owner.account, owner.region, layer.code_sha256, layer.code_blob, holder, number);
+}
+
+Task<Result<std::vector<std::string>>> FunctionTransaction::DropReferences(
+    const FunctionRecord& record, const std::string& function_id, int64_t number) {
+    std::vector<std::string> unused;
+    HEARTH_CO_TRY(std::string blob, co_await DropCodeReference(record, function_id, number));
+    if (!blob.empty()) {
+        unused.push_back(std::move(blob));
+    }
+    for (const LayerUse& layer : record.layers) {
+        HEARTH_CO_TRY(
+            std::string layer_blob, co_await DropLayerReference(layer, function_id, number));
+        if (!layer_blob.empty()) {
+            unused.push_back(std::move(layer_blob));
+        }
+    }
+    co_return unused;
+}
+
+void FunctionTransaction::AddReference(
+    const AccountId& account,
+    const Region& region,
+    std::string_view sha256,
+    std::string_view holder,
+    int64_t number) {
+    transaction_.Put(CodeReferencesKey(account, region, sha256).Add(holder).Add(number), "");
+}
+
+Task<Result<std::string>> FunctionTransaction::DropReference(
+    const AccountId& account,
+    const Region& region,
+    std::string_view sha256,
+    std::string_view blob,
+    std::string_view holder,
+    int64_t number) {
+    const Key references = CodeReferencesKey(account, region, sha256);
+    transaction_.Delete(Key(references).Add(holder).Add(number));
     storage::RangeRequest request = references.Children();
     request.limit = 1;
     HEARTH_CO_TRY(const auto page, co_await transaction_.Range(std::move(request)));
@@ -362,9 +551,9 @@ Task<Result<std::string>> FunctionTransaction::DropCodeReference(
         co_return std::string();
     }
     // Reading the range makes this transaction conflict with one that adds a reference meanwhile.
-    transaction_.Delete(CodeKey(record.account, record.region, record.code_sha256));
-    transaction_.Delete(KnownCodeKey(record.code_blob));
-    co_return record.code_blob;
+    transaction_.Delete(CodeKey(account, region, sha256));
+    transaction_.Delete(KnownCodeKey(blob));
+    co_return std::string(blob);
 }
 
 void FunctionTransaction::PutGarbage(const FunctionKey& key, const std::string& function_id) {
@@ -472,6 +661,31 @@ Task<Result<std::optional<AliasRecord>>> FunctionStore::FindAlias(
     co_return std::optional<AliasRecord>(std::move(record));
 }
 
+Task<Result<std::optional<VersionSnapshot>>> FunctionStore::FindSnapshot(
+    const FunctionKey& key, const std::string& function_id, int64_t number) {
+    HEARTH_CO_TRY(const auto bytes, co_await kv_.Get(SnapshotKey(key, function_id, number)));
+    if (!bytes) {
+        co_return std::optional<VersionSnapshot>();
+    }
+    HEARTH_CO_TRY(VersionSnapshot snapshot, DecodeSnapshot(*bytes));
+    co_return std::optional<VersionSnapshot>(std::move(snapshot));
+}
+
+Task<Result<std::optional<std::string>>> FunctionStore::FindPolicy(
+    const FunctionKey& key, std::string_view qualifier) {
+    HEARTH_CO_TRY(const auto head, co_await FindHead(key));
+    if (!head) {
+        co_return std::optional<std::string>();
+    }
+    HEARTH_CO_TRY(
+        const auto bytes, co_await kv_.Get(PoliciesKey(key, head->id).Add(PolicyName(qualifier))));
+    if (!bytes) {
+        co_return std::optional<std::string>();
+    }
+    HEARTH_CO_TRY(std::string document, DecodePolicy(*bytes));
+    co_return std::optional<std::string>(std::move(document));
+}
+
 Task<Result<ResolvedFunction>> FunctionStore::Resolve(const FunctionReference& reference) {
     const FunctionKey key{reference.account, reference.region, reference.name};
     ResolvedFunction resolved;
@@ -499,6 +713,7 @@ Task<Result<ResolvedFunction>> FunctionStore::Resolve(const FunctionReference& r
             const int64_t number = std::stoll(version);
             HEARTH_CO_TRY(
                 entry, co_await Read(VersionsKey(key, head->id).Add(number), key, version));
+            resolved.function_id = head->id;
         }
     }
     if (!entry) {
@@ -620,18 +835,19 @@ Task<Result<std::vector<std::string>>> FunctionStore::ClearGarbage(
             for (const FunctionRecord& record : versions) {
                 const int64_t number = std::stoll(record.version);
                 transaction.DeleteVersion(key, function_id, number);
+                transaction.DeletePolicy(key, function_id, record.version);
                 HEARTH_CO_TRY(
-                    std::string blob,
-                    co_await transaction.DropCodeReference(record, function_id, number));
-                if (!blob.empty()) {
-                    unused_now.push_back(std::move(blob));
-                }
+                    const auto blobs,
+                    co_await transaction.DropReferences(record, function_id, number));
+                unused_now.insert(unused_now.end(), blobs.begin(), blobs.end());
             }
             HEARTH_CO_TRY(
                 const auto aliases, co_await transaction.Aliases(key, function_id, {}, kPage));
             for (const AliasRecord& alias : aliases) {
                 transaction.DeleteAlias(key, function_id, alias.name);
+                transaction.DeletePolicy(key, function_id, alias.name);
             }
+            transaction.DeletePolicy(key, function_id, {});
             more = versions.size() == kPage || aliases.size() == kPage;
             if (!more) {
                 transaction.DeleteGarbage(key, function_id);
@@ -697,6 +913,7 @@ std::shared_ptr<const FunctionVersion> MakeFunctionVersion(const FunctionRecord&
     for (const LayerUse& layer : record.layers) {
         function->layer_code_ids.push_back(layer.code_blob);
     }
+    function->snap_start = record.snap_start && record.version != kLatest;
     function->log_group = record.log_group;
     function->log_format = record.log_format;
     function->application_log_level = record.application_log_level.value_or("");

@@ -50,11 +50,29 @@ struct AliasRecord {
     std::string revision_id;
 };
 
+// SnapStart of one published version (version_snapshots.h).
+struct VersionSnapshot {
+    enum class State : uint8_t { kPending = 1, kActive = 2, kInactive = 3, kFailed = 4 };
+
+    State state = State::kPending;
+    // StateReason and StateReasonCode of a version that failed.
+    std::string reason;
+    std::string reason_code;
+    // Why there is no snapshot, for people; empty when there is one.
+    std::string note;
+    // Name of the file in snapshots/; empty: none.
+    std::string image;
+    // The day of the last call, for Inactive: written once a day, not with each call.
+    CloudClock::time_point used;
+};
+
 // A stored zip, shared by all versions in one account and region that were uploaded with the same
 // bytes.
 struct CodeRecord {
     std::string blob;
     int64_t size = 0;
+    // Of the files; 0 for code that an older Hearth took in.
+    int64_t unzipped_size = 0;
 };
 
 // What an invocation runs, picked once per call.
@@ -62,6 +80,8 @@ struct ResolvedFunction {
     std::shared_ptr<const FunctionVersion> function;
     // The ARN as the caller meant it: with the qualifier when one was given.
     std::string invoked_arn;
+    // FunctionHead::id, where a version is run; empty for $LATEST.
+    std::string function_id;
 };
 
 // Reads and writes of one transaction, in the words of this service.
@@ -90,6 +110,15 @@ class FunctionTransaction final {
     Task<Result<std::vector<FunctionRecord>>> Versions(
         const FunctionKey& key, const std::string& function_id, int64_t first, size_t limit);
 
+    // Goes with its version: DeleteVersion takes it away, too.
+    Task<Result<std::optional<VersionSnapshot>>> FindSnapshot(
+        const FunctionKey& key, const std::string& function_id, int64_t number);
+    void PutSnapshot(
+        const FunctionKey& key,
+        const std::string& function_id,
+        int64_t number,
+        const VersionSnapshot& snapshot);
+
     Task<Result<std::optional<AliasRecord>>> FindAlias(
         const FunctionKey& key, const std::string& function_id, std::string_view alias);
     void PutAlias(const FunctionKey& key, const std::string& function_id, const AliasRecord& alias);
@@ -102,6 +131,18 @@ class FunctionTransaction final {
         std::string_view after,
         size_t limit);
 
+    // The resource policy of the function (qualifier empty), of a version or of an alias: a
+    // document of the IAM policy language. Each has its own.
+    Task<Result<std::optional<std::string>>> FindPolicy(
+        const FunctionKey& key, const std::string& function_id, std::string_view qualifier);
+    void PutPolicy(
+        const FunctionKey& key,
+        const std::string& function_id,
+        std::string_view qualifier,
+        const std::string& document);
+    void DeletePolicy(
+        const FunctionKey& key, const std::string& function_id, std::string_view qualifier);
+
     Task<Result<std::optional<CodeRecord>>> FindCode(
         const AccountId& account, const Region& region, std::string_view sha256);
     void PutCode(
@@ -109,16 +150,44 @@ class FunctionTransaction final {
         const Region& region,
         std::string_view sha256,
         const CodeRecord& code);
-    // `number`: of the version, 0 for $LATEST.
+    // That `record` uses its code and the code of its layers. `number`: of the version, 0 for
+    // $LATEST.
     void AddCodeReference(
         const FunctionRecord& record, const std::string& function_id, int64_t number);
-    // Returns the blob that nobody uses any more, to be deleted after the commit; empty otherwise.
+    // Of its own code alone. Returns the blob that nobody uses any more, to be deleted after the
+    // commit; empty otherwise.
     Task<Result<std::string>> DropCodeReference(
         const FunctionRecord& record, const std::string& function_id, int64_t number);
+    // The same for one layer.
+    Task<Result<std::string>> DropLayerReference(
+        const LayerUse& layer, const std::string& function_id, int64_t number);
+    // Of its code and of its layers. Returns the blobs that nobody uses any more.
+    Task<Result<std::vector<std::string>>> DropReferences(
+        const FunctionRecord& record, const std::string& function_id, int64_t number);
+
+    // A use of the code `sha256` of an account and region by anything else: a layer version.
+    // `holder` is no function's id.
+    void AddReference(
+        const AccountId& account,
+        const Region& region,
+        std::string_view sha256,
+        std::string_view holder,
+        int64_t number);
+    Task<Result<std::string>> DropReference(
+        const AccountId& account,
+        const Region& region,
+        std::string_view sha256,
+        std::string_view blob,
+        std::string_view holder,
+        int64_t number);
 
     // A function whose head is gone and whose versions and aliases are still to be taken away.
     void PutGarbage(const FunctionKey& key, const std::string& function_id);
     void DeleteGarbage(const FunctionKey& key, const std::string& function_id);
+
+    // For records of this service that have a store of their own (layer_store.h) and change
+    // together with these.
+    storage::Transaction& storage() { return transaction_; }
 
   private:
     storage::Transaction& transaction_;
@@ -145,6 +214,14 @@ class FunctionStore final {
     Task<Result<std::optional<FunctionHead>>> FindHead(const FunctionKey& key);
     Task<Result<std::optional<AliasRecord>>> FindAlias(
         const FunctionKey& key, const std::string& function_id, std::string_view alias);
+    Task<Result<std::optional<VersionSnapshot>>> FindSnapshot(
+        const FunctionKey& key, const std::string& function_id, int64_t number);
+
+    // The resource policy that calls with this qualifier are judged by (aws/auth/policy/policy.h):
+    // the function's own for an empty one; a version's and an alias' are apart from it. Empty when
+    // there is none, or no such function.
+    Task<Result<std::optional<std::string>>> FindPolicy(
+        const FunctionKey& key, std::string_view qualifier);
 
     struct Page {
         std::vector<FunctionRecord> functions;

@@ -62,6 +62,10 @@ struct FunctionVersion {
     std::string system_log_level;
 
     std::optional<int32_t> reserved_concurrency;
+
+    // A published version with SnapStart: its environments start from a snapshot where there is
+    // one.
+    bool snap_start = false;
 };
 
 class ResponseStream;
@@ -78,6 +82,8 @@ struct InvokeRequest {
     std::string trace_header;
     // The caller wants the last 4 KB of the log.
     bool log_tail = false;
+    // The image that a new environment may start from; empty: a cold start.
+    std::string snapshot;
     // Where a streamed answer goes (InvokeStreaming sets it); null: it is collected.
     std::shared_ptr<ResponseStream> stream;
 };
@@ -92,6 +98,25 @@ struct InvokeResult {
     // The last 4 KB of the log as text (base64 is the control plane's matter); empty unless asked
     // for.
     std::string log_tail;
+    // InvokeRequest::snapshot does not fit this machine or its files any more: the call had a cold
+    // start, and another image is due.
+    bool snapshot_unusable = false;
+};
+
+// How making a snapshot ended.
+struct SnapshotOutcome {
+    enum class Kind {
+        kSaved,
+        // The environment holds something that no image can: the version has cold starts.
+        kNotPossible,
+        // The function's own init failed.
+        kInitFailed,
+    };
+    Kind kind = Kind::kSaved;
+    // kNotPossible: why, for people. kInitFailed: AWS's StateReason.
+    std::string reason;
+    // kInitFailed: AWS's StateReasonCode, such as "FunctionError.InitTimeout".
+    std::string reason_code;
 };
 
 // How a streamed answer ended.
@@ -149,6 +174,18 @@ class Invoker {
     //   errors  as Invoke's
     virtual Task<Result<std::unique_ptr<StreamedInvocation>>> InvokeStreaming(
         std::shared_ptr<const FunctionVersion> function, InvokeRequest request) = 0;
+
+    // Whether SaveSnapshot can do anything on this machine.
+    virtual bool can_save_snapshots() const { return false; }
+
+    // Starts one environment of a version, saves it initialised into the new file `image`, and puts
+    // it away.
+    //   errors  the machine's fault, not the function's: trying again later may help
+    virtual Task<Result<SnapshotOutcome>> SaveSnapshot(
+        std::shared_ptr<const FunctionVersion> function, std::string image);
+
+    // Nobody starts from `image` any more.
+    virtual void ForgetSnapshot(const std::string& image) { (void)image; }
 
     // Puts away all environments of a function (version empty: of all its versions) except those of
     // `keep_revision`. Busy ones finish their call first. Call after the change is committed: calls

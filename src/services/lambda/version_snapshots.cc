@@ -1,0 +1,362 @@
+#include "services/lambda/version_snapshots.h"
+
+#include "base/log.h"
+#include "flow/schedule.h"
+#include "rt/blocking_pool.h"
+#include "services/lambda/errors.h"
+#include "services/lambda/function_name.h"
+#include "storage/keys/key.h"
+
+#include "gen/lambda/types.gen.h"
+
+#include <fmt/format.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <filesystem>
+#include <system_error>
+#include <vector>
+
+namespace hearth::lambda {
+namespace {
+
+using State = VersionSnapshot::State;
+
+constexpr std::string_view kKind = "lambda-snapshot";
+// Relative to the data directory, which is the process's working directory.
+constexpr std::string_view kFolder = "snapshots";
+
+std::string PathOf(const std::string& image) {
+    return fmt::format("{}/{}", kFolder, image);
+}
+
+// An image's file name says whose it is, so that a sweep finds its row.
+std::string Prefix(const FunctionKey& key, std::string_view function_id, int64_t number) {
+    std::string prefix =
+        fmt::format("{}.{}.{}.{}.", key.account.text(), key.region.text(), key.name, function_id);
+    if (number != 0) {
+        prefix += fmt::format("{}.", number);
+    }
+    return prefix;
+}
+
+Result<std::vector<std::string>> ListImages() {
+    std::vector<std::string> images;
+    std::error_code error;
+    for (std::filesystem::directory_iterator entry(kFolder, error), end; !error && entry != end;
+         entry.increment(error)) {
+        images.push_back(entry->path().filename().string());
+    }
+    if (error) {
+        return hearth::errors::System("reading snapshots/", error.value());
+    }
+    return images;
+}
+
+std::string TimerKey(const FunctionKey& key, std::string_view function_id, int64_t number) {
+    return storage::keys::Key(key.account, key.region).Add(key.name).Add(function_id).Add(number);
+}
+
+}  // namespace
+
+Task<Result<SnapshotOutcome>> Invoker::SaveSnapshot(
+    std::shared_ptr<const FunctionVersion> function, std::string image) {
+    (void)function;
+    (void)image;
+    co_return SnapshotOutcome{
+        .kind = SnapshotOutcome::Kind::kNotPossible,
+        .reason = "environments cannot be saved on this machine",
+        .reason_code = {}};
+}
+
+VersionSnapshots::VersionSnapshots(const ServiceDeps& deps, FunctionStore& store)
+    : deps_(deps), store_(store) {
+    deps_.schedule.Register(
+        std::string(kKind), [this](const flow::DueTimer& timer) { return Work(timer.key); });
+}
+
+Task<Status> VersionSnapshots::Start() {
+    if (::mkdir(std::string(kFolder).c_str(), 0700) != 0 && errno != EEXIST) {
+        co_return hearth::errors::System("mkdir snapshots", errno);
+    }
+    HEARTH_CO_TRY(std::vector<std::string> images, co_await deps_.blocking_pool.Run(ListImages));
+    for (const std::string& image : images) {
+        HEARTH_CO_TRY(const bool named, co_await IsNamed(image));
+        if (!named) {
+            // Half written, or of a version that went.
+            ::unlink(PathOf(image).c_str());
+        }
+    }
+    co_return Status();
+}
+
+Task<Result<bool>> VersionSnapshots::IsNamed(const std::string& image) {
+    std::vector<std::string> parts;
+    for (size_t start = 0; start <= image.size();) {
+        const size_t end = std::min(image.find('.', start), image.size());
+        parts.push_back(image.substr(start, end - start));
+        start = end + 1;
+    }
+    if (parts.size() != 6 || !IsVersionNumber(parts[4])) {
+        co_return false;
+    }
+    const FunctionKey key{AccountId(parts[0]), Region(parts[1]), parts[2]};
+    HEARTH_CO_TRY(
+        const auto snapshot, co_await store_.FindSnapshot(key, parts[3], std::stoll(parts[4])));
+    co_return snapshot && snapshot->image == image;
+}
+
+Task<Status> VersionSnapshots::PutPending(
+    FunctionTransaction& transaction,
+    const FunctionKey& key,
+    const std::string& function_id,
+    int64_t number) {
+    const auto now = deps_.cloud_clock.Now();
+    transaction.PutSnapshot(key, function_id, number, VersionSnapshot{.used = now});
+    co_return co_await deps_.schedule.Put(
+        transaction.storage(), {std::string(kKind), TimerKey(key, function_id, number), now, ""});
+}
+
+void VersionSnapshots::Published() {
+    deps_.schedule.Arm(deps_.cloud_clock.Now());
+}
+
+Task<Result<std::string>> VersionSnapshots::ForCall(
+    const FunctionVersion& function, std::string function_id) {
+    const Name name{
+        .key = {function.account, function.region, function.name},
+        .function_id = std::move(function_id),
+        .number = std::stoll(function.version)};
+    HEARTH_CO_TRY(
+        const auto snapshot, co_await store_.FindSnapshot(name.key, name.function_id, name.number));
+    if (!snapshot) {
+        co_return std::string();
+    }
+    switch (snapshot->state) {
+        case State::kPending:
+            co_return errors::SnapStartNotReady();
+        case State::kInactive:
+            HEARTH_CO_RETURN_IF_ERROR(co_await Change(name, [](VersionSnapshot& changed) {
+                changed.state = State::kPending;
+                return Next::kNow;
+            }));
+            co_return errors::SnapStartNotReady();
+        case State::kFailed:
+            co_return errors::ResourceConflict(fmt::format(
+                "The operation cannot be performed at this time. The function is currently in the "
+                "following state: Failed"));
+        case State::kActive:
+            break;
+    }
+    if (deps_.cloud_clock.Now() - snapshot->used >= std::chrono::days(1)) {
+        HEARTH_CO_RETURN_IF_ERROR(co_await Change(name, [this](VersionSnapshot& changed) {
+            changed.used = deps_.cloud_clock.Now();
+            return Next::kWhenIdle;
+        }));
+    }
+    co_return snapshot->image.empty() ? std::string() : PathOf(snapshot->image);
+}
+
+Task<void> VersionSnapshots::MakeAgain(const FunctionVersion& function, std::string function_id) {
+    const Name name{
+        .key = {function.account, function.region, function.name},
+        .function_id = std::move(function_id),
+        .number = std::stoll(function.version)};
+    std::string unusable;
+    const Status changed = co_await Change(name, [&](VersionSnapshot& snapshot) {
+        unusable = std::exchange(snapshot.image, {});
+        // It stays Active: calls have cold starts meanwhile.
+        return unusable.empty() ? Next::kUnchanged : Next::kNow;
+    });
+    if (changed.ok()) {
+        Drop(unusable);
+    } else {
+        log::Warn("lambda: {}: {}", function.name, changed.error().message());
+    }
+}
+
+Task<Status> VersionSnapshots::Change(Name name, std::function<Next(VersionSnapshot&)> change) {
+    const std::string timer_key = TimerKey(name.key, name.function_id, name.number);
+    std::optional<CloudClock::time_point> due;
+    const FunctionStore::Body body = [&](FunctionTransaction& transaction) -> Task<Status> {
+        due.reset();
+        HEARTH_CO_TRY(
+            auto snapshot,
+            co_await transaction.FindSnapshot(name.key, name.function_id, name.number));
+        if (!snapshot) {
+            co_return Status();
+        }
+        const Next next = change(*snapshot);
+        if (next == Next::kUnchanged) {
+            co_return Status();
+        }
+        transaction.PutSnapshot(name.key, name.function_id, name.number, *snapshot);
+        if (next == Next::kNever) {
+            co_return Status();
+        }
+        due = next == Next::kNow ? deps_.cloud_clock.Now() : snapshot->used + kIdleMax;
+        co_return co_await deps_.schedule.Put(
+            transaction.storage(), {std::string(kKind), timer_key, *due, ""});
+    };
+    HEARTH_CO_RETURN_IF_ERROR(co_await store_.Transact(body));
+    if (due) {
+        deps_.schedule.Arm(*due);
+    }
+    co_return Status();
+}
+
+Task<Status> VersionSnapshots::Work(std::string timer_key) {
+    storage::keys::KeyReader reader(timer_key);
+    HEARTH_CO_TRY(std::string account, reader.String());
+    HEARTH_CO_TRY(std::string region, reader.String());
+    HEARTH_CO_TRY(std::string function_name, reader.String());
+    HEARTH_CO_TRY(std::string function_id, reader.String());
+    HEARTH_CO_TRY(const int64_t number, reader.Integer());
+    const Name name{
+        .key = {AccountId(std::move(account)), Region(std::move(region)), std::move(function_name)},
+        .function_id = std::move(function_id),
+        .number = number};
+    HEARTH_CO_TRY(
+        const auto snapshot, co_await store_.FindSnapshot(name.key, name.function_id, name.number));
+    if (!snapshot) {
+        co_return Status();  // the version is gone
+    }
+    const bool wanted =
+        snapshot->state == State::kPending ||
+        (snapshot->state == State::kActive && snapshot->image.empty() && snapshot->note.empty());
+    if (wanted) {
+        co_return co_await Make(name);
+    }
+    if (snapshot->state != State::kActive || deps_.cloud_clock.Now() - snapshot->used < kIdleMax) {
+        co_return Status();
+    }
+    std::string image;
+    HEARTH_CO_RETURN_IF_ERROR(co_await Change(name, [&](VersionSnapshot& changed) {
+        if (changed.state != State::kActive || deps_.cloud_clock.Now() - changed.used < kIdleMax) {
+            return Next::kUnchanged;
+        }
+        changed.state = State::kInactive;
+        image = std::exchange(changed.image, {});
+        changed.note.clear();
+        return Next::kNever;
+    }));
+    Drop(image);
+    co_return Status();
+}
+
+Task<Status> VersionSnapshots::Make(Name name) {
+    HEARTH_CO_TRY(
+        const auto record, co_await store_.FindVersion(name.key, name.function_id, name.number));
+    if (!record || invoker_ == nullptr) {
+        co_return Status();
+    }
+    const std::string image = Prefix(name.key, name.function_id, name.number) + deps_.random.Hex(8);
+    HEARTH_CO_TRY(
+        const SnapshotOutcome outcome,
+        co_await invoker_->SaveSnapshot(MakeFunctionVersion(*record), PathOf(image)));
+    if (outcome.kind != SnapshotOutcome::Kind::kSaved) {
+        log::Info("lambda: {} has no snapshot: {}", record->QualifiedArn(), outcome.reason);
+        ::unlink(PathOf(image).c_str());
+    }
+    bool taken = false;
+    HEARTH_CO_RETURN_IF_ERROR(co_await Change(name, [&](VersionSnapshot& snapshot) {
+        taken = true;
+        snapshot.used = deps_.cloud_clock.Now();
+        snapshot.reason.clear();
+        snapshot.reason_code.clear();
+        snapshot.note.clear();
+        switch (outcome.kind) {
+            case SnapshotOutcome::Kind::kSaved:
+                snapshot.state = State::kActive;
+                snapshot.image = image;
+                return Next::kWhenIdle;
+            case SnapshotOutcome::Kind::kNotPossible:
+                snapshot.state = State::kActive;
+                snapshot.note = outcome.reason;
+                return Next::kNever;
+            case SnapshotOutcome::Kind::kInitFailed:
+                snapshot.state = State::kFailed;
+                snapshot.reason = outcome.reason;
+                snapshot.reason_code = outcome.reason_code;
+                return Next::kNever;
+        }
+        return Next::kUnchanged;
+    }));
+    if (!taken) {
+        Drop(image);  // the version went meanwhile
+    }
+    co_return Status();
+}
+
+Task<Status> VersionSnapshots::Show(
+    const FunctionRecord& record,
+    const std::string& function_id,
+    bool in_list,
+    model::FunctionConfiguration& out) {
+    if (!record.snap_start || record.version == kLatest) {
+        co_return Status();
+    }
+    const FunctionKey key{record.account, record.region, record.name};
+    HEARTH_CO_TRY(
+        const auto snapshot,
+        co_await store_.FindSnapshot(key, function_id, std::stoll(record.version)));
+    if (!snapshot) {
+        co_return Status();
+    }
+    const bool on = snapshot->state == State::kActive && !snapshot->image.empty();
+    out.snap_start->optimization_status = on ? "On" : "Off";
+    if (in_list) {
+        co_return Status();
+    }
+    out.state_reason.reset();
+    out.state_reason_code.reset();
+    switch (snapshot->state) {
+        case State::kPending:
+            out.state = "Pending";
+            out.state_reason = "The function is being created.";
+            out.state_reason_code = "Creating";
+            break;
+        case State::kActive:
+            out.state = "Active";
+            break;
+        case State::kInactive:
+            out.state = "Inactive";
+            out.state_reason = "The function is idle.";
+            out.state_reason_code = "Idle";
+            break;
+        case State::kFailed:
+            out.state = "Failed";
+            out.state_reason = snapshot->reason;
+            out.state_reason_code = snapshot->reason_code;
+            break;
+    }
+    co_return Status();
+}
+
+void VersionSnapshots::Drop(const std::string& image) {
+    if (image.empty()) {
+        return;
+    }
+    if (invoker_ != nullptr) {
+        invoker_->ForgetSnapshot(PathOf(image));
+    }
+    // One that stays is swept with the next start.
+    ::unlink(PathOf(image).c_str());
+}
+
+Task<void> VersionSnapshots::Removed(FunctionKey key, std::string function_id, int64_t number) {
+    const auto images = co_await deps_.blocking_pool.Run(ListImages);
+    if (!images.ok()) {
+        log::Warn("lambda: {}", images.error().message());
+        co_return;
+    }
+    const std::string prefix = Prefix(key, function_id, number);
+    for (const std::string& image : *images) {
+        if (image.starts_with(prefix)) {
+            Drop(image);
+        }
+    }
+}
+
+}  // namespace hearth::lambda
