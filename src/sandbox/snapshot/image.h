@@ -66,13 +66,13 @@ struct MachineIdentity {
 // its root.
 struct MappedFile {
     std::string path;
+    // 0, and then not compared, on an overlay: its number belongs to the mount.
     uint64_t device = 0;
     uint64_t inode = 0;
     uint64_t size = 0;
     int64_t mtime_s = 0;
     uint32_t mtime_ns = 0;
-    // `device` is 0, and then not compared, on an overlay: its number belongs to the mount.
-    // `build_id`, of ELF files: its bytes, else empty.
+    // Of ELF files: the build id's bytes, else empty.
     std::string build_id;
 };
 
