@@ -6,7 +6,7 @@
 
 #include <charconv>
 
-// GetFunction's Code.Location: where a function's zip can be fetched for ten minutes, as on AWS
+// Code.Location of functions and layers: where a zip can be fetched for ten minutes, as on AWS
 // without a signature. The token in the query says until when, sealed for this piece of code.
 namespace hearth::lambda {
 namespace {
@@ -48,10 +48,15 @@ std::string LambdaService::CodeLocation(
     if (!record.hot_reload_directory.empty()) {
         return "file://" + record.hot_reload_directory;
     }
+    return BlobLocation(context, record.code_blob);
+}
+
+std::string LambdaService::BlobLocation(
+    const aws::RequestContext& context, const std::string& blob) const {
     const std::string until = fmt::format("{}", UnixMs(context.now + kLifetime));
     const std::string token =
-        UrlSafe(codec::Base64Encode(sealing_key_.Seal(until, SealContext(record.code_blob))));
-    return fmt::format("{}{}{}?token={}", context.endpoint, kPath, record.code_blob, token);
+        UrlSafe(codec::Base64Encode(sealing_key_.Seal(until, SealContext(blob))));
+    return fmt::format("{}{}{}?token={}", context.endpoint, kPath, blob, token);
 }
 
 Task<Result<aws::AdminAnswer>> LambdaService::ServeCode(aws::AdminRequest request) {

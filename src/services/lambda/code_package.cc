@@ -19,6 +19,7 @@ constexpr std::string_view kHotReloadBucket = "hot-reload";
 void LambdaService::CodePackage::WriteTo(FunctionRecord& record) const {
     record.code_sha256 = sha256;
     record.code_size = size;
+    record.code_unzipped_size = unzipped_size;
     record.code_blob = blob;
     record.hot_reload_directory = hot_reload_directory;
 }
@@ -85,8 +86,11 @@ Task<Status> LambdaService::TransactWithCode(
         package.added = !known;
         if (known) {
             package.blob = known->blob;
+            package.unzipped_size = known->unzipped_size;
         } else {
-            HEARTH_CO_TRY(package.blob, co_await code_.Add(zip));
+            HEARTH_CO_TRY(CodeStore::Added added, co_await code_.Add(zip));
+            package.blob = std::move(added.id);
+            package.unzipped_size = added.unzipped_bytes;
         }
         bool taken = false;
         bool gone = false;
@@ -99,10 +103,14 @@ Task<Status> LambdaService::TransactWithCode(
             CodePackage current = package;
             if (kept) {
                 current.blob = kept->blob;
+                current.unzipped_size = kept->unzipped_size;
                 taken = kept->blob == package.blob;
             } else if (package.added) {
                 transaction.PutCode(
-                    key.account, key.region, package.sha256, {package.blob, package.size});
+                    key.account,
+                    key.region,
+                    package.sha256,
+                    {package.blob, package.size, package.unzipped_size});
                 taken = true;
             } else {
                 // Its last user was deleted after we looked.

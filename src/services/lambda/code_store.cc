@@ -61,8 +61,10 @@ Status FlawError(codec::zip::Flaw flaw) {
         "Could not unzip uploaded file. Please check your file, then try to upload again.");
 }
 
-// Unpacks beside and renames, so that `target` is complete or not there. Blocks.
-Status UnpackTo(std::string_view zip, const std::string& temporary, const std::string& target) {
+// Unpacks beside and renames, so that `target` is complete or not there. Returns the bytes of all
+// files. Blocks.
+Result<int64_t> UnpackTo(
+    std::string_view zip, const std::string& temporary, const std::string& target) {
     if (mkdir(temporary.c_str(), 0755) != 0) {
         return hearth::errors::System("making " + temporary, errno);
     }
@@ -87,7 +89,8 @@ Status UnpackTo(std::string_view zip, const std::string& temporary, const std::s
     if (access(temporary.c_str(), F_OK) == 0) {
         RemoveTree(temporary);
     }
-    return status;
+    HEARTH_RETURN_IF_ERROR(status);
+    return static_cast<int64_t>(outcome->bytes);
 }
 
 }  // namespace
@@ -234,13 +237,13 @@ Result<std::vector<std::string>> CodeStore::Prepare(std::string_view boot_id) {
     return ids;
 }
 
-Task<Result<std::string>> CodeStore::Add(const std::string& zip) {
+Task<Result<CodeStore::Added>> CodeStore::Add(const std::string& zip) {
     const std::string id = fmt::format("{}{}", kIdPrefix, random_.Hex(16));
     const std::string temporary =
         state_->PathOf(fmt::format("{}{}", kTemporaryPrefix, random_.Hex(8)));
-    const Status unpacked =
-        co_await blocking_pool_.Run([&] { return UnpackTo(zip, temporary, state_->PathOf(id)); });
-    HEARTH_CO_RETURN_IF_ERROR(unpacked);
+    HEARTH_CO_TRY(const int64_t unzipped_bytes, co_await blocking_pool_.Run([&] {
+        return UnpackTo(zip, temporary, state_->PathOf(id));
+    }));
     const Status kept = co_await blobs_.Put(id, zip);
     if (!kept.ok()) {
         state_->RemoveLater(id);
@@ -248,7 +251,7 @@ Task<Result<std::string>> CodeStore::Add(const std::string& zip) {
     }
     const std::lock_guard lock(state_->mutex);
     state_->entries[id].unpacked = true;
-    co_return id;
+    co_return Added{id, unzipped_bytes};
 }
 
 Task<Status> CodeStore::Sweep(std::vector<std::string> unpacked, IsKnown is_known) {
@@ -281,14 +284,15 @@ Task<Status> CodeStore::Sweep(std::vector<std::string> unpacked, IsKnown is_know
     co_return Status();
 }
 
-Task<Status> CodeStore::Check(const std::string& zip) {
+Task<Result<int64_t>> CodeStore::Check(const std::string& zip) {
     HEARTH_CO_TRY(const auto outcome, co_await blocking_pool_.Run([&] {
         return codec::zip::Unpack(
             zip,
             -1,
             {.bytes_max = limits::kUnzippedBytesMax, .entries_max = limits::kZipEntriesMax});
     }));
-    co_return FlawError(outcome.flaw);
+    HEARTH_CO_RETURN_IF_ERROR(FlawError(outcome.flaw));
+    co_return static_cast<int64_t>(outcome.bytes);
 }
 
 Task<Result<std::string>> CodeStore::ReadZip(const std::string& id) {
@@ -367,9 +371,9 @@ Task<Result<std::shared_ptr<const CodeDirectory>>> CodeStore::Open(std::string c
         HEARTH_CO_TRY(const std::string zip, co_await ReadZip(code_id));
         const std::string temporary =
             state->PathOf(fmt::format("{}{}", kTemporaryPrefix, random_.Hex(8)));
-        const Status unpacked =
+        const auto unpacked =
             co_await blocking_pool_.Run([&] { return UnpackTo(zip, temporary, path); });
-        HEARTH_CO_RETURN_IF_ERROR(unpacked);
+        HEARTH_CO_RETURN_IF_ERROR(unpacked.ok() ? Status() : Status(unpacked.error()));
     }
     unpacking.done = true;
     const std::lock_guard lock(state->mutex);

@@ -43,12 +43,17 @@ class CodeStore final : public CodeCache {
     // Prepare returned it, before there were new ones) all that nobody knows, and blobs likewise.
     Task<Status> Sweep(std::vector<std::string> unpacked, IsKnown is_known);
 
-    // Checks an uploaded zip, unpacks it and keeps it. Returns its new id. `zip` lives until the
-    // Task ends.
+    struct Added {
+        std::string id;
+        int64_t unzipped_bytes = 0;
+    };
+
+    // Checks an uploaded zip, unpacks it and keeps it under a new id. `zip` lives until the Task
+    // ends.
     //   errors  InvalidParameterValueException (not a zip, hostile, empty, too large)
-    Task<Result<std::string>> Add(const std::string& zip);
-    // The same checks, nothing kept.
-    Task<Status> Check(const std::string& zip);
+    Task<Result<Added>> Add(const std::string& zip);
+    // The same checks, nothing kept. Returns how many bytes the files have.
+    Task<Result<int64_t>> Check(const std::string& zip);
 
     // The zip as it was uploaded.
     Task<Result<std::string>> ReadZip(const std::string& id);

@@ -101,9 +101,10 @@ class CodeStoreTest : public ::testing::Test {
 
     std::string Add() {
         const std::string zip = SmallZip();
-        const auto id = RunTask(store_->Add(zip));
-        EXPECT_TRUE(id.ok()) << id.error().message();
-        return *id;
+        const auto added = RunTask(store_->Add(zip));
+        EXPECT_TRUE(added.ok()) << added.error().message();
+        EXPECT_EQ(added->unzipped_bytes, 1) << "one file of one byte";
+        return added->id;
     }
 
     static std::string Content(const CodeDirectory& directory) {

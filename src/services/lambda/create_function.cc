@@ -44,6 +44,15 @@ Task<Result<model::CreateFunction::Output>> LambdaService::CreateFunction(
     if (existing) {
         co_return errors::ResourceConflict("Function already exist: " + key.name);
     }
+    if (input.layers) {
+        // Looked at once more with the code in hand; here, because unpacking is the dear part.
+        const FunctionStore::Body look = [&](FunctionTransaction& transaction) -> Task<Status> {
+            HEARTH_CO_TRY(
+                record.layers, co_await ResolveLayers(context, transaction, *input.layers));
+            co_return CheckUnzippedSize(record);
+        };
+        HEARTH_CO_RETURN_IF_ERROR(co_await store_.Transact(look));
+    }
     std::string zip;
     model::FunctionCode code = std::move(input.code).value_or(model::FunctionCode());
     if (code.source_kms_key_arn && !code.source_kms_key_arn->empty()) {
@@ -69,6 +78,11 @@ Task<Result<model::CreateFunction::Output>> LambdaService::CreateFunction(
         head = new_head;
         FunctionRecord latest = new_record;
         kept.WriteTo(latest);
+        if (input.layers) {
+            HEARTH_CO_TRY(
+                latest.layers, co_await ResolveLayers(context, transaction, *input.layers));
+        }
+        HEARTH_CO_RETURN_IF_ERROR(CheckUnzippedSize(latest));
         transaction.AddCodeReference(latest, head.id, 0);
         if (publish) {
             HEARTH_CO_TRY(
@@ -85,6 +99,9 @@ Task<Result<model::CreateFunction::Output>> LambdaService::CreateFunction(
     HEARTH_CO_RETURN_IF_ERROR(
         co_await TransactWithCode(key, std::move(package), std::move(zip), body));
     NameIgnored(context, ignored);
+    if (publish && record.snap_start) {
+        snapshots_.Published();
+    }
     context.response_status = 201;
     co_return ShowConfiguration(record, {}, Shown::kCreating);
 }

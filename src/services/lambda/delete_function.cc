@@ -25,7 +25,7 @@ Task<Result<model::DeleteFunction::Output>> LambdaService::DeleteFunction(
     }
 
     FunctionHead head;
-    std::string unused;
+    std::vector<std::string> unused;
     const FunctionStore::Body body = [&](FunctionTransaction& transaction) -> Task<Status> {
         HEARTH_CO_TRY(auto found, co_await transaction.FindHead(key));
         HEARTH_CO_TRY(const auto latest, co_await transaction.FindLatest(key));
@@ -36,15 +36,14 @@ Task<Result<model::DeleteFunction::Output>> LambdaService::DeleteFunction(
         transaction.DeleteHead(key);
         transaction.DeleteLatest(key);
         transaction.PutGarbage(key, head.id);
-        HEARTH_CO_TRY(unused, co_await transaction.DropCodeReference(*latest, head.id, 0));
+        HEARTH_CO_TRY(unused, co_await transaction.DropReferences(*latest, head.id, 0));
         co_return Status();
     };
     HEARTH_CO_RETURN_IF_ERROR(co_await store_.Transact(body));
     // From here the function is gone, whatever happens to its remains.
     co_await Retire(key, {}, {});
-    if (!unused.empty()) {
-        co_await code_.Drop(std::move(unused));
-    }
+    co_await snapshots_.Removed(key, head.id, 0);
+    co_await DropCode(std::move(unused));
     auto blobs = co_await store_.ClearGarbage(key, head.id);
     if (blobs.ok()) {
         co_await DropCode(*std::move(blobs));
@@ -56,9 +55,11 @@ Task<Result<model::DeleteFunction::Output>> LambdaService::DeleteFunction(
 }
 
 Task<Status> LambdaService::DeleteVersion(FunctionKey key, std::string qualifier) {
-    std::string unused;
+    std::vector<std::string> unused;
+    std::string function_id;
     const FunctionStore::Body body = [&](FunctionTransaction& transaction) -> Task<Status> {
         unused.clear();
+        function_id.clear();
         HEARTH_CO_TRY(const auto head, co_await transaction.FindHead(key));
         if (!head) {
             co_return errors::FunctionNotFound(FunctionArn(key.account, key.region, key.name));
@@ -94,14 +95,18 @@ Task<Status> LambdaService::DeleteVersion(FunctionKey key, std::string qualifier
                 names));
         }
         transaction.DeleteVersion(key, head->id, number);
-        HEARTH_CO_TRY(unused, co_await transaction.DropCodeReference(*record, head->id, number));
+        if (record->snap_start) {
+            function_id = head->id;
+        }
+        HEARTH_CO_TRY(unused, co_await transaction.DropReferences(*record, head->id, number));
         co_return Status();
     };
     HEARTH_CO_RETURN_IF_ERROR(co_await store_.Transact(body));
     co_await Retire(key, qualifier, {});
-    if (!unused.empty()) {
-        co_await code_.Drop(std::move(unused));
+    if (!function_id.empty()) {
+        co_await snapshots_.Removed(key, function_id, std::stoll(qualifier));
     }
+    co_await DropCode(std::move(unused));
     co_return Status();
 }
 

@@ -823,8 +823,9 @@ Task<Status> FunctionStore::Transact(Body body) {
 
 Task<Result<std::vector<std::string>>> FunctionStore::ClearGarbage(
     FunctionKey key, std::string function_id) {
-    // Far below the limits of one transaction: a version is at most a few kilobytes and three keys.
-    constexpr size_t kPage = 50;
+    // Below the limits of one transaction: a version is at most a few kilobytes and 19 keys, when
+    // it is the last user of its code and of five layers.
+    constexpr size_t kPage = 25;
     std::vector<std::string> unused;
     for (bool more = true; more;) {
         std::vector<std::string> unused_now;

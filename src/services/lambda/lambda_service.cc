@@ -16,6 +16,8 @@ LambdaService::LambdaService(const ServiceDeps& deps, RoleDirectory* roles)
       roles_(roles),
       sealing_key_(deps.master_key.Derive("lambda-environment")),
       store_(deps.kv, sealing_key_, deps.random),
+      layers_(deps.kv),
+      snapshots_(deps, store_),
       code_(deps.blobs, deps.blocking_pool, deps.random),
       hot_reload_(
           deps.options.enforce ? std::string() : deps.options.hot_reload_directory,
@@ -69,6 +71,16 @@ LambdaService::LambdaService(const ServiceDeps& deps, RoleDirectory* roles)
         this, &LambdaService::DeleteFunctionEventInvokeConfig);
     table_.Add<model::ListFunctionEventInvokeConfigs>(
         this, &LambdaService::ListFunctionEventInvokeConfigs);
+    table_.Add<model::PublishLayerVersion>(this, &LambdaService::PublishLayerVersion);
+    table_.Add<model::GetLayerVersion>(this, &LambdaService::GetLayerVersion);
+    table_.Add<model::GetLayerVersionByArn>(this, &LambdaService::GetLayerVersionByArn);
+    table_.Add<model::DeleteLayerVersion>(this, &LambdaService::DeleteLayerVersion);
+    table_.Add<model::ListLayers>(this, &LambdaService::ListLayers);
+    table_.Add<model::ListLayerVersions>(this, &LambdaService::ListLayerVersions);
+    table_.Add<model::AddLayerVersionPermission>(this, &LambdaService::AddLayerVersionPermission);
+    table_.Add<model::RemoveLayerVersionPermission>(
+        this, &LambdaService::RemoveLayerVersionPermission);
+    table_.Add<model::GetLayerVersionPolicy>(this, &LambdaService::GetLayerVersionPolicy);
     AddEndpoints();
 }
 
@@ -76,6 +88,7 @@ LambdaService::~LambdaService() = default;
 
 void LambdaService::UseInvoker(std::unique_ptr<Invoker> invoker) {
     invoker_ = std::move(invoker);
+    snapshots_.UseInvoker(invoker_.get());
 }
 
 const aws::model::Service& LambdaService::Model() const {
@@ -89,6 +102,7 @@ Task<Status> LambdaService::Start() {
     if (invoker_) {
         HEARTH_CO_RETURN_IF_ERROR(co_await invoker_->Start());
     }
+    HEARTH_CO_RETURN_IF_ERROR(co_await snapshots_.Start());
     background_.Spawn(CleanUp(std::move(unpacked)));
     co_return Status();
 }
@@ -156,7 +170,9 @@ Status LambdaService::RefuseQualifier(const FunctionReference& reference) {
 }
 
 SettingsMode LambdaService::Mode() const {
-    return {.lenient = deps_.options.lenient};
+    return {
+        .lenient = deps_.options.lenient,
+        .snapshots = invoker_ != nullptr && invoker_->can_save_snapshots()};
 }
 
 void LambdaService::NameIgnored(

@@ -11,7 +11,10 @@
 #include "services/lambda/function_store.h"
 #include "services/lambda/hot_reload.h"
 #include "services/lambda/invoker.h"
+#include "services/lambda/layer_name.h"
+#include "services/lambda/layer_store.h"
 #include "services/lambda/settings.h"
+#include "services/lambda/version_snapshots.h"
 #include "services/role_directory.h"
 #include "services/service_deps.h"
 
@@ -91,6 +94,26 @@ class LambdaService final : public aws::ServiceApi {
         aws::RequestContext& context, model::GetRuntimeManagementConfig::Input input);
     Task<Result<model::PutRuntimeManagementConfig::Output>> PutRuntimeManagementConfig(
         aws::RequestContext& context, model::PutRuntimeManagementConfig::Input input);
+    // layers.cc
+    Task<Result<model::PublishLayerVersion::Output>> PublishLayerVersion(
+        aws::RequestContext& context, model::PublishLayerVersion::Input input);
+    Task<Result<model::GetLayerVersion::Output>> GetLayerVersion(
+        aws::RequestContext& context, model::GetLayerVersion::Input input);
+    Task<Result<model::GetLayerVersionByArn::Output>> GetLayerVersionByArn(
+        aws::RequestContext& context, model::GetLayerVersionByArn::Input input);
+    Task<Result<model::DeleteLayerVersion::Output>> DeleteLayerVersion(
+        aws::RequestContext& context, model::DeleteLayerVersion::Input input);
+    Task<Result<model::ListLayers::Output>> ListLayers(
+        aws::RequestContext& context, model::ListLayers::Input input);
+    Task<Result<model::ListLayerVersions::Output>> ListLayerVersions(
+        aws::RequestContext& context, model::ListLayerVersions::Input input);
+    // layer_policy.cc
+    Task<Result<model::AddLayerVersionPermission::Output>> AddLayerVersionPermission(
+        aws::RequestContext& context, model::AddLayerVersionPermission::Input input);
+    Task<Result<model::RemoveLayerVersionPermission::Output>> RemoveLayerVersionPermission(
+        aws::RequestContext& context, model::RemoveLayerVersionPermission::Input input);
+    Task<Result<model::GetLayerVersionPolicy::Output>> GetLayerVersionPolicy(
+        aws::RequestContext& context, model::GetLayerVersionPolicy::Input input);
     // absent_configurations.cc
     Task<Result<model::PutFunctionCodeSigningConfig::Output>> PutFunctionCodeSigningConfig(
         aws::RequestContext& context, model::PutFunctionCodeSigningConfig::Input input);
@@ -108,9 +131,11 @@ class LambdaService final : public aws::ServiceApi {
         aws::RequestContext& context, model::ListCodeSigningConfigs::Input input);
     Task<Result<model::GetProvisionedConcurrencyConfig::Output>> GetProvisionedConcurrencyConfig(
         aws::RequestContext& context, model::GetProvisionedConcurrencyConfig::Input input);
-    Task<Result<model::DeleteProvisionedConcurrencyConfig::Output>> DeleteProvisionedConcurrencyConfig(
+    Task<Result<model::DeleteProvisionedConcurrencyConfig::Output>>
+    DeleteProvisionedConcurrencyConfig(
         aws::RequestContext& context, model::DeleteProvisionedConcurrencyConfig::Input input);
-    Task<Result<model::ListProvisionedConcurrencyConfigs::Output>> ListProvisionedConcurrencyConfigs(
+    Task<Result<model::ListProvisionedConcurrencyConfigs::Output>>
+    ListProvisionedConcurrencyConfigs(
         aws::RequestContext& context, model::ListProvisionedConcurrencyConfigs::Input input);
     Task<Result<model::GetFunctionEventInvokeConfig::Output>> GetFunctionEventInvokeConfig(
         aws::RequestContext& context, model::GetFunctionEventInvokeConfig::Input input);
@@ -151,6 +176,18 @@ class LambdaService final : public aws::ServiceApi {
 
     Task<Result<Found>> Find(const FunctionReference& reference);
 
+    // --- prepare_call.cc
+
+    // What one call runs. The code is there until the call ends, also when the function changes or
+    // goes meanwhile.
+    struct PreparedCall {
+        ResolvedFunction resolved;
+        std::shared_ptr<const CodeDirectory> code;
+    };
+
+    //   errors  ResourceNotFoundException "Function not found: arn:..."
+    Task<Result<PreparedCall>> PrepareCall(FunctionReference reference);
+
     // --- code_package.cc: an uploaded zip on its way into a record.
 
     struct CodePackage {
@@ -179,6 +216,44 @@ class LambdaService final : public aws::ServiceApi {
     Task<Status> TransactWithCode(
         FunctionKey key, CodePackage package, std::string zip, const CodeBody& body);
 
+    // --- layers.cc
+
+    static LayerKey KeyOf(const LayerReference& reference) {
+        return {reference.account, reference.region, reference.name};
+    }
+
+    // What LayerName and VersionNumber of a call mean that only the layer's own account may make.
+    Result<LayerReference> OwnLayer(
+        const aws::RequestContext& context,
+        const std::optional<std::string>& name,
+        const std::optional<int64_t>& version = std::nullopt) const;
+    // For callers who may fetch it, of any account; empty when it is not there.
+    Task<Result<std::optional<LayerVersionRecord>>> FindLayerVersion(
+        const aws::RequestContext& context, LayerReference reference);
+    template <class Output>
+    Output ShowLayerVersion(
+        const aws::RequestContext& context,
+        const LayerKey& key,
+        const LayerVersionRecord& record) const;
+
+    // --- layer_use.cc
+
+    // The layer versions that Layers of a request names, in its order, when its caller may use
+    // them.
+    Task<Result<std::vector<LayerUse>>> ResolveLayers(
+        const aws::RequestContext& context,
+        FunctionTransaction& transaction,
+        const std::vector<std::string>& arns);
+    // Code and layers together have a limit.
+    static Status CheckUnzippedSize(const FunctionRecord& record);
+    // Gives $LATEST other layers inside a transaction, without storing it. Returns the blobs that
+    // nobody uses any more.
+    Task<Result<std::vector<std::string>>> ReplaceLayers(
+        FunctionTransaction& transaction,
+        const std::string& function_id,
+        FunctionRecord& latest,
+        std::vector<LayerUse> layers);
+
     // --- publish_version.cc
 
     struct Publication {
@@ -201,6 +276,8 @@ class LambdaService final : public aws::ServiceApi {
     Task<void> Retire(const FunctionKey& key, std::string version, std::string keep_revision);
     std::string CodeLocation(
         const aws::RequestContext& context, const FunctionRecord& record) const;
+    // Where a zip can be fetched for a while.
+    std::string BlobLocation(const aws::RequestContext& context, const std::string& blob) const;
     Task<Result<aws::AdminAnswer>> ServeCode(aws::AdminRequest request);
     void AddEndpoints();
     Task<void> CleanUp(std::vector<std::string> unpacked);
@@ -209,6 +286,8 @@ class LambdaService final : public aws::ServiceApi {
     RoleDirectory* roles_;
     codec::SealingKey sealing_key_;
     FunctionStore store_;
+    LayerStore layers_;
+    VersionSnapshots snapshots_;
     CodeStore code_;
     HotReload hot_reload_;
     std::unique_ptr<Invoker> invoker_;

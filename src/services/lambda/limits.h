@@ -15,6 +15,7 @@ inline constexpr size_t kEnvironmentBytesMax = 4 * 1024;
 inline constexpr size_t kZipBytesMax = 52'428'800;
 inline constexpr size_t kCreateRequestBytesMax = 70'167'211;
 inline constexpr uint64_t kUnzippedBytesMax = 262'144'000;
+inline constexpr size_t kLayersMax = 5;
 // All zips of a region.
 inline constexpr int64_t kCodeStorageBytesMax = 80'530'636'800;
 inline constexpr int32_t kConcurrentExecutions = 1'000;

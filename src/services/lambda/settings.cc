@@ -346,8 +346,9 @@ Status ApplyShared(
             unsupported.Set("KMSKeyArn", *request.kms_key_arn, "KMSKeyArn", "KMSKeyArn"));
     }
     if (request.layers) {
-        HEARTH_RETURN_IF_ERROR(
-            unsupported.Set("Layers", Join(*request.layers), "Layers", "Layers"));
+        // The layers themselves need storage: layer_use.cc. An older Hearth may have kept a list of
+        // them without effect, which this one takes the place of.
+        record.ignored.erase("Layers");
     }
     if (request.file_system_configs) {
         std::vector<std::string> systems;
@@ -359,11 +360,15 @@ Status ApplyShared(
     }
     if (request.snap_start && request.snap_start->apply_on) {
         const bool published = *request.snap_start->apply_on == "PublishedVersions";
-        HEARTH_RETURN_IF_ERROR(unsupported.Set(
-            "SnapStart",
-            published ? "PublishedVersions" : "",
-            "SnapStart",
-            "SnapStart ApplyOn PublishedVersions"));
+        if (mode.snapshots) {
+            record.snap_start = published;
+        } else {
+            HEARTH_RETURN_IF_ERROR(unsupported.Set(
+                "SnapStart",
+                published ? "PublishedVersions" : "",
+                "SnapStart",
+                "SnapStart ApplyOn PublishedVersions"));
+        }
     }
     if (request.capacity_provider_config) {
         return errors::NotSupported("CapacityProviderConfig");
@@ -513,7 +518,8 @@ model::FunctionConfiguration ShowConfiguration(
     out.architectures = {record.architecture};
     out.ephemeral_storage = model::EphemeralStorage{.size = record.ephemeral_storage_mb};
     out.tracing_config = model::TracingConfigResponse{.mode = record.tracing_mode};
-    out.snap_start = model::SnapStartResponse{.apply_on = "None", .optimization_status = "Off"};
+    out.snap_start = model::SnapStartResponse{
+        .apply_on = record.snap_start ? "PublishedVersions" : "None", .optimization_status = "Off"};
     if (record.environment) {
         out.environment = model::EnvironmentResponse{};
         out.environment->variables = *record.environment;
@@ -542,7 +548,15 @@ model::FunctionConfiguration ShowConfiguration(
     if (const std::string* key = ignored("KMSKeyArn")) {
         out.kms_key_arn = *key;
     }
-    if (const std::string* layers = ignored("Layers")) {
+    if (!record.layers.empty()) {
+        out.layers.emplace();
+        for (const LayerUse& use : record.layers) {
+            model::Layer layer;
+            layer.arn = use.arn;
+            layer.code_size = use.code_size;
+            out.layers->push_back(std::move(layer));
+        }
+    } else if (const std::string* layers = ignored("Layers")) {
         out.layers.emplace();
         for (std::string& arn : Split(*layers)) {
             model::Layer layer;

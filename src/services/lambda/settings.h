@@ -24,6 +24,8 @@ inline constexpr std::string_view kMachineArchitecture = "x86_64";
 struct SettingsMode {
     // What Hearth cannot honour is kept and named instead of refused.
     bool lenient = false;
+    // Environments can be saved here, so SnapStart means something.
+    bool snapshots = false;
     // The machine's: "x86_64" or "arm64".
     std::string_view architecture = kMachineArchitecture;
 };

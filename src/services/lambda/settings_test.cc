@@ -181,27 +181,23 @@ TEST(LambdaSettings, WhatHearthCannotHonourIsRefusedOrNamed) {
     request.vpc_config->subnet_ids = {"subnet-1", "subnet-2"};
     request.vpc_config->security_group_ids = {"sg-1"};
     request.tracing_config = model::TracingConfig{.mode = "Active"};
-    request.layers = {"arn:aws:lambda:us-east-1:123456789012:layer:l:1"};
     EXPECT_EQ(MessageOf(request), "Hearth does not support TracingConfig Mode Active yet.");
 
     const Applied lenient = Apply(request, true);
     ASSERT_TRUE(lenient.status.ok());
-    EXPECT_EQ(lenient.ignored, (std::vector<std::string>{"TracingConfig", "VpcConfig", "Layers"}));
+    EXPECT_EQ(lenient.ignored, (std::vector<std::string>{"TracingConfig", "VpcConfig"}));
     const auto shown = ShowConfiguration(lenient.record, {}, Shown::kSettled);
     EXPECT_EQ(shown.vpc_config->subnet_ids, (std::vector<std::string>{"subnet-1", "subnet-2"}));
     EXPECT_EQ(shown.tracing_config->mode, "Active");
-    EXPECT_EQ(shown.layers->front().arn, "arn:aws:lambda:us-east-1:123456789012:layer:l:1");
 
     // Taking it back leaves nothing behind.
     model::UpdateFunctionConfigurationRequest back;
     back.vpc_config = model::VpcConfig{};
     back.vpc_config->subnet_ids.emplace();
     back.vpc_config->security_group_ids.emplace();
-    back.layers.emplace();
     const Applied cleared = Apply(back, false, lenient.record);
     ASSERT_TRUE(cleared.status.ok());
     EXPECT_FALSE(ShowConfiguration(cleared.record, {}, Shown::kSettled).vpc_config);
-    EXPECT_FALSE(ShowConfiguration(cleared.record, {}, Shown::kSettled).layers);
 }
 
 TEST(LambdaSettings, EmptyVpcConfigAsksForNothing) {

@@ -44,11 +44,12 @@ Task<Result<model::UpdateFunctionCode::Output>> LambdaService::UpdateFunctionCod
     if (dry_run) {
         // The same checks of the zip and the same answer, nothing kept.
         if (package.hot_reload_directory.empty()) {
-            HEARTH_CO_RETURN_IF_ERROR(co_await code_.Check(zip));
+            HEARTH_CO_TRY(package.unzipped_size, co_await code_.Check(zip));
         }
         FunctionRecord probe = *present;
         HEARTH_CO_RETURN_IF_ERROR(ApplyArchitectures(input.architectures, Mode(), probe, ignored));
         package.WriteTo(probe);
+        HEARTH_CO_RETURN_IF_ERROR(CheckUnzippedSize(probe));
         NameIgnored(context, ignored);
         co_return ShowConfiguration(probe, {}, Shown::kSettled);
     }
@@ -74,6 +75,7 @@ Task<Result<model::UpdateFunctionCode::Output>> LambdaService::UpdateFunctionCod
         std::vector<std::string> again;
         HEARTH_CO_RETURN_IF_ERROR(ApplyArchitectures(input.architectures, Mode(), latest, again));
         kept.WriteTo(latest);
+        HEARTH_CO_RETURN_IF_ERROR(CheckUnzippedSize(latest));
         latest.revision_id = revision_id;
         latest.environment_revision = environment_revision;
         latest.last_modified = context.now;
@@ -99,6 +101,9 @@ Task<Result<model::UpdateFunctionCode::Output>> LambdaService::UpdateFunctionCod
         co_await code_.Drop(std::move(unused));
     }
     NameIgnored(context, ignored);
+    if (publish && shown.snap_start) {
+        snapshots_.Published();
+    }
     co_return ShowConfiguration(shown, publish ? shown.version : std::string(), Shown::kUpdating);
 }
 
@@ -112,12 +117,15 @@ Task<Result<model::UpdateFunctionConfiguration::Output>> LambdaService::UpdateFu
     }
     FunctionRecord latest;
     std::vector<std::string> ignored;
+    std::vector<std::string> unused;
     const std::string revision_id = deps_.random.Uuid();
     const std::string environment_revision = deps_.random.Uuid();
     const FunctionStore::Body body = [&](FunctionTransaction& transaction) -> Task<Status> {
         ignored.clear();
+        unused.clear();
+        HEARTH_CO_TRY(const auto head, co_await transaction.FindHead(key));
         HEARTH_CO_TRY(auto found, co_await transaction.FindLatest(key));
-        if (!found) {
+        if (!head || !found) {
             co_return errors::FunctionNotFound(FunctionArn(key.account, key.region, key.name));
         }
         if (input.revision_id && *input.revision_id != found->revision_id) {
@@ -125,6 +133,12 @@ Task<Result<model::UpdateFunctionConfiguration::Output>> LambdaService::UpdateFu
         }
         latest = *std::move(found);
         HEARTH_CO_RETURN_IF_ERROR(ApplySettings(input, Mode(), latest, ignored));
+        if (input.layers) {
+            HEARTH_CO_TRY(auto layers, co_await ResolveLayers(context, transaction, *input.layers));
+            HEARTH_CO_TRY(
+                unused, co_await ReplaceLayers(transaction, head->id, latest, std::move(layers)));
+            HEARTH_CO_RETURN_IF_ERROR(CheckUnzippedSize(latest));
+        }
         latest.revision_id = revision_id;
         latest.environment_revision = environment_revision;
         latest.last_modified = context.now;
@@ -133,6 +147,7 @@ Task<Result<model::UpdateFunctionConfiguration::Output>> LambdaService::UpdateFu
     };
     HEARTH_CO_RETURN_IF_ERROR(co_await store_.Transact(body));
     co_await Retire(key, std::string(kLatest), latest.environment_revision);
+    co_await DropCode(std::move(unused));
     NameIgnored(context, ignored);
     co_return ShowConfiguration(latest, {}, Shown::kUpdating);
 }

@@ -69,6 +69,6 @@ def test_a_day(hearth, unique, tmp_path):
 
 
 def test_missing_operations_say_so(hearth):
-    failed = hearth.aws_raw("lambda", "list-layers")
+    failed = hearth.aws_raw("lambda", "list-event-source-mappings")
     assert failed.returncode != 0
     assert "Hearth" in failed.stderr or "not implemented" in failed.stderr.lower(), failed.stderr

@@ -182,10 +182,6 @@ def test_other_regions_and_accounts(create):
             "Hearth does not support TracingConfig Mode Active yet.",
         ),
         (
-            {"Layers": [f"arn:aws:lambda:{REGION}:{ACCOUNT}:layer:l:1"]},
-            "Hearth does not support Layers yet.",
-        ),
-        (
             {"SnapStart": {"ApplyOn": "PublishedVersions"}},
             "Hearth does not support SnapStart ApplyOn PublishedVersions yet.",
         ),

@@ -16,7 +16,6 @@ def test_they_are_kept_and_named(client, create):
         VpcConfig=VPC,
         TracingConfig={"Mode": "Active"},
         DeadLetterConfig={"TargetArn": "arn:aws:sqs:us-east-1:000000000000:q"},
-        Layers=["arn:aws:lambda:us-east-1:000000000000:layer:l:1"],
         KMSKeyArn="arn:aws:kms:us-east-1:000000000000:key/1",
         Architectures=["arm64"],
     )
@@ -24,7 +23,6 @@ def test_they_are_kept_and_named(client, create):
         "VpcConfig",
         "TracingConfig",
         "DeadLetterConfig",
-        "Layers",
         "KMSKeyArn",
         "Architectures",
     }
@@ -34,9 +32,6 @@ def test_they_are_kept_and_named(client, create):
     assert shown["DeadLetterConfig"] == {"TargetArn": "arn:aws:sqs:us-east-1:000000000000:q"}
     assert shown["KMSKeyArn"] == "arn:aws:kms:us-east-1:000000000000:key/1"
     assert shown["Architectures"] == ["arm64"]
-    assert [layer["Arn"] for layer in shown["Layers"]] == [
-        "arn:aws:lambda:us-east-1:000000000000:layer:l:1"
-    ]
 
 
 def test_what_is_honoured_is_not_named(client, create):
