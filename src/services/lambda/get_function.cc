@@ -13,6 +13,8 @@ Task<Result<model::GetFunction::Output>> LambdaService::GetFunction(
     HEARTH_CO_TRY(const Found found, co_await Find(reference));
     model::GetFunction::Output output;
     output.configuration = ShowConfiguration(*found.record, reference.qualifier, Shown::kSettled);
+    HEARTH_CO_RETURN_IF_ERROR(
+        co_await snapshots_.Show(*found.record, found.head.id, false, *output.configuration));
     output.code = model::FunctionCodeLocation{};
     output.code->repository_type = "S3";
     output.code->location = CodeLocation(context, *found.record);
@@ -28,7 +30,9 @@ Task<Result<model::GetFunctionConfiguration::Output>> LambdaService::GetFunction
         const FunctionReference reference,
         Reference(context, input.function_name, input.qualifier));
     HEARTH_CO_TRY(const Found found, co_await Find(reference));
-    co_return ShowConfiguration(*found.record, reference.qualifier, Shown::kSettled);
+    auto shown = ShowConfiguration(*found.record, reference.qualifier, Shown::kSettled);
+    HEARTH_CO_RETURN_IF_ERROR(co_await snapshots_.Show(*found.record, found.head.id, false, shown));
+    co_return shown;
 }
 
 }  // namespace hearth::lambda

@@ -108,6 +108,8 @@ Task<Result<model::ListVersionsByFunction::Output>> LambdaService::ListVersionsB
     }
     for (const FunctionRecord& record : page.functions) {
         output.versions->push_back(ShowConfiguration(record, record.version, Shown::kInList));
+        HEARTH_CO_RETURN_IF_ERROR(
+            co_await snapshots_.Show(record, head->id, true, output.versions->back()));
     }
     if (page.more) {
         output.next_marker =

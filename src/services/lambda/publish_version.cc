@@ -40,6 +40,10 @@ Task<Result<LambdaService::Publication>> LambdaService::Publish(
     }
     transaction.PutVersion(key, head.id, number, publication.record);
     transaction.AddCodeReference(publication.record, head.id, number);
+    if (publication.record.snap_start) {
+        HEARTH_CO_RETURN_IF_ERROR(
+            co_await snapshots_.PutPending(transaction, key, head.id, number));
+    }
     // A publication is a change of $LATEST for RevisionId, though not for its environments.
     latest.revision_id = deps_.random.Uuid();
     transaction.PutHead(key, head);
@@ -55,12 +59,14 @@ Task<Result<model::PublishVersion::Output>> LambdaService::PublishVersion(
         co_return errors::NotSupported("PublishTo");
     }
     Publication publication;
+    std::string function_id;
     const FunctionStore::Body body = [&](FunctionTransaction& transaction) -> Task<Status> {
         HEARTH_CO_TRY(auto head, co_await transaction.FindHead(key));
         HEARTH_CO_TRY(auto latest, co_await transaction.FindLatest(key));
         if (!head || !latest) {
             co_return errors::FunctionNotFound(FunctionArn(key.account, key.region, key.name));
         }
+        function_id = head->id;
         if (input.revision_id && *input.revision_id != latest->revision_id) {
             co_return errors::RevisionMismatch();
         }
@@ -79,10 +85,17 @@ Task<Result<model::PublishVersion::Output>> LambdaService::PublishVersion(
     };
     HEARTH_CO_RETURN_IF_ERROR(co_await store_.Transact(body));
     context.response_status = 201;
-    co_return ShowConfiguration(
+    auto shown = ShowConfiguration(
         publication.record,
         publication.record.version,
         publication.is_new ? Shown::kCreating : Shown::kSettled);
+    if (publication.is_new) {
+        snapshots_.Published();
+    } else {
+        HEARTH_CO_RETURN_IF_ERROR(
+            co_await snapshots_.Show(publication.record, function_id, false, shown));
+    }
+    co_return shown;
 }
 
 }  // namespace hearth::lambda
