@@ -71,6 +71,7 @@ struct RuntimeApi::Connection {
 
     os::Fd fd;
     rt::FdWatch watch;
+    uint64_t number = 0;
     RuntimeApiParser parser;
     // What the socket did not take yet; Flush runs while this is not empty.
     std::string unsent;
@@ -114,6 +115,7 @@ Task<void> RuntimeApi::Stop() {
     tasks_.Cancel();
     co_await tasks_.Join();
     parked_.clear();
+    waiting_.clear();
 }
 
 bool RuntimeApi::ready() const {
@@ -134,8 +136,10 @@ Task<void> RuntimeApi::Accept() {
             auto socket_watch = rt::FdWatch::Make(socket.get());
             if (socket_watch.ok() && connection_count_ < kConnectionsMax) {
                 ++connection_count_;
-                tasks_.Spawn(Serve(
-                    std::make_shared<Connection>(std::move(socket), *std::move(socket_watch))));
+                auto connection =
+                    std::make_shared<Connection>(std::move(socket), *std::move(socket_watch));
+                connection->number = ++last_connection_;
+                tasks_.Spawn(Serve(std::move(connection)));
             }
             continue;
         }
@@ -221,6 +225,9 @@ Task<void> RuntimeApi::Serve(std::shared_ptr<Connection> connection) {
     }
     connection->closing = true;
     std::erase(parked_, connection);
+    if (waiting_.erase(connection->number) > 0) {
+        paths_->Gone(connection->number);
+    }
     --connection_count_;
     connection->watch.Cancel();
     ::shutdown(connection->fd.get(), SHUT_RDWR);
@@ -311,6 +318,27 @@ void RuntimeApi::Reply(
     Send(connection, head, body);
 }
 
+void RuntimeApi::Reply(const std::shared_ptr<Connection>& connection, const ApiAnswer& answer) {
+    const std::string head = fmt::format(
+        "HTTP/1.1 {} {}\r\nContent-Type: application/json\r\n{}Content-Length: {}\r\n\r\n",
+        answer.status,
+        ReasonOf(answer.status),
+        answer.headers,
+        answer.body.size());
+    Send(connection, head, answer.body);
+}
+
+void RuntimeApi::AnswerWaiting(uint64_t connection, const ApiAnswer& answer) {
+    const auto found = waiting_.find(connection);
+    if (found == waiting_.end()) {
+        return;
+    }
+    const std::shared_ptr<Connection> waiting = std::move(found->second);
+    waiting_.erase(found);
+    waiting->parked = false;
+    Reply(waiting, answer);
+}
+
 void RuntimeApi::Refuse(
     const std::shared_ptr<Connection>& connection,
     int status,
@@ -341,6 +369,15 @@ void RuntimeApi::Handle(const std::shared_ptr<Connection>& connection, RuntimeAp
     target = target.substr(0, target.find('?'));
     if (target == "/2018-06-01/ping") {
         Reply(connection, 200, "pong");
+        return;
+    }
+    if (!target.starts_with(kPrefix) && paths_ != nullptr && paths_->Has(target)) {
+        if (const auto answer = paths_->Handle(connection->number, request)) {
+            Reply(connection, *answer);
+        } else {
+            connection->parked = true;
+            waiting_.emplace(connection->number, connection);
+        }
         return;
     }
     if (!target.starts_with(kPrefix)) {

@@ -15,6 +15,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <unordered_map>
 
 namespace hearth::lambda {
 
@@ -54,6 +55,25 @@ struct RuntimeAnswer {
 // Of a streamed answer. Source: "Lambda quotas", 2025-07-31.
 inline constexpr uint64_t kStreamedBytesMax = 200ull * 1024 * 1024;
 
+// An answer of further paths.
+struct ApiAnswer {
+    int status = 200;
+    // Whole lines with their ends, beyond type and length.
+    std::string headers;
+    std::string body;
+};
+
+// Further paths on the Runtime API's listener: extensions_api.h.
+class ApiPaths {
+  public:
+    virtual ~ApiPaths() = default;
+    virtual bool Has(std::string_view path) const = 0;
+    // The answer; or nothing, and the connection waits until RuntimeApi::AnswerWaiting or Gone.
+    virtual std::optional<ApiAnswer> Handle(uint64_t connection, RuntimeApiRequest& request) = 0;
+    // A connection that waited has ended.
+    virtual void Gone(uint64_t connection) = 0;
+};
+
 // The Runtime API (2018-06-01) of one execution environment, on the listening socket inside it.
 // Serves the function's calls itself: a warm invocation is one write and one read on a kept
 // connection.
@@ -66,6 +86,12 @@ class RuntimeApi final {
   public:
     explicit RuntimeApi(os::Fd listener);
     ~RuntimeApi();
+
+    // Before Start; `paths` outlives this.
+    void Add(ApiPaths* paths) { paths_ = paths; }
+
+    // Answers a connection that waits for one of the further paths.
+    void AnswerWaiting(uint64_t connection, const ApiAnswer& answer);
 
     // Begins to accept.
     void Start();
@@ -118,6 +144,7 @@ class RuntimeApi final {
         std::string_view head,
         std::string_view body);
     void Reply(const std::shared_ptr<Connection>& connection, int status, std::string_view body);
+    void Reply(const std::shared_ptr<Connection>& connection, const ApiAnswer& answer);
     void Refuse(
         const std::shared_ptr<Connection>& connection,
         int status,
@@ -131,6 +158,10 @@ class RuntimeApi final {
     // Connections whose GET /next waits for an invocation; the first one gets it.
     std::deque<std::shared_ptr<Connection>> parked_;
     size_t connection_count_ = 0;
+    ApiPaths* paths_ = nullptr;
+    uint64_t last_connection_ = 0;
+    // Connections that wait for one of the further paths.
+    std::unordered_map<uint64_t, std::shared_ptr<Connection>> waiting_;
     std::string request_id_;
     std::optional<RuntimeAnswer> answer_;
     // Of the answer that flows now.

@@ -88,6 +88,8 @@ bool RuntimeApiParser::TakeLine(std::string_view& bytes, std::string_view& line)
     return true;
 }
 
+constexpr std::string_view kExtensionPrefix = "lambda-extension-";
+
 bool RuntimeApiParser::ParseHeader(std::string_view line) {
     const size_t colon = line.find(':');
     if (colon == std::string_view::npos || colon == 0 || line.front() == ' ' ||
@@ -116,6 +118,17 @@ bool RuntimeApiParser::ParseHeader(std::string_view line) {
         request_.response_mode = value;
     } else if (EqualsNoCase(name, "content-type")) {
         request_.content_type = value;
+    } else if (EqualsNoCase(name.substr(0, kExtensionPrefix.size()), kExtensionPrefix)) {
+        const std::string_view rest = name.substr(kExtensionPrefix.size());
+        if (EqualsNoCase(rest, "name")) {
+            request_.extension_name = value;
+        } else if (EqualsNoCase(rest, "identifier")) {
+            request_.extension_identifier = value;
+        } else if (EqualsNoCase(rest, "accept-feature")) {
+            request_.extension_features = value;
+        } else if (EqualsNoCase(rest, "function-error-type")) {
+            request_.extension_error_type = value;
+        }
     } else if (EqualsNoCase(name, "connection")) {
         if (EqualsNoCase(value, "close")) {
             request_.keep_alive = false;

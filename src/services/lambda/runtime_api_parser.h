@@ -24,6 +24,11 @@ struct RuntimeApiRequest {
     std::string error_type;
     std::string error_body;
     std::string content_type;
+    // Lambda-Extension-Name, -Identifier, -Accept-Feature and -Function-Error-Type.
+    std::string extension_name;
+    std::string extension_identifier;
+    std::string extension_features;
+    std::string extension_error_type;
     // Lambda-Runtime-Function-Response-Mode; "streaming" is the one there is.
     std::string response_mode;
     bool keep_alive = true;
