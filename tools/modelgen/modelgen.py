@@ -127,9 +127,23 @@ class Model:
                 continue
             entered.add(current)
             if self.shapes[current].get("eventstream"):
-                raise ModelError(f"{current}: event streams are not supported")
+                self._check_event_stream(current)
             pending.append((current, True))
             pending.extend((held, False) for held in reversed(self.references(current)))
+
+    def _check_event_stream(self, name):
+        """Only what aws/protocol/event_stream can write: an output whose payload it is, in rest-json."""
+        payloads = set()
+        for operation in self.operations:
+            output = self.shapes.get(self.facts["operations"][operation].get("output"), {})
+            if "payload" in output:
+                payloads.add(output["members"][output["payload"]]["shape"])
+        if name not in payloads or self.service["protocol"] != "rest-json":
+            raise ModelError(f"{name}: an event stream that is not the payload of a rest-json output is not supported")
+        for member in self.shapes[name]["members"].values():
+            for field, facts in self.shapes[member["shape"]].get("members", {}).items():
+                if facts.get("eventheader"):
+                    raise ModelError(f"{member['shape']}.{field}: headers of events are not supported")
 
     def _find_recursion(self):
         """Members by which a structure holds itself without a list or map between: these become pointers."""
@@ -281,6 +295,8 @@ class Writer:
             fields.append(".required = true")
         if member.get("idempotencyToken"):
             fields.append(".idempotency_token = true")
+        if member.get("eventpayload"):
+            fields.append(".event_payload = true")
         return "    {" + ", ".join(fields) + "},"
 
     def shape_row(self, name, patterns):
@@ -299,6 +315,8 @@ class Writer:
         for flag in ("sensitive", "flattened", "streaming"):
             if shape.get(flag):
                 fields.append(f".{flag} = true")
+        if shape.get("eventstream"):
+            fields.append(".event_stream = true")
         if kind == "list":
             fields.append(f".value = &Shapes::k{shape['member']['shape']}")
             fields.append(f".list = &am::kListOps<{self.model.cpp_type(shape['member']['shape'])}>")

@@ -62,6 +62,8 @@ struct Member {
     TimestampFormat timestamp_format = TimestampFormat::kDefault;
     bool required = false;
     bool idempotency_token = false;
+    // Of an event: this member is its payload; the others stand in a document.
+    bool event_payload = false;
 
     // The value inside `structure`, or nullptr when the member is not set.
     const void* Get(const void* structure) const {
@@ -89,6 +91,8 @@ struct Shape {
     bool flattened = false;
     // Body blobs handed through as they are, without a limit on their length in the model.
     bool streaming = false;
+    // An output's payload that is a stream of events: each member is one kind of event.
+    bool event_stream = false;
 
     // Of a list (value), a map (key and value).
     const Shape* key = nullptr;

@@ -1,6 +1,9 @@
 // Literal requests and answers of each protocol, over the invented interface "shelf".
 #include "aws/protocol/protocol.h"
 
+#include "aws/protocol/event_stream.h"
+#include "codec/event_stream/event_stream.h"
+
 #include "gen/shelf/operations.gen.h"
 
 #include <gtest/gtest.h>
@@ -430,6 +433,36 @@ TEST(RestJson, WritesHeadersStatusAndPayload) {
         EncodeResponse(shelf::Service(), shelf::CreateShelf::Descriptor(), &created, "id", 202)
             .status,
         202);
+}
+
+TEST(EventStreams, FollowTheirHead) {
+    shelf::WatchShelfOutput output;
+    output.note = "n";
+    const Answer answer =
+        EncodeResponse(shelf::Service(), shelf::WatchShelf::Descriptor(), &output, "id");
+    EXPECT_EQ(Header(answer, "Content-Type"), "application/vnd.amazon.eventstream");
+    EXPECT_EQ(Header(answer, "x-shelf-note"), "n");
+    EXPECT_EQ(answer.body, "");
+
+    const model::Shape& stream = *shelf::WatchShelf::Descriptor().output->Payload()->shape;
+    shelf::ShelfEvents read;
+    read.read.emplace().body = std::string("raw\0bytes", 9);
+    shelf::ShelfEvents closed;
+    closed.closed.emplace().why = "late";
+    const std::string bytes = EncodeEvent(stream, &read) + EncodeEvent(stream, &closed);
+    std::string_view rest = bytes;
+    auto first = codec::DecodeEvent(rest);
+    ASSERT_TRUE(first.ok() && first->has_value());
+    EXPECT_EQ((*first)->payload, *read.read->body);
+    EXPECT_EQ((*first)->Find(":event-type")->text, "Read");
+    EXPECT_EQ((*first)->Find(":content-type")->text, "application/octet-stream");
+    EXPECT_EQ((*first)->Find(":message-type")->text, "event");
+    auto second = codec::DecodeEvent(rest);
+    ASSERT_TRUE(second.ok() && second->has_value());
+    EXPECT_EQ((*second)->payload, R"({"Why":"late"})");
+    EXPECT_EQ((*second)->Find(":event-type")->text, "Closed");
+    EXPECT_EQ((*second)->Find(":content-type")->text, "application/json");
+    EXPECT_TRUE(rest.empty());
 }
 
 TEST(Errors, HaveTheFormOfTheProtocol) {

@@ -334,7 +334,10 @@ Answer EncodeRestJsonResponse(
     }
     if (payload != nullptr) {
         const void* item = payload->Get(output);
-        if (payload->shape->type == ShapeType::kStructure) {
+        if (payload->shape->event_stream) {
+            // The events follow, one by one (aws/protocol/event_stream.h).
+            answer.headers.emplace_back("Content-Type", "application/vnd.amazon.eventstream");
+        } else if (payload->shape->type == ShapeType::kStructure) {
             answer.headers.emplace_back("Content-Type", "application/json");
             if (item != nullptr) {
                 codec::JsonWriter writer;

@@ -48,6 +48,10 @@ struct Shapes {
     static const am::Shape kPutPageInput;
     static const am::Shape kPutPageOutput;
     static const am::Shape kRenameShelfInput;
+    static const am::Shape kPageRead;
+    static const am::Shape kShelfClosed;
+    static const am::Shape kShelfEvents;
+    static const am::Shape kWatchShelfOutput;
     static const am::Shape kDeleteShelfOutput;
     static const am::Shape kPingInput;
     static const am::Shape kPingOutput;
@@ -125,6 +129,21 @@ constexpr am::Member kMembersRenameShelfInput[] = {
     {.name = "ShelfName", .wire_name = "ShelfName", .shape = &Shapes::kShelfName, .offset = offsetof(RenameShelfInput, shelf_name), .ops = &am::kOptionalOps<std::string>, .location = am::Location::kUri, .required = true},
     {.name = "NewName", .wire_name = "NewName", .shape = &Shapes::kShelfName, .offset = offsetof(RenameShelfInput, new_name), .ops = &am::kOptionalOps<std::string>},
 };
+constexpr am::Member kMembersPageRead[] = {
+    {.name = "Body", .wire_name = "Body", .shape = &Shapes::kStream, .offset = offsetof(PageRead, body), .ops = &am::kOptionalOps<std::string>, .event_payload = true},
+};
+constexpr am::Member kMembersShelfClosed[] = {
+    {.name = "Why", .wire_name = "Why", .shape = &Shapes::kString, .offset = offsetof(ShelfClosed, why), .ops = &am::kOptionalOps<std::string>},
+    {.name = "Pages", .wire_name = "Pages", .shape = &Shapes::kInteger, .offset = offsetof(ShelfClosed, pages), .ops = &am::kOptionalOps<int32_t>},
+};
+constexpr am::Member kMembersShelfEvents[] = {
+    {.name = "Read", .wire_name = "Read", .shape = &Shapes::kPageRead, .offset = offsetof(ShelfEvents, read), .ops = &am::kOptionalOps<PageRead>},
+    {.name = "Closed", .wire_name = "Closed", .shape = &Shapes::kShelfClosed, .offset = offsetof(ShelfEvents, closed), .ops = &am::kOptionalOps<ShelfClosed>},
+};
+constexpr am::Member kMembersWatchShelfOutput[] = {
+    {.name = "Events", .wire_name = "Events", .shape = &Shapes::kShelfEvents, .offset = offsetof(WatchShelfOutput, events), .ops = &am::kOptionalOps<ShelfEvents>, .location = am::Location::kPayload},
+    {.name = "Note", .wire_name = "x-shelf-note", .shape = &Shapes::kString, .offset = offsetof(WatchShelfOutput, note), .ops = &am::kOptionalOps<std::string>, .location = am::Location::kHeader},
+};
 
 constinit const am::Shape Shapes::kShelfName = {.name = "ShelfName", .type = am::ShapeType::kString, .min = 2, .max = 8, .pattern = &kPattern0};
 constinit const am::Shape Shapes::kString = {.name = "String", .type = am::ShapeType::kString};
@@ -156,6 +175,10 @@ constinit const am::Shape Shapes::kListShelvesOutput = {.name = "ListShelvesOutp
 constinit const am::Shape Shapes::kPutPageInput = {.name = "PutPageInput", .type = am::ShapeType::kStructure, .members = kMembersPutPageInput};
 constinit const am::Shape Shapes::kPutPageOutput = {.name = "PutPageOutput", .type = am::ShapeType::kStructure, .members = kMembersPutPageOutput};
 constinit const am::Shape Shapes::kRenameShelfInput = {.name = "RenameShelfInput", .type = am::ShapeType::kStructure, .members = kMembersRenameShelfInput};
+constinit const am::Shape Shapes::kPageRead = {.name = "PageRead", .type = am::ShapeType::kStructure, .members = kMembersPageRead};
+constinit const am::Shape Shapes::kShelfClosed = {.name = "ShelfClosed", .type = am::ShapeType::kStructure, .members = kMembersShelfClosed};
+constinit const am::Shape Shapes::kShelfEvents = {.name = "ShelfEvents", .type = am::ShapeType::kStructure, .event_stream = true, .members = kMembersShelfEvents};
+constinit const am::Shape Shapes::kWatchShelfOutput = {.name = "WatchShelfOutput", .type = am::ShapeType::kStructure, .members = kMembersWatchShelfOutput};
 constinit const am::Shape Shapes::kDeleteShelfOutput = {.name = "DeleteShelfOutput"};
 constinit const am::Shape Shapes::kPingInput = {.name = "PingInput"};
 constinit const am::Shape Shapes::kPingOutput = {.name = "PingOutput"};
@@ -181,6 +204,7 @@ constexpr am::Operation kOperations[] = {
     {.name = "RenameShelf", .method = "POST", .uri = "/shelves/{ShelfName}/name", .http_status = 200, .has_output = true, .input = &Shapes::kRenameShelfInput, .output = &Shapes::kShelf, .action = "shelf:RenameShelf", .resource = "arn:aws:shelf:{Region}:{Account}:shelf/{ShelfName}"},
     {.name = "SearchShelves", .method = "GET", .uri = "/shelves", .uri_query = "find=all", .http_status = 200, .has_output = true, .action = "shelf:SearchShelves", .resource = "*"},
     {.name = "SpecialShelf", .method = "POST", .uri = "/shelves/special/name", .http_status = 200, .input = &Shapes::kShelfInput, .output = &Shapes::kSpecialShelfOutput, .action = "shelf:SpecialShelf", .resource = "arn:aws:shelf:{Region}:{Account}:shelf/{ShelfName}"},
+    {.name = "WatchShelf", .method = "GET", .uri = "/shelves/{ShelfName}/watch", .http_status = 200, .has_output = true, .input = &Shapes::kShelfInput, .output = &Shapes::kWatchShelfOutput, .action = "shelf:WatchShelf", .resource = "arn:aws:shelf:{Region}:{Account}:shelf/{ShelfName}"},
 };
 
 constexpr am::Service kService = {.name = "shelf", .signing_name = "shelf", .service_id = "Shelf", .protocol = am::Protocol::kRestJson, .target_prefix = "Shelf_20200102", .api_version = "2020-01-02", .xml_namespace = "https://shelf.example/doc/2020-01-02/", .validation_code = "ShelfValidation", .operations = kOperations, .errors = kErrors};
@@ -221,6 +245,10 @@ const aws::model::Operation& RenameShelf::Descriptor() {
 
 const aws::model::Operation& SpecialShelf::Descriptor() {
     return kOperations[9];
+}
+
+const aws::model::Operation& WatchShelf::Descriptor() {
+    return kOperations[10];
 }
 
 }  // namespace hearth::shelf::model

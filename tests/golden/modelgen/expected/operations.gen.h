@@ -57,4 +57,10 @@ struct SpecialShelf {
     static const aws::model::Operation& Descriptor();
 };
 
+struct WatchShelf {
+    using Input = ShelfInput;
+    using Output = WatchShelfOutput;
+    static const aws::model::Operation& Descriptor();
+};
+
 }  // namespace hearth::shelf::model

@@ -117,6 +117,33 @@ struct RenameShelfInput {
     bool operator==(const RenameShelfInput&) const = default;
 };
 
+struct PageRead {
+    std::optional<std::string> body;
+
+    bool operator==(const PageRead&) const = default;
+};
+
+struct ShelfClosed {
+    std::optional<std::string> why;
+    std::optional<int32_t> pages;
+
+    bool operator==(const ShelfClosed&) const = default;
+};
+
+struct ShelfEvents {
+    std::optional<PageRead> read;
+    std::optional<ShelfClosed> closed;
+
+    bool operator==(const ShelfEvents&) const = default;
+};
+
+struct WatchShelfOutput {
+    std::optional<ShelfEvents> events;
+    std::optional<std::string> note;
+
+    bool operator==(const WatchShelfOutput&) const = default;
+};
+
 struct DeleteShelfOutput {
     bool operator==(const DeleteShelfOutput&) const = default;
 };

@@ -10,13 +10,17 @@ struct GetPageInput;
 struct GetPageOutput;
 struct ListShelvesInput;
 struct ListShelvesOutput;
+struct PageRead;
 struct PingInput;
 struct PingOutput;
 struct PutPageInput;
 struct PutPageOutput;
 struct RenameShelfInput;
 struct Shelf;
+struct ShelfClosed;
+struct ShelfEvents;
 struct ShelfInput;
 struct SpecialShelfOutput;
+struct WatchShelfOutput;
 
 }  // namespace hearth::shelf::model
