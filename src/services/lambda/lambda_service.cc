@@ -32,6 +32,7 @@ LambdaService::LambdaService(const ServiceDeps& deps, RoleDirectory* roles)
         this, &LambdaService::UpdateFunctionConfiguration);
     table_.Add<model::DeleteFunction>(this, &LambdaService::DeleteFunction);
     table_.Add<model::Invoke>(this, &LambdaService::Invoke);
+    table_.Add<model::InvokeWithResponseStream>(this, &LambdaService::InvokeWithResponseStream);
     table_.Add<model::PublishVersion>(this, &LambdaService::PublishVersion);
     table_.Add<model::ListVersionsByFunction>(this, &LambdaService::ListVersionsByFunction);
     table_.Add<model::CreateAlias>(this, &LambdaService::CreateAlias);
@@ -81,6 +82,9 @@ LambdaService::LambdaService(const ServiceDeps& deps, RoleDirectory* roles)
     table_.Add<model::RemoveLayerVersionPermission>(
         this, &LambdaService::RemoveLayerVersionPermission);
     table_.Add<model::GetLayerVersionPolicy>(this, &LambdaService::GetLayerVersionPolicy);
+    table_.Add<model::AddPermission>(this, &LambdaService::AddPermission);
+    table_.Add<model::GetPolicy>(this, &LambdaService::GetPolicy);
+    table_.Add<model::RemovePermission>(this, &LambdaService::RemovePermission);
     AddEndpoints();
 }
 
@@ -148,14 +152,7 @@ Result<FunctionReference> LambdaService::Reference(
         ParseFunctionName(
             function_name.value_or(""), qualifier.value_or(""), context.account, context.region));
     if (reference.account != context.account) {
-        // Resource policies, which could allow it, come with their own issue.
-        return errors::AccessDenied(fmt::format(
-            "User: {} is not authorized to perform: lambda:{} on resource: {} because no "
-            "resource-based policy allows the lambda:{} action",
-            context.caller.arn,
-            context.operation,
-            FunctionArn(reference.account, reference.region, reference.name, reference.qualifier),
-            context.operation));
+        return NotShared(context, reference);
     }
     return reference;
 }
