@@ -1,4 +1,5 @@
 #include "services/lambda/errors.h"
+#include "services/lambda/function_url_store.h"
 #include "services/lambda/lambda_service.h"
 #include "services/lambda/marker.h"
 
@@ -98,7 +99,8 @@ Status CheckRouting(
 
 Task<Result<model::CreateAlias::Output>> LambdaService::CreateAlias(
     aws::RequestContext& context, model::CreateAlias::Input input) {
-    HEARTH_CO_TRY(const FunctionReference reference, Reference(context, input.function_name));
+    HEARTH_CO_TRY(
+        const FunctionReference reference, co_await SharedReference(context, input.function_name));
     const FunctionKey key = KeyOf(reference);
     AliasRecord alias;
     alias.name = *input.name;
@@ -131,7 +133,8 @@ Task<Result<model::CreateAlias::Output>> LambdaService::CreateAlias(
 
 Task<Result<model::GetAlias::Output>> LambdaService::GetAlias(
     aws::RequestContext& context, model::GetAlias::Input input) {
-    HEARTH_CO_TRY(const FunctionReference reference, Reference(context, input.function_name));
+    HEARTH_CO_TRY(
+        const FunctionReference reference, co_await SharedReference(context, input.function_name));
     const FunctionKey key = KeyOf(reference);
     HEARTH_CO_TRY(const auto head, co_await store_.FindHead(key));
     if (!head) {
@@ -146,7 +149,8 @@ Task<Result<model::GetAlias::Output>> LambdaService::GetAlias(
 
 Task<Result<model::UpdateAlias::Output>> LambdaService::UpdateAlias(
     aws::RequestContext& context, model::UpdateAlias::Input input) {
-    HEARTH_CO_TRY(const FunctionReference reference, Reference(context, input.function_name));
+    HEARTH_CO_TRY(
+        const FunctionReference reference, co_await SharedReference(context, input.function_name));
     const FunctionKey key = KeyOf(reference);
     AliasRecord alias;
     const std::string revision_id = deps_.random.Uuid();
@@ -184,12 +188,19 @@ Task<Result<model::UpdateAlias::Output>> LambdaService::UpdateAlias(
 
 Task<Result<model::DeleteAlias::Output>> LambdaService::DeleteAlias(
     aws::RequestContext& context, model::DeleteAlias::Input input) {
-    HEARTH_CO_TRY(const FunctionReference reference, Reference(context, input.function_name));
+    HEARTH_CO_TRY(
+        const FunctionReference reference, co_await SharedReference(context, input.function_name));
     const FunctionKey key = KeyOf(reference);
     const FunctionStore::Body body = [&](FunctionTransaction& transaction) -> Task<Status> {
         HEARTH_CO_TRY(const FunctionHead head, co_await HeadOf(transaction, key));
         // Deleting an alias that is not there is no error.
         transaction.DeleteAlias(key, head.id, *input.name);
+        transaction.DeletePolicy(key, head.id, *input.name);
+        FunctionUrlTransaction urls(transaction.raw());
+        HEARTH_CO_TRY(const auto url, co_await urls.Find(key, head.id, *input.name));
+        if (url) {
+            urls.Delete(key, head.id, *url);
+        }
         co_return Status();
     };
     HEARTH_CO_RETURN_IF_ERROR(co_await store_.Transact(body));
@@ -199,7 +210,8 @@ Task<Result<model::DeleteAlias::Output>> LambdaService::DeleteAlias(
 
 Task<Result<model::ListAliases::Output>> LambdaService::ListAliases(
     aws::RequestContext& context, model::ListAliases::Input input) {
-    HEARTH_CO_TRY(const FunctionReference reference, Reference(context, input.function_name));
+    HEARTH_CO_TRY(
+        const FunctionReference reference, co_await SharedReference(context, input.function_name));
     const FunctionKey key = KeyOf(reference);
     HEARTH_CO_TRY(const Marker at, DecodeMarker(input.marker));
     const size_t limit = PageSize(input.max_items);

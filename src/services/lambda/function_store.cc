@@ -1,6 +1,7 @@
 #include "services/lambda/function_store.h"
 
 #include "services/lambda/errors.h"
+#include "services/lambda/function_url_store.h"
 #include "services/lambda/hot_reload.h"
 #include "services/lambda/layer_name.h"
 #include "services/lambda/record_codec.h"
@@ -849,7 +850,15 @@ Task<Result<std::vector<std::string>>> FunctionStore::ClearGarbage(
                 transaction.DeletePolicy(key, function_id, alias.name);
             }
             transaction.DeletePolicy(key, function_id, {});
-            more = versions.size() == kPage || aliases.size() == kPage;
+            FunctionUrlTransaction urls(transaction.raw());
+            HEARTH_CO_TRY(
+                const auto url_records,
+                co_await urls.List(key, function_id, std::nullopt, kPage));
+            for (const FunctionUrlRecord& record : url_records) {
+                urls.Delete(key, function_id, record);
+            }
+            more = versions.size() == kPage || aliases.size() == kPage ||
+                   url_records.size() == kPage;
             if (!more) {
                 transaction.DeleteGarbage(key, function_id);
             }

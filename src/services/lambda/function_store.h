@@ -90,6 +90,10 @@ class FunctionTransaction final {
     FunctionTransaction(storage::Transaction& transaction, const codec::SealingKey& sealing_key)
         : transaction_(transaction), sealing_key_(sealing_key) {}
 
+    // For records of other kinds that come and go with a function in the same transaction; each has
+    // a store of its own that knows its keys.
+    storage::Transaction& raw() { return transaction_; }
+
     Task<Result<std::optional<FunctionHead>>> FindHead(const FunctionKey& key);
     void PutHead(const FunctionKey& key, const FunctionHead& head);
     void DeleteHead(const FunctionKey& key);

@@ -17,6 +17,8 @@ LambdaService::LambdaService(const ServiceDeps& deps, RoleDirectory* roles)
       sealing_key_(deps.master_key.Derive("lambda-environment")),
       store_(deps.kv, sealing_key_, deps.random),
       layers_(deps.kv),
+      urls_(deps.kv),
+      url_site_(*this, deps.metrics),
       snapshots_(deps, store_),
       code_(deps.blobs, deps.blocking_pool, deps.random),
       hot_reload_(
@@ -85,6 +87,12 @@ LambdaService::LambdaService(const ServiceDeps& deps, RoleDirectory* roles)
     table_.Add<model::AddPermission>(this, &LambdaService::AddPermission);
     table_.Add<model::GetPolicy>(this, &LambdaService::GetPolicy);
     table_.Add<model::RemovePermission>(this, &LambdaService::RemovePermission);
+    table_.Add<model::CreateFunctionUrlConfig>(this, &LambdaService::CreateFunctionUrlConfig);
+    table_.Add<model::GetFunctionUrlConfig>(this, &LambdaService::GetFunctionUrlConfig);
+    table_.Add<model::UpdateFunctionUrlConfig>(this, &LambdaService::UpdateFunctionUrlConfig);
+    table_.Add<model::DeleteFunctionUrlConfig>(this, &LambdaService::DeleteFunctionUrlConfig);
+    table_.Add<model::ListFunctionUrlConfigs>(this, &LambdaService::ListFunctionUrlConfigs);
+    deps_.sites.Add(std::string(kFunctionUrlLabel), url_site_);
     AddEndpoints();
 }
 

@@ -9,6 +9,8 @@
 #include "services/invocation_log.h"
 #include "services/lambda/code_store.h"
 #include "services/lambda/function_store.h"
+#include "services/lambda/function_url_site.h"
+#include "services/lambda/function_url_store.h"
 #include "services/lambda/hot_reload.h"
 #include "services/lambda/invoker.h"
 #include "services/lambda/layer_name.h"
@@ -66,6 +68,8 @@ class LambdaService final : public aws::ServiceApi {
         aws::RequestContext& context, model::DeleteFunction::Input input);
     Task<Result<model::Invoke::Output>> Invoke(
         aws::RequestContext& context, model::Invoke::Input input);
+    Task<Result<model::InvokeWithResponseStream::Output>> InvokeWithResponseStream(
+        aws::RequestContext& context, model::InvokeWithResponseStream::Input input);
     Task<Result<model::PublishVersion::Output>> PublishVersion(
         aws::RequestContext& context, model::PublishVersion::Input input);
     Task<Result<model::ListVersionsByFunction::Output>> ListVersionsByFunction(
@@ -94,6 +98,27 @@ class LambdaService final : public aws::ServiceApi {
         aws::RequestContext& context, model::GetRuntimeManagementConfig::Input input);
     Task<Result<model::PutRuntimeManagementConfig::Output>> PutRuntimeManagementConfig(
         aws::RequestContext& context, model::PutRuntimeManagementConfig::Input input);
+    // permissions.cc
+    Task<Result<model::AddPermission::Output>> AddPermission(
+        aws::RequestContext& context, model::AddPermission::Input input);
+    Task<Result<model::GetPolicy::Output>> GetPolicy(
+        aws::RequestContext& context, model::GetPolicy::Input input);
+    Task<Result<model::RemovePermission::Output>> RemovePermission(
+        aws::RequestContext& context, model::RemovePermission::Input input);
+
+    // A service of AWS that delivers an event to a function, and what it delivers it for.
+    struct InvokingService {
+        std::string name;            // "s3.amazonaws.com"
+        std::string source_arn;      // "arn:aws:s3:::bucket"; empty: none
+        std::string source_account;  // of the owner of that source; empty: not known
+        std::string event_source_token;
+    };
+
+    // Whether the resource policy of what `reference` names lets that service invoke it. Services
+    // have no identity policies, so nothing else can.
+    Task<Result<bool>> MayInvoke(
+        FunctionReference reference, InvokingService service, WallClock::time_point now);
+
     // layers.cc
     Task<Result<model::PublishLayerVersion::Output>> PublishLayerVersion(
         aws::RequestContext& context, model::PublishLayerVersion::Input input);
@@ -145,13 +170,34 @@ class LambdaService final : public aws::ServiceApi {
         aws::RequestContext& context, model::DeleteFunctionEventInvokeConfig::Input input);
     Task<Result<model::ListFunctionEventInvokeConfigs::Output>> ListFunctionEventInvokeConfigs(
         aws::RequestContext& context, model::ListFunctionEventInvokeConfigs::Input input);
+    // function_urls.cc
+    Task<Result<model::CreateFunctionUrlConfig::Output>> CreateFunctionUrlConfig(
+        aws::RequestContext& context, model::CreateFunctionUrlConfig::Input input);
+    Task<Result<model::GetFunctionUrlConfig::Output>> GetFunctionUrlConfig(
+        aws::RequestContext& context, model::GetFunctionUrlConfig::Input input);
+    Task<Result<model::UpdateFunctionUrlConfig::Output>> UpdateFunctionUrlConfig(
+        aws::RequestContext& context, model::UpdateFunctionUrlConfig::Input input);
+    Task<Result<model::DeleteFunctionUrlConfig::Output>> DeleteFunctionUrlConfig(
+        aws::RequestContext& context, model::DeleteFunctionUrlConfig::Input input);
+    Task<Result<model::ListFunctionUrlConfigs::Output>> ListFunctionUrlConfigs(
+        aws::RequestContext& context, model::ListFunctionUrlConfigs::Input input);
 
   private:
+    friend class FunctionUrlSite;
+
     // What FunctionName and Qualifier of a call mean, for callers of this account.
     Result<FunctionReference> Reference(
         const aws::RequestContext& context,
         const std::optional<std::string>& function_name,
         const std::optional<std::string>& qualifier = std::nullopt) const;
+
+    // --- permissions.cc: the same for operations that a resource policy may open to callers of
+    // other accounts; the function is then in reference.account.
+    Task<Result<FunctionReference>> SharedReference(
+        const aws::RequestContext& context,
+        const std::optional<std::string>& function_name,
+        const std::optional<std::string>& qualifier = std::nullopt);
+    static Error NotShared(const aws::RequestContext& context, const FunctionReference& reference);
 
     static FunctionKey KeyOf(const FunctionReference& reference) {
         return {reference.account, reference.region, reference.name};
@@ -175,6 +221,21 @@ class LambdaService final : public aws::ServiceApi {
     };
 
     Task<Result<Found>> Find(const FunctionReference& reference);
+
+    // --- function_urls.cc
+
+    // Runs with the function there; `existing` is the URL that the qualifier names.
+    using UrlBody = std::function<Task<Status>(
+        FunctionTransaction& functions,
+        FunctionUrlTransaction& urls,
+        const FunctionHead& head,
+        std::optional<FunctionUrlRecord> existing)>;
+    //   errors  ResourceNotFoundException "Function does not exist", and those of `body`
+    Task<Status> TransactUrl(const FunctionReference& reference, const UrlBody& body);
+    std::string UrlOf(
+        const aws::RequestContext& context,
+        const FunctionKey& key,
+        const FunctionUrlRecord& record) const;
 
     // --- prepare_call.cc
 
@@ -287,6 +348,8 @@ class LambdaService final : public aws::ServiceApi {
     codec::SealingKey sealing_key_;
     FunctionStore store_;
     LayerStore layers_;
+    FunctionUrlStore urls_;
+    FunctionUrlSite url_site_;
     VersionSnapshots snapshots_;
     CodeStore code_;
     HotReload hot_reload_;
