@@ -47,15 +47,11 @@ uint64_t FindNumber(std::string_view text, std::string_view key) {
 class HostEnvironment final : public Environment {
   public:
     HostEnvironment(
-        HostSandbox& sandbox,
-        uint64_t id,
-        int64_t memory_mb,
-        size_t companions,
-        HostSandbox::Created created)
+        HostSandbox& sandbox, const CreateRequest& request, HostSandbox::Created created)
         : sandbox_(sandbox),
-          id_(id),
-          memory_bytes_(static_cast<uint64_t>(memory_mb) << 20),
-          ended_(1 + companions) {
+          id_(request.id),
+          memory_bytes_(static_cast<uint64_t>(request.memory_mb) << 20),
+          ended_(1 + request.companions.size()) {
         std::vector<os::Fd>& fds = created.fds;
         flags_ = created.answer.flags;
         control_ = std::move(fds[0]);
@@ -71,8 +67,12 @@ class HostEnvironment final : public Environment {
                 *target = std::move(fds[next++]);
             }
         }
+        const size_t companions = request.companions.size();
         for (size_t i = 0; i < companions && next < fds.size(); ++i) {
             companion_outputs_.push_back(std::move(fds[next++]));
+        }
+        for (size_t i = 0; i < request.connections && next < fds.size(); ++i) {
+            connections_.push_back(std::move(fds[next++]));
         }
     }
 
@@ -94,6 +94,12 @@ class HostEnvironment final : public Environment {
         return companion >= 1 && companion <= companion_outputs_.size()
                    ? std::move(companion_outputs_[companion - 1])
                    : os::Fd();
+    }
+
+    std::vector<os::Fd> TakeConnections() override { return std::move(connections_); }
+
+    Task<Result<SaveReport>> Save(SaveRequest request) override {
+        co_return co_await sandbox_.Save(id_, std::move(request));
     }
 
     Task<Status> StartCompanions() override { co_return Control(kControlStartCompanions); }
@@ -409,6 +415,7 @@ class HostEnvironment final : public Environment {
     // The runtime and the companions.
     std::vector<bool> ended_;
     std::vector<os::Fd> companion_outputs_;
+    std::vector<os::Fd> connections_;
     std::deque<std::shared_ptr<rt::Completion<Result<os::Fd>>>> sockets_;
     uint32_t flags_ = 0;
     os::Fd control_;
@@ -492,7 +499,14 @@ const std::string& HostSandbox::backend() const {
     return facts_.has_value() && facts_->backend == kNone ? kNone : kNamespaces;
 }
 
-Task<Result<std::unique_ptr<Environment>>> HostSandbox::Create(EnvironmentSpec spec) {
+bool HostSandbox::StacksMounts() const {
+    const std::lock_guard lock(mutex_);
+    return facts_.has_value() && facts_->overlay;
+}
+
+namespace {
+
+CreateRequest ToRequest(EnvironmentSpec spec) {
     CreateRequest request;
     request.name = std::move(spec.id);
     request.arguments = std::move(spec.argv);
@@ -511,19 +525,69 @@ Task<Result<std::unique_ptr<Environment>>> HostSandbox::Create(EnvironmentSpec s
     request.open_files_max = spec.open_files_max;
     request.cpu_quota_millis = spec.cpu_quota_millis;
     request.egress = spec.egress;
+    request.connections = spec.connections;
+    return request;
+}
 
+}  // namespace
+
+// An environment of the host that holds a process which never runs.
+class HostTemplate final : public Template {
+  public:
+    HostTemplate(HostSandbox& sandbox, uint64_t id, HostSandbox::Created created)
+        : sandbox_(sandbox), id_(id), created_(std::move(created)) {}
+
+    // Environments made from it are not touched.
+    ~HostTemplate() override { sandbox_.Destroy(id_, nullptr); }
+
+    uint64_t id() const { return id_; }
+
+  private:
+    HostSandbox& sandbox_;
+    uint64_t id_;
+    // Its end of the control socket keeps it alive; nothing is ever read from the rest.
+    HostSandbox::Created created_;
+};
+
+Task<Result<std::unique_ptr<Environment>>> HostSandbox::Create(EnvironmentSpec spec) {
+    const auto* from = static_cast<const HostTemplate*>(spec.from);
+    CreateRequest request = ToRequest(std::move(spec));
+    request.template_id = from == nullptr ? 0 : from->id();
+    HEARTH_CO_TRY(Created created, co_await Request(request, nullptr));
+    co_return std::unique_ptr<Environment>(
+        std::make_unique<HostEnvironment>(*this, request, std::move(created)));
+}
+
+Task<Result<std::unique_ptr<Template>>> HostSandbox::MakeTemplate(
+    EnvironmentSpec spec, os::Fd image) {
+    CreateRequest request = ToRequest(std::move(spec));
+    request.holds_template = true;
+    HEARTH_CO_TRY(
+        Created created,
+        co_await Request(request, std::make_shared<const os::Fd>(std::move(image))));
+    co_return std::unique_ptr<Template>(
+        std::make_unique<HostTemplate>(*this, request.id, std::move(created)));
+}
+
+bool HostSandbox::CanSave() const {
+    const std::lock_guard lock(mutex_);
+    return facts_.has_value() && facts_->snapshots;
+}
+
+Task<Result<HostSandbox::Created>> HostSandbox::Request(
+    CreateRequest& request, std::shared_ptr<const os::Fd> fd) {
     auto wait = std::make_shared<CreateWait>();
-    std::string packet;
+    Outgoing outgoing{.packet = {}, .fd = std::move(fd)};
     {
         const std::lock_guard lock(mutex_);
         request.id = ++next_id_;
-        packet = EncodeCreate(request);
-        if (packet.size() > os::kPacketBytesMax) {
+        outgoing.packet = EncodeCreate(request);
+        if (outgoing.packet.size() > os::kPacketBytesMax) {
             co_return errors::Malformed("arguments and environment are too large");
         }
-        creates_.emplace(request.id, PendingCreate{wait, packet});
+        creates_.emplace(request.id, PendingCreate{wait, outgoing});
     }
-    Send(std::move(packet));
+    Send(std::move(outgoing.packet), std::move(outgoing.fd));
     auto answer = co_await wait->WaitFor(kCreatePatience);
     if (!answer.has_value()) {
         {
@@ -533,11 +597,25 @@ Task<Result<std::unique_ptr<Environment>>> HostSandbox::Create(EnvironmentSpec s
         Destroy(request.id, nullptr);
         co_return errors::Unavailable("the host did not create the environment in time");
     }
-    if (!answer->ok()) {
-        co_return std::move(*answer).error();
+    co_return *std::move(answer);
+}
+
+Task<Result<SaveReport>> HostSandbox::Save(uint64_t id, SaveRequest request) {
+    auto wait = std::make_shared<SaveWait>();
+    {
+        const std::lock_guard lock(mutex_);
+        saves_[id] = wait;
     }
-    co_return std::unique_ptr<Environment>(std::make_unique<HostEnvironment>(
-        *this, request.id, request.memory_mb, request.companions.size(), **std::move(answer)));
+    Send(
+        EncodeSave({.id = id, .ports = std::move(request.ports)}),
+        std::make_shared<const os::Fd>(std::move(request.image)));
+    auto report = co_await wait->WaitFor(kSavePatience);
+    if (!report.has_value()) {
+        const std::lock_guard lock(mutex_);
+        saves_.erase(id);
+        co_return errors::Unavailable("the host did not save the environment in time");
+    }
+    co_return *std::move(report);
 }
 
 void HostSandbox::Destroy(uint64_t id, std::shared_ptr<DestroyWait> wait) {
@@ -548,9 +626,9 @@ void HostSandbox::Destroy(uint64_t id, std::shared_ptr<DestroyWait> wait) {
     Send(EncodeId(PacketKind::kDestroy, id));
 }
 
-void HostSandbox::Send(std::string packet) {
+void HostSandbox::Send(std::string packet, std::shared_ptr<const os::Fd> fd) {
     const std::lock_guard lock(mutex_);
-    unsent_.push_back(std::move(packet));
+    unsent_.push_back({std::move(packet), std::move(fd)});
     FlushLocked();
 }
 
@@ -558,7 +636,10 @@ void HostSandbox::Send(std::string packet) {
 // them, so a queue never stays without a wake-up.
 void HostSandbox::FlushLocked() {
     while (!unsent_.empty()) {
-        const auto sent = os::SendPacket(channel_.get(), unsent_.front(), {});
+        const Outgoing& next = unsent_.front();
+        const int fd = next.fd ? next.fd->get() : -1;
+        const auto sent =
+            os::SendPacket(channel_.get(), next.packet, std::span<const int>(&fd, next.fd ? 1 : 0));
         if (sent.ok() && !*sent) {
             return;
         }
@@ -603,10 +684,15 @@ Task<void> HostSandbox::Listen() {
 void HostSandbox::FailAll(const std::string& reason) {
     std::map<uint64_t, PendingCreate> creates;
     std::map<uint64_t, std::shared_ptr<DestroyWait>> destroys;
+    std::map<uint64_t, std::shared_ptr<SaveWait>> saves;
     {
         const std::lock_guard lock(mutex_);
         creates.swap(creates_);
         destroys.swap(destroys_);
+        saves.swap(saves_);
+    }
+    for (const auto& [id, wait] : saves) {
+        wait->Set(Result<SaveReport>(errors::Unavailable(reason)));
     }
     for (const auto& [id, pending] : creates) {
         pending.wait->Set(Result<Created>(errors::Unavailable(reason)));
@@ -634,13 +720,18 @@ void HostSandbox::ServeNames(std::vector<os::Fd> fds) {
 // and then drops the second.
 void HostSandbox::HostRestarted() {
     std::map<uint64_t, std::shared_ptr<DestroyWait>> destroys;
+    std::map<uint64_t, std::shared_ptr<SaveWait>> saves;
     {
         const std::lock_guard lock(mutex_);
         destroys.swap(destroys_);
+        saves.swap(saves_);
         for (const auto& [id, pending] : creates_) {
-            unsent_.push_back(pending.packet);
+            unsent_.push_back(pending.outgoing);
         }
         FlushLocked();
+    }
+    for (const auto& [id, wait] : saves) {
+        wait->Set(Result<SaveReport>(errors::Unavailable("the host was restarted")));
     }
     for (const auto& [id, wait] : destroys) {
         wait->Set(true);
@@ -739,9 +830,33 @@ void HostSandbox::Handle(std::string_view packet, std::vector<os::Fd> fds) {
             }
             return;
         }
+        case PacketKind::kSaved: {
+            auto answer = DecodeSaved(packet);
+            if (!answer.ok()) {
+                log::Error("sandbox: from the host: {}", answer.error().message());
+                return;
+            }
+            std::shared_ptr<SaveWait> wait;
+            {
+                const std::lock_guard lock(mutex_);
+                if (auto found = saves_.extract(answer->id); !found.empty()) {
+                    wait = std::move(found.mapped());
+                }
+            }
+            if (wait && !answer->error.empty()) {
+                wait->Set(Result<SaveReport>(errors::Unavailable("save: " + answer->error)));
+            } else if (wait) {
+                wait->Set(Result<SaveReport>(SaveReport{
+                    .refusal = std::move(answer->refusal),
+                    .image_bytes = answer->image_bytes,
+                    .frozen = std::chrono::nanoseconds(answer->frozen_ns)}));
+            }
+            return;
+        }
         case PacketKind::kCloudHello:
         case PacketKind::kCreate:
         case PacketKind::kDestroy:
+        case PacketKind::kSave:
             log::Error("sandbox: a packet that only the cloud sends came from the host");
             return;
     }

@@ -46,14 +46,21 @@ class HostSandbox final : public Sandbox {
     Task<Result<HostFacts>> WaitFacts(std::chrono::milliseconds patience);
 
     Task<Result<std::unique_ptr<Environment>>> Create(EnvironmentSpec spec) override;
+    Task<Result<std::unique_ptr<Template>>> MakeTemplate(
+        EnvironmentSpec spec, os::Fd image) override;
+    bool CanSave() const override;
+    // What the host of the moment says; false while it has not said Hello yet.
+    bool StacksMounts() const override;
     // "namespaces" or "none"; "namespaces" while the host has not said Hello yet.
     const std::string& backend() const override;
 
     static constexpr std::chrono::seconds kCreatePatience{60};
     static constexpr std::chrono::seconds kDestroyPatience{30};
+    static constexpr std::chrono::seconds kSavePatience{60};
 
   private:
     friend class HostEnvironment;
+    friend class HostTemplate;
 
     struct Created {
         CreateAnswer answer;
@@ -62,18 +69,28 @@ class HostSandbox final : public Sandbox {
 
     using CreateWait = rt::Completion<Result<Created>>;
     using DestroyWait = rt::Completion<bool>;
+    using SaveWait = rt::Completion<Result<SaveReport>>;
+
+    struct Outgoing {
+        std::string packet;
+        // Empty, or one descriptor.
+        std::shared_ptr<const os::Fd> fd;
+    };
 
     // The packet is kept for a host that starts in the place of the one that may have taken it
     // along.
     struct PendingCreate {
         std::shared_ptr<CreateWait> wait;
-        std::string packet;
+        Outgoing outgoing;
     };
 
     Task<void> Listen();
     void Handle(std::string_view packet, std::vector<os::Fd> fds);
     // Sends, or queues while the host does not read.
-    void Send(std::string packet);
+    void Send(std::string packet, std::shared_ptr<const os::Fd> fd = nullptr);
+    // Sends a Create and waits for its answer.
+    Task<Result<Created>> Request(CreateRequest& request, std::shared_ptr<const os::Fd> fd);
+    Task<Result<SaveReport>> Save(uint64_t id, SaveRequest request);
     void FlushLocked();
     void FailAll(const std::string& reason);
     void HostRestarted();
@@ -96,9 +113,10 @@ class HostSandbox final : public Sandbox {
     uint64_t next_id_ = 0;
     bool welcomed_ = false;
     std::optional<HostFacts> facts_;
-    std::deque<std::string> unsent_;
+    std::deque<Outgoing> unsent_;
     std::map<uint64_t, PendingCreate> creates_;
     std::map<uint64_t, std::shared_ptr<DestroyWait>> destroys_;
+    std::map<uint64_t, std::shared_ptr<SaveWait>> saves_;
 };
 
 }  // namespace hearth::sandbox

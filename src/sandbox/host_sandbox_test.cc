@@ -361,6 +361,42 @@ TEST_P(HostSandboxTest, SourceOutsideTheExposedDirectoriesIsRefused) {
     }
 }
 
+// Hostile trees, too: a link in a later one stands for itself and never for what it points to, and
+// nothing in any of them can be changed.
+TEST_P(HostSandboxTest, MountsOnOneTargetAreLaidOverEachOtherAndLaterOnesWin) {
+    if (!sandbox_->StacksMounts()) {
+        GTEST_SKIP() << "no overlayfs for this backend here";
+    }
+    namespace fs = std::filesystem;
+    const auto put = [&](const std::string& path, const std::string& text) {
+        fs::create_directories(fs::path(data_ + "/" + path).parent_path());
+        std::ofstream(data_ + "/" + path) << text;
+    };
+    put("a/bin/tool", "a");
+    put("a/bin/only-a", "a");
+    put("a/hidden/file", "a");
+    put("a/link-to-be", "a");
+    put("b/bin/tool", "b");
+    put("b/bin/only-b", "b");
+    put("b/hidden", "b is a file");
+    put("c/bin/tool", "c");
+    fs::create_symlink("bin", data_ + "/c/link-to-be");
+    fs::create_symlink("/etc", data_ + "/c/etc");
+    EnvironmentSpec spec = Shell(
+        "cd /opt; cat bin/tool bin/only-a bin/only-b hidden link-to-be/tool; echo; ls; "
+        "cat etc/passwd | head -1; echo x 2>/dev/null > new || echo read-only; "
+        "rm -f bin/tool 2>/dev/null || echo kept");
+    spec.mounts.push_back({"a", "/opt"});
+    spec.mounts.push_back({"b", "/opt"});
+    spec.mounts.push_back({"c", "/opt"});
+    const Outcome outcome = RunScript(std::move(spec));
+    EXPECT_EQ(
+        outcome.output,
+        "cabb is a filec\nbin\netc\nhidden\nlink-to-be\n"
+        "root:x:0:0:root:/root:/sbin/nologin\nread-only\nkept\n")
+        << outcome.error;
+}
+
 TEST_P(HostSandboxTest, ListenersAreReachableFromInside) {
     EnvironmentSpec spec = Shell("");
     spec.argv = {

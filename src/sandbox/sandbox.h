@@ -18,10 +18,20 @@
 // which.
 namespace hearth::sandbox {
 
-// A directory of the outside that the environment sees read-only.
+// A directory of the outside that the environment sees read-only. Several on one target are laid
+// over each other where Sandbox::StacksMounts: later ones hide what earlier ones have at the same
+// path, directories are merged.
 struct Mount {
     std::string source;  // absolute, or relative to the data directory
     std::string target;  // absolute inside, such as "/var/task"
+};
+
+// A saved runtime, held by the host as a process that never runs; environments are made from it in
+// about a millisecond (docs/internals/snapshots.md). Destroying the object ends that process;
+// environments made from it live on.
+class Template {
+  public:
+    virtual ~Template() = default;
 };
 
 struct EnvironmentSpec {
@@ -49,6 +59,29 @@ struct EnvironmentSpec {
     // /.
     std::vector<std::string> companions;
     std::vector<std::string> companion_environment;
+    // The runtime goes on from here instead of being started: Start must not be called, `argv` and
+    // `environment` are the saved ones. It must outlive the Create.
+    const Template* from = nullptr;
+    // Of a runtime that goes on: the connections it waits on, as many as it was saved with.
+    uint32_t connections = 0;
+};
+
+struct SaveRequest {
+    // A new file, open for reading and writing.
+    os::Fd image;
+    // The connections to the Runtime API on which the runtime waits for us: their local ports,
+    // inside. Everything it sent on them must have been read. In this order Environment::
+    // TakeConnections gives them back.
+    std::vector<uint16_t> ports;
+};
+
+struct SaveReport {
+    // What the process has that no image can hold, for people: "it has 2 child processes". Empty:
+    // it was saved.
+    std::string refusal;
+    uint64_t image_bytes = 0;
+    // How long the process stood still.
+    std::chrono::nanoseconds frozen{0};
 };
 
 // How an environment's first process ended.
@@ -117,6 +150,14 @@ class Environment {
     // With companions this is called instead, again after each exit: the environment lives on when
     // one of its processes ends, until Destroy. Must be waiting whenever MakeSocket is called.
     virtual Task<Result<ProcessExit>> WaitProcessExit() = 0;
+    // Writes the runtime, which must be waiting, into an image. It ends with it, whatever comes of
+    // it: destroy the environment afterwards.
+    //   errors  Unimplemented where nothing can be saved
+    virtual Task<Result<SaveReport>> Save(SaveRequest request);
+
+    // Our ends of the connections that a runtime made from a template waits on. Taken once.
+    virtual std::vector<os::Fd> TakeConnections() { return {}; }
+
     virtual Task<Result<Usage>> ReadUsage() = 0;
     // Starts the high-water mark of memory anew (for Max Memory Used per invocation), where
     // possible.
@@ -130,6 +171,20 @@ class Sandbox {
     virtual ~Sandbox() = default;
     // Makes an environment ready to Start: mounts, limits, network. Nothing runs yet.
     virtual Task<Result<std::unique_ptr<Environment>>> Create(EnvironmentSpec spec) = 0;
+
+    // Whether an environment may have several mounts on one target.
+    virtual bool StacksMounts() const { return false; }
+
+    // Makes a template from an image that Save wrote. `spec` as of the environments that will be
+    // made from it.
+    //   errors  Conflict when the image does not fit this machine or its files any more: make a new
+    //           one; Unimplemented where nothing can be restored
+    virtual Task<Result<std::unique_ptr<Template>>> MakeTemplate(
+        EnvironmentSpec spec, os::Fd image);
+
+    // Whether Save and MakeTemplate do anything.
+    virtual bool CanSave() const { return false; }
+
     // "namespaces" or "none".
     virtual const std::string& backend() const = 0;
 };

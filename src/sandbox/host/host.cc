@@ -64,6 +64,22 @@ std::string Relocate(
     return out;
 }
 
+// Mounts on one target are one tree, of which later sources hide earlier ones.
+std::vector<std::pair<std::string, std::vector<std::string>>> ByTarget(
+    const std::vector<MountRequest>& mounts) {
+    std::vector<std::pair<std::string, std::vector<std::string>>> by_target;
+    for (const MountRequest& mount : mounts) {
+        auto it = std::find_if(by_target.begin(), by_target.end(), [&](const auto& one) {
+            return one.first == mount.target;
+        });
+        if (it == by_target.end()) {
+            it = by_target.insert(by_target.end(), {mount.target, {}});
+        }
+        it->second.push_back(mount.source);
+    }
+    return by_target;
+}
+
 }  // namespace
 
 Result<std::unique_ptr<Host>> Host::Make(Parts parts) {
@@ -112,6 +128,7 @@ HostFacts Host::Facts() const {
     facts.freezer = parts_.cgroups.CanFreeze();
     facts.own_uids = !parts_.rootless;
     facts.egress = parts_.options.egress;
+    facts.overlay = parts_.can_overlay;
     return facts;
 }
 
@@ -326,14 +343,18 @@ Result<CreateAnswer> Host::Assign(
     std::vector<std::string> companions = request.companions;
     std::vector<std::string> companion_environment = request.companion_environment;
     std::vector<os::Fd> trees;
+    std::vector<std::string> targets;
     std::vector<std::pair<std::string, std::string>> relocations;
-    for (const MountRequest& mount : request.mounts) {
-        if (plain) {
+    if (plain) {
+        for (const MountRequest& mount : request.mounts) {
             HEARTH_TRY(std::string path, parts_.root.SourcePath(mount.source));
             relocations.emplace_back(mount.target, std::move(path));
-        } else {
-            HEARTH_TRY(os::Fd tree, parts_.root.OpenSource(mount.source));
+        }
+    } else {
+        for (const auto& [target, sources] : ByTarget(request.mounts)) {
+            HEARTH_TRY(os::Fd tree, parts_.root.OpenSources(sources));
             trees.push_back(std::move(tree));
+            targets.push_back(target);
         }
     }
     if (plain) {
@@ -403,11 +424,7 @@ Result<CreateAnswer> Host::Assign(
     };
     std::for_each(arguments.begin(), arguments.end(), add);
     std::for_each(environment.begin(), environment.end(), add);
-    if (!plain) {
-        for (const MountRequest& mount : request.mounts) {
-            add(mount.target);
-        }
-    }
+    std::for_each(targets.begin(), targets.end(), add);
     add(working_directory);
     if (!companions.empty()) {
         std::for_each(companions.begin(), companions.end(), add);
@@ -710,6 +727,8 @@ void Host::Handle(const std::string& packet) {
         case PacketKind::kCloudWelcome:
         case PacketKind::kCreated:
         case PacketKind::kDestroyed:
+        case PacketKind::kSave:
+        case PacketKind::kSaved:
             log::Warn("host: a packet that only the host sends");
             return;
     }

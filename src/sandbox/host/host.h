@@ -55,6 +55,7 @@ class Host final {
         Maker maker;
         bool namespaces = true;
         bool rootless = false;
+        bool can_overlay = false;
         std::string function_filter;
         // Where environments ask for names; never read here. Invalid without egress.
         os::Fd name_socket;

@@ -192,6 +192,7 @@ Result<std::unique_ptr<Host>> Build(
     if (!rootless) {
         HEARTH_RETURN_IF_ERROR(DropCapabilities());
     }
+    const bool can_overlay = namespaces && root.CanOverlay();
     HEARTH_TRY(
         auto host,
         Host::Make(Host::Parts{
@@ -201,6 +202,7 @@ Result<std::unique_ptr<Host>> Build(
             std::move(maker),
             namespaces,
             rootless,
+            can_overlay,
             std::move(function_filter),
             std::move(name_socket)}));
     HEARTH_RETURN_IF_ERROR(os::InstallFilter(host_filter, false));

@@ -131,10 +131,12 @@ Status BuildTemplate(
           "/root"}) {
         HEARTH_RETURN_IF_ERROR(MakePath(root, path));
     }
-    // ES modules of a function look for packages in each node_modules above /var/task; the
-    // runtime's are there, too.
-    if (::symlink("/var/runtime/node_modules", (root + "/var/node_modules").c_str()) != 0) {
-        return errors::System("symlink " + root + "/var/node_modules", errno);
+    // ES modules of a function look for packages in each node_modules above /var/task and not along
+    // NODE_PATH; so those of layers and of the runtime are there, in this order. A function without
+    // layers has a link that leads nowhere, which is like none.
+    if (::symlink("/opt/nodejs/node_modules", (root + "/var/node_modules").c_str()) != 0 ||
+        ::symlink("/var/runtime/node_modules", (root + "/node_modules").c_str()) != 0) {
+        return errors::System("symlink " + root + "/node_modules", errno);
     }
     HEARTH_RETURN_IF_ERROR(os::BindReadOnly("/usr", root + "/usr"));
     for (const char* path : {"/bin", "/sbin", "/lib", "/lib32", "/lib64", "/libx32"}) {
@@ -341,6 +343,27 @@ Result<os::Fd> HostRoot::Find(const std::string& source) const {
 Result<os::Fd> HostRoot::OpenSource(const std::string& source) const {
     HEARTH_TRY(os::Fd place, Find(source));
     return os::CloneTreeReadOnly(place.get(), "");
+}
+
+Result<os::Fd> HostRoot::OpenSources(const std::vector<std::string>& sources) const {
+    if (sources.size() == 1) {
+        return OpenSource(sources.front());
+    }
+    std::vector<os::Fd> places;
+    std::vector<int> directories;
+    for (const std::string& source : sources) {
+        HEARTH_TRY(os::Fd place, Find(source));
+        directories.push_back(place.get());
+        places.push_back(std::move(place));
+    }
+    return os::OverlayReadOnly(directories);
+}
+
+bool HostRoot::CanOverlay() const {
+    // The data directory itself, since not every file system can be a layer, over something else,
+    // since a directory cannot lie over itself.
+    auto other = os::Open(AT_FDCWD, "/template", O_PATH | O_DIRECTORY);
+    return other.ok() && os::OverlayReadOnly({other->get(), exposed_[0].directory.get()}).ok();
 }
 
 Result<std::string> HostRoot::SourcePath(const std::string& source) const {

@@ -39,6 +39,11 @@ class HostRoot final {
     // A read-only tree for an environment. Absolute sources must lie in an exposed directory or the
     // data directory; relative ones lie in the data directory. No symbolic link is followed.
     Result<os::Fd> OpenSource(const std::string& source) const;
+    // One tree of several sources, of which later ones hide what earlier ones have at the same
+    // path.
+    Result<os::Fd> OpenSources(const std::vector<std::string>& sources) const;
+    // Whether OpenSources can lay trees of the data directory over each other here.
+    bool CanOverlay() const;
     // As above, without a mount: the path as plain environments see it.
     Result<std::string> SourcePath(const std::string& source) const;
 

@@ -16,7 +16,9 @@ void AddFacts(WireWriter& writer, const HostFacts& facts) {
         .Add(facts.cpu_weight)
         .Add(facts.freezer)
         .Add(facts.own_uids)
-        .Add(facts.egress);
+        .Add(facts.egress)
+        .Add(facts.overlay)
+        .Add(facts.snapshots);
 }
 
 void ReadFacts(WireReader& reader, HostFacts& facts) {
@@ -28,7 +30,9 @@ void ReadFacts(WireReader& reader, HostFacts& facts) {
         .Read(facts.cpu_weight)
         .Read(facts.freezer)
         .Read(facts.own_uids)
-        .Read(facts.egress);
+        .Read(facts.egress)
+        .Read(facts.overlay)
+        .Read(facts.snapshots);
 }
 
 std::string_view Body(std::string_view packet) {
@@ -119,7 +123,10 @@ std::string EncodeCreate(const CreateRequest& request) {
         .Add(request.pids_max)
         .Add(request.open_files_max)
         .Add(request.cpu_quota_millis)
-        .Add(request.egress);
+        .Add(request.egress)
+        .Add(request.holds_template)
+        .Add(request.template_id)
+        .Add(request.connections);
     return writer.bytes();
 }
 
@@ -139,7 +146,7 @@ Result<PacketKind> DecodeKind(std::string_view packet) {
     }
     const auto kind = static_cast<uint8_t>(packet.front());
     if (kind < static_cast<uint8_t>(PacketKind::kHostHello) ||
-        kind > static_cast<uint8_t>(PacketKind::kDestroyed)) {
+        kind > static_cast<uint8_t>(PacketKind::kSaved)) {
         return errors::Malformed("packet of unknown kind");
     }
     return static_cast<PacketKind>(kind);
@@ -198,7 +205,10 @@ Result<CreateRequest> DecodeCreate(std::string_view packet) {
         .Read(request.pids_max)
         .Read(request.open_files_max)
         .Read(request.cpu_quota_millis)
-        .Read(request.egress);
+        .Read(request.egress)
+        .Read(request.holds_template)
+        .Read(request.template_id)
+        .Read(request.connections);
     if (!reader.ok()) {
         return errors::Malformed("malformed create request");
     }
@@ -216,6 +226,10 @@ Result<CreateRequest> DecodeCreate(std::string_view packet) {
         !std::all_of(request.companions.begin(), request.companions.end(), IsCleanPath)) {
         return errors::Malformed("companions or their environment");
     }
+    if (request.connections > kWaitingConnectionsMax ||
+        (request.template_id != 0 && (request.holds_template || !request.companions.empty()))) {
+        return errors::Malformed("template or connections");
+    }
     for (const MountRequest& mount : request.mounts) {
         if (!IsCleanPath(mount.source) || !IsMountTarget(mount.target)) {
             return errors::Malformed("mount " + mount.source + " on " + mount.target);
@@ -232,6 +246,53 @@ Result<CreateRequest> DecodeCreate(std::string_view packet) {
         return errors::Malformed("limits");
     }
     return request;
+}
+
+std::string EncodeSave(const SaveMessage& message) {
+    WireWriter writer = Start(PacketKind::kSave);
+    writer.Add(message.id).Add(static_cast<uint32_t>(message.ports.size()));
+    for (const uint16_t port : message.ports) {
+        writer.Add(port);
+    }
+    return writer.bytes();
+}
+
+Result<SaveMessage> DecodeSave(std::string_view packet) {
+    SaveMessage message;
+    uint32_t count = 0;
+    WireReader reader(Body(packet));
+    reader.Read(message.id).Read(count);
+    for (uint32_t i = 0; i < count && i < kWaitingConnectionsMax; ++i) {
+        reader.Read(message.ports.emplace_back());
+    }
+    if (!reader.ok()) {
+        return errors::Malformed("malformed save request");
+    }
+    return message;
+}
+
+std::string EncodeSaved(const SaveAnswer& answer) {
+    return Start(PacketKind::kSaved)
+        .Add(answer.id)
+        .Add(std::string_view(answer.error))
+        .Add(std::string_view(answer.refusal))
+        .Add(answer.image_bytes)
+        .Add(answer.frozen_ns)
+        .bytes();
+}
+
+Result<SaveAnswer> DecodeSaved(std::string_view packet) {
+    SaveAnswer answer;
+    WireReader reader(Body(packet));
+    reader.Read(answer.id)
+        .Read(answer.error)
+        .Read(answer.refusal)
+        .Read(answer.image_bytes)
+        .Read(answer.frozen_ns);
+    if (!reader.ok()) {
+        return errors::Malformed("malformed save answer");
+    }
+    return answer;
 }
 
 Result<CreateAnswer> DecodeCreated(std::string_view packet) {

@@ -19,6 +19,8 @@ enum class PacketKind : uint8_t {
     kCreated = 5,       // host: CreateAnswer with descriptors
     kDestroy = 6,       // cloud: id
     kDestroyed = 7,     // host: id. Nothing of it is left.
+    kSave = 8,          // cloud: SaveMessage with one descriptor, the image file
+    kSaved = 9,         // host: SaveAnswer
 };
 
 // What this machine gives; the column of docs/security.md that applies.
@@ -32,6 +34,10 @@ struct HostFacts {
     bool freezer = false;
     bool own_uids = false;
     bool egress = false;
+    // Mounts on one target are laid over each other.
+    bool overlay = false;
+    // Runtimes can be saved, and environments made from templates.
+    bool snapshots = false;
 };
 
 struct MountRequest {
@@ -56,7 +62,17 @@ struct CreateRequest {
     int32_t open_files_max = 0;
     int64_t cpu_quota_millis = 0;
     bool egress = false;
+    // The environment holds a template instead of a runtime: one descriptor comes with the packet,
+    // the image to make it from.
+    bool holds_template = false;
+    // Not 0: the runtime is a clone of the template in that environment.
+    uint64_t template_id = 0;
+    // Of a clone: how many connections it waits on.
+    uint32_t connections = 0;
 };
+
+// A runtime keeps one connection, its extensions one each; more are not worth a snapshot.
+inline constexpr size_t kWaitingConnectionsMax = 16;
 
 // Descriptors that come with kCreated, in this order; those after the first six only with their
 // flag.
@@ -67,7 +83,7 @@ inline constexpr uint32_t kMemoryV2 = 8;
 inline constexpr uint32_t kHasCpu = 16;  // the group's directory
 inline constexpr uint32_t kCpuV2 = 32;
 // control socket, stdout, stderr, runtime API listener, door listener, /tmp directory; at the very
-// end the output of each companion
+// end the output of each companion, or of a clone our ends of the connections it waits on
 inline constexpr size_t kCreatedFdsMin = 6;
 
 struct CreateAnswer {
@@ -78,11 +94,30 @@ struct CreateAnswer {
     std::string door_address;         // "http://127.0.0.1:4566"
 };
 
+// Saves the runtime of an environment, which ends with it.
+struct SaveMessage {
+    uint64_t id = 0;
+    // Local ports, inside, of the connections on which the runtime waits for the cloud.
+    std::vector<uint16_t> ports;
+};
+
+struct SaveAnswer {
+    uint64_t id = 0;
+    // The machine's fault; empty: none.
+    std::string error;
+    // What the process has that no image can hold; empty: it is saved.
+    std::string refusal;
+    uint64_t image_bytes = 0;
+    uint64_t frozen_ns = 0;
+};
+
 std::string EncodeHostHello(const HostFacts& facts);
 std::string EncodeCloudHello(uint64_t nonce);
 std::string EncodeCloudWelcome(uint64_t nonce, const HostFacts& facts);
 std::string EncodeCreate(const CreateRequest& request);
 std::string EncodeCreated(const CreateAnswer& answer);
+std::string EncodeSave(const SaveMessage& message);
+std::string EncodeSaved(const SaveAnswer& answer);
 std::string EncodeId(PacketKind kind, uint64_t id);
 
 // The kind of a packet; the rest of it goes to the matching Decode.
@@ -93,5 +128,7 @@ Result<std::pair<uint64_t, HostFacts>> DecodeCloudWelcome(std::string_view packe
 // Checks limits, names and paths too: what passes is safe to act on.
 Result<CreateRequest> DecodeCreate(std::string_view packet);
 Result<CreateAnswer> DecodeCreated(std::string_view packet);
+Result<SaveMessage> DecodeSave(std::string_view packet);
+Result<SaveAnswer> DecodeSaved(std::string_view packet);
 
 }  // namespace hearth::sandbox

@@ -54,6 +54,28 @@ TEST(Protocol, AnswersSurviveTheTrip) {
     EXPECT_EQ(created->error, "no");
 }
 
+TEST(Protocol, SavingSurvivesTheTrip) {
+    const auto message = DecodeSave(EncodeSave({.id = 7, .ports = {40001, 40002}}));
+    ASSERT_TRUE(message.ok());
+    EXPECT_EQ(message->id, 7U);
+    EXPECT_EQ(message->ports, (std::vector<uint16_t>{40001, 40002}));
+    const auto answer = DecodeSaved(EncodeSaved(
+        {.id = 7, .error = "", .refusal = "io_uring", .image_bytes = 9, .frozen_ns = 11}));
+    ASSERT_TRUE(answer.ok());
+    EXPECT_EQ(answer->refusal, "io_uring");
+    EXPECT_EQ(answer->frozen_ns, 11U);
+    EXPECT_FALSE(DecodeSave(EncodeSave({.id = 7, .ports = std::vector<uint16_t>(17, 1)})).ok());
+}
+
+TEST(Protocol, ACloneNeedsNothingButItsTemplate) {
+    CreateRequest request = Sample();
+    request.template_id = 3;
+    request.connections = 1;
+    EXPECT_TRUE(DecodeCreate(EncodeCreate(request)).ok());
+    request.holds_template = true;
+    EXPECT_FALSE(DecodeCreate(EncodeCreate(request)).ok());
+}
+
 TEST(Protocol, EveryCutAndEveryTailIsMalformed) {
     const std::string packet = EncodeCreate(Sample());
     for (size_t size = 1; size < packet.size(); ++size) {

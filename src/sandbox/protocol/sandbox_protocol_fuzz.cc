@@ -19,6 +19,10 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
     if (const auto answer = DecodeCreated(packet); answer.ok() && *kind == PacketKind::kCreated) {
         CHECK(EncodeCreated(*answer) == packet);
     }
+    if (const auto save = DecodeSave(packet); save.ok() && *kind == PacketKind::kSave) {
+        CHECK(EncodeSave(*save) == packet);
+    }
+    (void)DecodeSaved(packet).ok();
     (void)DecodeHostHello(packet).ok();
     (void)DecodeCloudWelcome(packet).ok();
     (void)DecodeNumber(packet).ok();

@@ -1,0 +1,28 @@
+#include "sandbox/sandbox.h"
+
+namespace hearth::sandbox {
+
+namespace {
+
+Error NotHere() {
+    return Error(
+        Error::Kind::kUnimplemented,
+        "",
+        "environments of this machine can be neither saved nor restored",
+        500);
+}
+
+}  // namespace
+
+Task<Result<SaveReport>> Environment::Save(SaveRequest request) {
+    (void)request;
+    co_return NotHere();
+}
+
+Task<Result<std::unique_ptr<Template>>> Sandbox::MakeTemplate(EnvironmentSpec spec, os::Fd image) {
+    (void)spec;
+    (void)image;
+    co_return NotHere();
+}
+
+}  // namespace hearth::sandbox
