@@ -14,11 +14,36 @@ DEADLINE_S = 60
 NODE = shutil.which("node", path="/usr/bin:/usr/local/bin") or shutil.which("node")
 
 
+def read_chunks(file):
+    """The chunks of a body and its trailers; ConnectionError when it breaks off."""
+    chunks, trailers = [], {}
+    while True:
+        line = file.readline()
+        if not line:
+            raise ConnectionError
+        size = int(line, 16)
+        if size == 0:
+            break
+        chunk = file.read(size)
+        if len(chunk) < size or file.read(2) != b"\r\n":
+            raise ConnectionError
+        chunks.append(chunk)
+    while (line := file.readline()) not in (b"\r\n", b""):
+        name, _, value = line.decode().partition(":")
+        trailers[name.lower()] = value.strip()
+    return chunks, trailers
+
+
 class Answer:
-    def __init__(self, kind, headers, body):
+    def __init__(self, kind, headers, body, chunks=(), trailers=None):
         self.kind = kind  # "response", "error", "init" or "restore"
         self.error_type = headers.get("Lambda-Runtime-Function-Error-Type")
         self.body = body
+        self.mode = headers.get("Lambda-Runtime-Function-Response-Mode")
+        self.content_type = headers.get("Content-Type")
+        # Of a streamed answer; None: it broke off.
+        self.chunks = list(chunks)
+        self.trailers = trailers
 
     def json(self):
         return json.loads(self.body)
@@ -53,12 +78,23 @@ class FakeRuntimeApi:
                 self.wfile.write(body)
 
             def do_POST(self):
-                body = self.rfile.read(int(self.headers["Content-Length"]))
+                chunks, trailers = [], {}
+                if self.headers.get("Transfer-Encoding") == "chunked":
+                    try:
+                        chunks, trailers = read_chunks(self.rfile)
+                    except ConnectionError:
+                        trailers = None
+                        self.close_connection = True
+                    body = b"".join(chunks)
+                else:
+                    body = self.rfile.read(int(self.headers["Content-Length"]))
                 kind = self.path.rsplit("/", 1)[1]
                 for phase in ("init", "restore"):
                     if "/%s/" % phase in self.path:
                         kind = phase
-                outer.answers.put(Answer(kind, self.headers, body))
+                outer.answers.put(Answer(kind, self.headers, body, chunks, trailers))
+                if self.close_connection:
+                    return
                 reply = b'{"status":"OK"}\n'
                 self.send_response(202)
                 self.send_header("Content-Length", str(len(reply)))

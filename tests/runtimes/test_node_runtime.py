@@ -1,5 +1,6 @@
 """What a Node.js function sees and answers, compared with AWS's runtime interface client."""
 
+import base64
 import json
 import re
 
@@ -191,14 +192,103 @@ exports.handler = async (event, context) => [context.awsRequestId, context.funct
         ]
 
 
-def test_a_streaming_handler_answers_in_one_piece():
-    source = """
-exports.handler = awslambda.streamifyResponse(async (event, stream) => {
-  stream.write('{"a":'); stream.write('1}'); stream.end();
-});
-"""
-    with node(source) as runtime:
-        assert runtime.invoke({}).body == b'{"a":1}'
+# ------------------------------------------------------------------------------------------------ streaming
+
+
+def streaming(body, **options):
+    return node("exports.handler = awslambda.streamifyResponse(%s);" % body, **options)
+
+
+def trailer_error(answer):
+    body = json.loads(base64.b64decode(answer.trailers["lambda-runtime-function-error-body"]))
+    assert body["errorType"] == answer.trailers["lambda-runtime-function-error-type"]
+    return body["errorType"], body["errorMessage"]
+
+
+def test_a_streaming_handler_answers_in_chunks():
+    source = """async (event, stream) => {
+  stream.write('{"a":');
+  await new Promise((resolve) => setTimeout(resolve, 20));
+  stream.write('1}');
+  stream.end();
+}"""
+    with streaming(source) as runtime:
+        for _ in range(3):
+            answer = runtime.invoke({})
+            assert (answer.kind, answer.mode, answer.content_type) == (
+                "response", "streaming", "application/octet-stream")
+            assert answer.chunks == [b'{"a":', b"1}"]
+            assert answer.trailers == {}
+
+
+def test_what_a_stream_takes():
+    source = """async (event, stream) => {
+  stream.setContentType('text/plain');
+  stream.write('text ');
+  stream.write(Buffer.from('buffer '));
+  stream.write(new Uint8Array([98, 121, 116, 101, 115, 32]));
+  stream.write({a: [1, null]});
+  let late;
+  try { stream.setContentType('x'); } catch (error) { late = error.message; }
+  stream.end(' ' + late);
+}"""
+    with streaming(source) as runtime:
+        answer = runtime.invoke({})
+        assert answer.content_type == "text/plain"
+        assert answer.body == b'text buffer bytes {"a":[1,null]} Cannot set content-type, too late.'
+
+
+def test_an_http_response_has_a_prelude():
+    source = """async (event, stream) => {
+  const http = awslambda.HttpResponseStream.from(stream, {statusCode: 201, headers: {x: 'y'}});
+  http.write('body');
+  http.end();
+}"""
+    with streaming(source) as runtime:
+        answer = runtime.invoke({})
+        assert answer.content_type == "application/vnd.awslambda.http-integration-response"
+        assert answer.body == b'{"statusCode":201,"headers":{"x":"y"}}' + bytes(8) + b"body"
+
+
+def test_a_pipeline_is_slowed_down_by_its_reader():
+    source = """async (event, stream) => {
+  const { pipeline } = require('stream/promises');
+  const { Readable } = require('stream');
+  async function* source() { for (let i = 0; i < 100; i++) yield Buffer.alloc(65536, 97 + i % 26); }
+  await pipeline(Readable.from(source()), stream);
+}"""
+    with streaming(source) as runtime:
+        body = runtime.invoke({}).body
+        assert len(body) == 100 * 65536
+        assert body[::65536] == bytes(97 + i % 26 for i in range(100))
+        assert runtime.invoke({}).body == body
+
+
+def test_errors_of_streams():
+    source = """async (event, stream) => {
+  if (event.how === 'before') throw new TypeError('b');
+  stream.write('some');
+  if (event.how === 'middle') { await null; throw new RangeError('m'); }
+  if (event.how === 'destroy') {
+    await new Promise((resolve) => setTimeout(resolve, 20));
+    stream.destroy(new Error('d')); throw new Error('d');
+  }
+  stream.end();
+}"""
+    with streaming(source) as runtime:
+        answer = runtime.invoke({"how": "before"})
+        assert (answer.mode, answer.body, trailer_error(answer)) == ("streaming", b"", ("TypeError", "b"))
+        answer = runtime.invoke({"how": "middle"})
+        assert (answer.body, trailer_error(answer)) == (b"some", ("RangeError", "m"))
+        assert runtime.invoke({"how": "destroy"}).trailers is None
+        answer = runtime.invoke({})
+        assert (answer.body, answer.trailers) == (b"some", {})
+
+
+def test_a_streaming_handler_must_be_async():
+    with streaming("(event, stream) => { stream.write('x'); }") as runtime:
+        answer = runtime.invoke({})
+        assert trailer_error(answer) == ("Error", "Streaming does not support non-async handlers.")
 
 
 def test_large_payloads_both_ways():

@@ -321,6 +321,7 @@ class RuntimeApi {
 // -------------------------------------------------------------------------------------- the handler
 
 const STREAMING = Symbol.for('aws.lambda.runtime.handler.streaming');
+const HIGH_WATER_MARK = Symbol.for('aws.lambda.runtime.handler.streaming.highWaterMark');
 
 function exists(file) {
   try {
@@ -410,39 +411,29 @@ async function loadHandler(root, full) {
   return handler;
 }
 
-// What a streaming function writes; an invocation of type RequestResponse gets it in one piece.
+// What handlers find without importing it.
 function installStreaming() {
   globalThis.awslambda = {
     streamifyResponse(handler, options) {
       handler[STREAMING] = 'response';
-      if (options && options.highWaterMark !== undefined) {
-        handler[Symbol.for('aws.lambda.runtime.handler.streaming.highWaterMark')] = Number(options.highWaterMark);
+      if (typeof options?.highWaterMark === 'number') {
+        handler[HIGH_WATER_MARK] = Math.trunc(options.highWaterMark);
       }
       return handler;
     },
-    HttpResponseStream: {
-      from(stream, prelude) {
-        stream.setContentType?.('application/vnd.awslambda.http-integration-response');
-        stream.write(JSON.stringify(prelude));
-        stream.write(Buffer.alloc(8));
+    // A JSON prelude with status and headers, and eight zero bytes, before the first byte of the body.
+    HttpResponseStream: class HttpResponseStream {
+      static from(stream, prelude) {
+        stream.setContentType('application/vnd.awslambda.http-integration-response');
+        const text = JSON.stringify(prelude);
+        stream._onBeforeFirstWrite = (write) => {
+          write(text);
+          write(new Uint8Array(8));
+        };
         return stream;
-      },
+      }
     },
   };
-}
-
-function makeResponseStream() {
-  const { Writable } = require('stream');
-  const chunks = [];
-  const stream = new Writable({
-    write(chunk, _encoding, done) {
-      chunks.push(Buffer.from(chunk));
-      done();
-    },
-  });
-  stream.setContentType = () => {};
-  stream.collected = () => Buffer.concat(chunks);
-  return stream;
 }
 
 // -------------------------------------------------------------------------------------- invocations
@@ -502,7 +493,7 @@ class Runtime {
       const context = this.makeContext(headers, invocation.context);
       const event = JSON.parse(body.toString('utf8'));
       if (this.handler[STREAMING]) {
-        this.handleStreaming(event, context, invocation);
+        this.handleStreaming(id, event, context, invocation);
         return;
       }
       const result = RUNTIME_MAJOR >= 24
@@ -518,18 +509,42 @@ class Runtime {
     }
   }
 
-  handleStreaming(event, context, invocation) {
-    const stream = makeResponseStream();
-    stream.on('finish', () => invocation.succeedRaw(stream.collected()));
-    stream.on('error', (error) => invocation.fail(error));
-    const result = this.handler(event, stream, context);
-    if (result && typeof result.then === 'function') {
-      result.then(() => {
-        if (!stream.writableEnded) {
-          stream.end();
+  async handleStreaming(id, event, context, invocation) {
+    const { Channel, ResponseStream } = require('./streaming.cjs');
+    this.channel ??= new Channel(this.api.address);
+    const stream = new ResponseStream(this.channel, this.api.host, id, this.handler[HIGH_WATER_MARK]);
+    // A stream that nobody ends keeps the process until the function's timeout.
+    this.api.socket?.ref();
+    try {
+      const result = this.handler(event, stream, context);
+      if (!result || typeof result.then !== 'function') {
+        throw new Error('Streaming does not support non-async handlers.');
+      }
+      if ((await result) !== undefined) {
+        console.warn('Streaming handlers ignore return values.');
+      }
+      await stream.answered;
+      if (!stream.writableFinished) {
+        throw new Error('Response stream is not finished.');
+      }
+    } catch (problem) {
+      const error = problem === undefined || problem === null ? 'handled' : problem;
+      if (stream.destroyed) {
+        // What was begun is broken off already; what was not is an ordinary error.
+        await stream.settled();
+        if (!stream.begun) {
+          invocation.fail(error);
+          return;
         }
-      }, invocation.fail);
+        logError('Invoke Error', error);
+      } else {
+        logError('Invoke Error', error);
+        await stream.fail(toResponse(error));
+        await stream.answered;
+      }
     }
+    this.whenEmpty = null;
+    this.schedule();
   }
 
   // The callback of one invocation and what its context can do.
@@ -609,10 +624,6 @@ class Runtime {
       callback,
       succeed,
       fail,
-      succeedRaw: (bytes) => {
-        this.whenEmpty = null;
-        post(() => this.api.respond(id, bytes, answered));
-      },
       markCompleted: () => {
         reported = true;
       },
