@@ -12,7 +12,7 @@ Task<Result<model::DeleteFunction::Output>> LambdaService::DeleteFunction(
     aws::RequestContext& context, model::DeleteFunction::Input input) {
     HEARTH_CO_TRY(
         const FunctionReference reference,
-        Reference(context, input.function_name, input.qualifier));
+        co_await SharedReference(context, input.function_name, input.qualifier));
     const FunctionKey key = KeyOf(reference);
     context.response_status = 204;
     if (reference.qualifier == kLatest) {
@@ -95,6 +95,7 @@ Task<Status> LambdaService::DeleteVersion(FunctionKey key, std::string qualifier
                 names));
         }
         transaction.DeleteVersion(key, head->id, number);
+        transaction.DeletePolicy(key, head->id, qualifier);
         if (record->snap_start) {
             function_id = head->id;
         }

@@ -9,7 +9,7 @@ Task<Result<model::GetFunction::Output>> LambdaService::GetFunction(
     aws::RequestContext& context, model::GetFunction::Input input) {
     HEARTH_CO_TRY(
         const FunctionReference reference,
-        Reference(context, input.function_name, input.qualifier));
+        co_await SharedReference(context, input.function_name, input.qualifier));
     HEARTH_CO_TRY(const Found found, co_await Find(reference));
     model::GetFunction::Output output;
     output.configuration = ShowConfiguration(*found.record, reference.qualifier, Shown::kSettled);
@@ -28,7 +28,7 @@ Task<Result<model::GetFunctionConfiguration::Output>> LambdaService::GetFunction
     aws::RequestContext& context, model::GetFunctionConfiguration::Input input) {
     HEARTH_CO_TRY(
         const FunctionReference reference,
-        Reference(context, input.function_name, input.qualifier));
+        co_await SharedReference(context, input.function_name, input.qualifier));
     HEARTH_CO_TRY(const Found found, co_await Find(reference));
     auto shown = ShowConfiguration(*found.record, reference.qualifier, Shown::kSettled);
     HEARTH_CO_RETURN_IF_ERROR(co_await snapshots_.Show(*found.record, found.head.id, false, shown));

@@ -13,7 +13,7 @@ Task<Result<model::Invoke::Output>> LambdaService::Invoke(
     aws::RequestContext& context, model::Invoke::Input input) {
     HEARTH_CO_TRY(
         const FunctionReference reference,
-        Reference(context, input.function_name, input.qualifier));
+        co_await SharedReference(context, input.function_name, input.qualifier));
     HEARTH_CO_TRY(PreparedCall call, co_await PrepareCall(reference));
     ResolvedFunction& resolved = call.resolved;
 

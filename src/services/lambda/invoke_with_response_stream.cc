@@ -53,7 +53,7 @@ Task<Result<model::InvokeWithResponseStream::Output>> LambdaService::InvokeWithR
     aws::RequestContext& context, model::InvokeWithResponseStream::Input input) {
     HEARTH_CO_TRY(
         const FunctionReference reference,
-        Reference(context, input.function_name, input.qualifier));
+        co_await SharedReference(context, input.function_name, input.qualifier));
     HEARTH_CO_TRY(PreparedCall call, co_await PrepareCall(reference));
     HEARTH_CO_TRY(
         InvokeRequest request,

@@ -81,7 +81,8 @@ Task<Result<model::ListFunctions::Output>> LambdaService::ListFunctions(
 
 Task<Result<model::ListVersionsByFunction::Output>> LambdaService::ListVersionsByFunction(
     aws::RequestContext& context, model::ListVersionsByFunction::Input input) {
-    HEARTH_CO_TRY(const FunctionReference reference, Reference(context, input.function_name));
+    HEARTH_CO_TRY(
+        const FunctionReference reference, co_await SharedReference(context, input.function_name));
     const FunctionKey key = KeyOf(reference);
     HEARTH_CO_TRY(const Marker at, DecodeMarker(input.marker));
     HEARTH_CO_TRY(const auto head, co_await store_.FindHead(key));

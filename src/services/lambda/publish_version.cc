@@ -53,7 +53,8 @@ Task<Result<LambdaService::Publication>> LambdaService::Publish(
 
 Task<Result<model::PublishVersion::Output>> LambdaService::PublishVersion(
     aws::RequestContext& context, model::PublishVersion::Input input) {
-    HEARTH_CO_TRY(const FunctionReference reference, Reference(context, input.function_name));
+    HEARTH_CO_TRY(
+        const FunctionReference reference, co_await SharedReference(context, input.function_name));
     const FunctionKey key = KeyOf(reference);
     if (input.publish_to) {
         co_return errors::NotSupported("PublishTo");

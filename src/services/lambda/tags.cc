@@ -40,7 +40,8 @@ Status CheckTaggable(const FunctionReference& reference) {
 Task<Result<model::TagResource::Output>> LambdaService::TagResource(
     aws::RequestContext& context, model::TagResource::Input input) {
     HEARTH_CO_RETURN_IF_ERROR(CheckResource(*input.resource));
-    HEARTH_CO_TRY(const FunctionReference reference, Reference(context, input.resource));
+    HEARTH_CO_TRY(
+        const FunctionReference reference, co_await SharedReference(context, input.resource));
     HEARTH_CO_RETURN_IF_ERROR(CheckTaggable(reference));
     const FunctionKey key = KeyOf(reference);
     if (input.tags->empty()) {
@@ -64,7 +65,8 @@ Task<Result<model::TagResource::Output>> LambdaService::TagResource(
 Task<Result<model::UntagResource::Output>> LambdaService::UntagResource(
     aws::RequestContext& context, model::UntagResource::Input input) {
     HEARTH_CO_RETURN_IF_ERROR(CheckResource(*input.resource));
-    HEARTH_CO_TRY(const FunctionReference reference, Reference(context, input.resource));
+    HEARTH_CO_TRY(
+        const FunctionReference reference, co_await SharedReference(context, input.resource));
     HEARTH_CO_RETURN_IF_ERROR(CheckTaggable(reference));
     const FunctionKey key = KeyOf(reference);
     const FunctionStore::Body body = [&](FunctionTransaction& transaction) -> Task<Status> {
@@ -86,7 +88,8 @@ Task<Result<model::UntagResource::Output>> LambdaService::UntagResource(
 Task<Result<model::ListTags::Output>> LambdaService::ListTags(
     aws::RequestContext& context, model::ListTags::Input input) {
     HEARTH_CO_RETURN_IF_ERROR(CheckResource(*input.resource));
-    HEARTH_CO_TRY(const FunctionReference reference, Reference(context, input.resource));
+    HEARTH_CO_TRY(
+        const FunctionReference reference, co_await SharedReference(context, input.resource));
     HEARTH_CO_RETURN_IF_ERROR(CheckTaggable(reference));
     HEARTH_CO_TRY(const auto head, co_await store_.FindHead(KeyOf(reference)));
     if (!head) {

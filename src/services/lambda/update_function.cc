@@ -10,7 +10,8 @@ namespace hearth::lambda {
 
 Task<Result<model::UpdateFunctionCode::Output>> LambdaService::UpdateFunctionCode(
     aws::RequestContext& context, model::UpdateFunctionCode::Input input) {
-    HEARTH_CO_TRY(const FunctionReference reference, Reference(context, input.function_name));
+    HEARTH_CO_TRY(
+        const FunctionReference reference, co_await SharedReference(context, input.function_name));
     const FunctionKey key = KeyOf(reference);
     HEARTH_CO_RETURN_IF_ERROR(RefuseQualifier(reference));
     HEARTH_CO_TRY(const auto present, co_await store_.FindLatest(key));
