@@ -80,6 +80,35 @@ Result<Fd> CloneTreeReadOnly(int directory, const std::string& path) {
     return tree;
 }
 
+Result<Fd> OverlayReadOnly(const std::vector<int>& directories) {
+    Fd context(static_cast<int>(::syscall(SYS_fsopen, "overlay", FSOPEN_CLOEXEC)));
+    if (!context.valid()) {
+        return errors::System("fsopen overlay", errno);
+    }
+    // The topmost first. Descriptors keep the text short, whose limit is 255 bytes, and free of
+    // characters that overlayfs gives a meaning to.
+    std::string lower;
+    for (auto it = directories.rbegin(); it != directories.rend(); ++it) {
+        lower += fmt::format("{}/proc/self/fd/{}", lower.empty() ? "" : ":", *it);
+    }
+    const auto configure = [&](unsigned command, const char* key, const char* value) {
+        return ::syscall(SYS_fsconfig, context.get(), command, key, value, 0);
+    };
+    if (configure(FSCONFIG_SET_STRING, "lowerdir", lower.c_str()) != 0 ||
+        configure(FSCONFIG_CMD_CREATE, nullptr, nullptr) != 0) {
+        return errors::System("overlay", errno);
+    }
+    Fd tree(static_cast<int>(::syscall(
+        SYS_fsmount,
+        context.get(),
+        FSMOUNT_CLOEXEC,
+        MOUNT_ATTR_RDONLY | MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV)));
+    if (!tree.valid()) {
+        return errors::System("fsmount overlay", errno);
+    }
+    return tree;
+}
+
 Status AttachTree(int tree, const std::string& target) {
     if (::syscall(SYS_move_mount, tree, "", AT_FDCWD, target.c_str(), MOVE_MOUNT_F_EMPTY_PATH) !=
         0) {
