@@ -17,7 +17,10 @@ def _paths():
     """sys.path as a function on AWS finds it, plus the directories that `site` would have added."""
     task_root = os.environ.get("LAMBDA_TASK_ROOT", "/var/task")
     runtime = os.path.dirname(os.path.abspath(__file__))
-    layers = ["/opt/python/lib/python%s/site-packages" % _LANGUAGE, "/opt/python"]
+    # A layer is made for the runtime that the function asks for, whichever interpreter serves it.
+    asked = os.environ.get("AWS_EXECUTION_ENV", "").partition("AWS_Lambda_python")[2] or _LANGUAGE
+    layers = ["/opt/python/lib/python%s/site-packages" % version for version in (asked, _LANGUAGE)]
+    layers.append("/opt/python")
     given = [p for p in os.environ.get("PYTHONPATH", "").split(os.pathsep) if p]
     standard = [p for p in sys.path[1:] if p not in given]
     site = [

@@ -30,6 +30,7 @@ namespace {
 namespace fs = std::filesystem;
 
 constexpr std::string_view kTemporaryPrefix = ".unpacking-";
+constexpr std::string_view kMergedPrefix = ".merged-";
 // Other services keep blobs of their own in the same store.
 constexpr std::string_view kIdPrefix = "lambda-";
 constexpr std::string_view kBootIdName = ".boot-id";
@@ -93,6 +94,56 @@ Result<int64_t> UnpackTo(
     return static_cast<int64_t>(outcome->bytes);
 }
 
+// Adds to the tree `merged` what it does not have yet of `part`. A name that is there already hides
+// the part's, unless both are directories; links are names like others and are never followed.
+Status LinkMissing(const fs::path& part, const fs::path& merged) {
+    std::error_code error;
+    for (auto it = fs::recursive_directory_iterator(part, error); !error && it != fs::end(it);
+         it.increment(error)) {
+        const fs::path target = merged / it->path().lexically_relative(part);
+        std::error_code ignored;
+        const fs::file_type there = fs::symlink_status(target, ignored).type();
+        const bool is_directory = it->symlink_status(ignored).type() == fs::file_type::directory;
+        if (there != fs::file_type::not_found) {
+            if (is_directory && there != fs::file_type::directory) {
+                it.disable_recursion_pending();
+            }
+        } else if (is_directory) {
+            if (mkdir(target.c_str(), 0755) != 0 || chmod(target.c_str(), 0755) != 0) {
+                return hearth::errors::System("making " + target.string(), errno);
+            }
+        } else if (linkat(AT_FDCWD, it->path().c_str(), AT_FDCWD, target.c_str(), 0) != 0) {
+            return hearth::errors::System("linking " + target.string(), errno);
+        }
+    }
+    if (error) {
+        return hearth::errors::Internal(
+            fmt::format("reading {}: {}", part.string(), error.message()));
+    }
+    return Status();
+}
+
+// As UnpackTo, from trees that are there. Blocks.
+Status MergeTo(
+    const std::vector<std::shared_ptr<const CodeDirectory>>& parts,
+    const std::string& temporary,
+    const std::string& target) {
+    if (mkdir(temporary.c_str(), 0755) != 0 || chmod(temporary.c_str(), 0755) != 0) {
+        return hearth::errors::System("making " + temporary, errno);
+    }
+    Status status;
+    for (auto part = parts.rbegin(); part != parts.rend() && status.ok(); ++part) {
+        status = LinkMissing((*part)->path(), temporary);
+    }
+    if (status.ok() && rename(temporary.c_str(), target.c_str()) != 0) {
+        status = hearth::errors::System("renaming " + temporary, errno);
+    }
+    if (!status.ok()) {
+        RemoveTree(temporary);
+    }
+    return status;
+}
+
 }  // namespace
 
 // Shared with the directories handed out, which may outlive a call but not the blocking pool.
@@ -116,6 +167,17 @@ struct CodeStore::State {
         const std::shared_ptr<State>& self, Entry& entry, const std::string& id);
     void Released(const std::string& id);
 
+    // Called with the mutex held: nobody may get it any more.
+    void Forget(const std::string& id) {
+        Entry& entry = entries[id];
+        if (entry.unpacking || !entry.held.expired()) {
+            entry.dropped = true;
+            return;
+        }
+        entries.erase(id);
+        RemoveLater(id);
+    }
+
     void RemoveLater(const std::string& id) {
         blocking_pool.Post([path = PathOf(id)] { RemoveTree(path); });
     }
@@ -124,6 +186,8 @@ struct CodeStore::State {
     const std::string directory;
     std::mutex mutex;
     std::map<std::string, Entry> entries;
+    // Of what each merged directory consists.
+    std::map<std::string, std::vector<std::string>> merged;
 };
 
 class CodeStore::Held final : public CodeDirectory {
@@ -224,7 +288,7 @@ Result<std::vector<std::string>> CodeStore::Prepare(std::string_view boot_id) {
     std::vector<std::string> ids;
     for (const auto& item : fs::directory_iterator(root, error)) {
         std::string name = item.path().filename().string();
-        if (name.starts_with(kTemporaryPrefix)) {
+        if (name.starts_with(kTemporaryPrefix) || name.starts_with(kMergedPrefix)) {
             blocking_pool_.Post([path = item.path()] { RemoveTree(path); });
         } else if (name != kBootIdName) {
             ids.push_back(std::move(name));
@@ -239,8 +303,7 @@ Result<std::vector<std::string>> CodeStore::Prepare(std::string_view boot_id) {
 
 Task<Result<CodeStore::Added>> CodeStore::Add(const std::string& zip) {
     const std::string id = fmt::format("{}{}", kIdPrefix, random_.Hex(16));
-    const std::string temporary =
-        state_->PathOf(fmt::format("{}{}", kTemporaryPrefix, random_.Hex(8)));
+    const std::string temporary = NewTemporary();
     HEARTH_CO_TRY(const int64_t unzipped_bytes, co_await blocking_pool_.Run([&] {
         return UnpackTo(zip, temporary, state_->PathOf(id));
     }));
@@ -306,29 +369,71 @@ Task<void> CodeStore::Drop(std::string id) {
         log::Warn("lambda: cannot delete code {}: {}", id, deleted.error().message());
     }
     const std::lock_guard lock(state_->mutex);
-    State::Entry& entry = state_->entries[id];
-    if (entry.unpacking || !entry.held.expired()) {
-        entry.dropped = true;
-        co_return;
-    }
-    state_->entries.erase(id);
-    state_->RemoveLater(id);
+    state_->Forget(id);
+    std::erase_if(state_->merged, [&](const auto& one) {
+        const bool part = std::ranges::find(one.second, id) != one.second.end();
+        if (part) {
+            state_->Forget(one.first);
+        }
+        return part;
+    });
 }
 
 Task<Result<std::shared_ptr<const CodeDirectory>>> CodeStore::Open(std::string code_id) {
     if (const std::string_view directory = HotReload::DirectoryOf(code_id); !directory.empty()) {
         co_return std::make_shared<const Live>(std::string(directory));
     }
+    const std::string path = state_->PathOf(code_id);
+    const Fill unpack = [&]() -> Task<Status> {
+        HEARTH_CO_TRY(const std::string zip, co_await ReadZip(code_id));
+        const std::string temporary = NewTemporary();
+        const auto unpacked =
+            co_await blocking_pool_.Run([&] { return UnpackTo(zip, temporary, path); });
+        co_return unpacked.ok() ? Status() : Status(unpacked.error());
+    };
+    co_return co_await OpenEntry(code_id, unpack);
+}
+
+Task<Result<std::shared_ptr<const CodeDirectory>>> CodeStore::OpenMerged(
+    std::vector<std::string> code_ids) {
+    std::string name;
+    std::vector<std::shared_ptr<const CodeDirectory>> parts;
+    for (const std::string& id : code_ids) {
+        HEARTH_CO_TRY(auto part, co_await Open(id));
+        parts.push_back(std::move(part));
+        name += id + "\n";
+    }
+    const std::string merged_id =
+        fmt::format("{}{}", kMergedPrefix, codec::Sha256Hex(name).substr(0, 32));
+    const Fill merge = [&]() -> Task<Status> {
+        const std::string temporary = NewTemporary();
+        co_return co_await blocking_pool_.Run(
+            [&] { return MergeTo(parts, temporary, state_->PathOf(merged_id)); });
+    };
+    HEARTH_CO_TRY(auto merged, co_await OpenEntry(merged_id, merge));
+    {
+        const std::lock_guard lock(state_->mutex);
+        state_->merged[merged_id] = std::move(code_ids);
+    }
+    co_return merged;
+}
+
+std::string CodeStore::NewTemporary() {
+    return state_->PathOf(fmt::format("{}{}", kTemporaryPrefix, random_.Hex(8)));
+}
+
+Task<Result<std::shared_ptr<const CodeDirectory>>> CodeStore::OpenEntry(
+    const std::string& id, const Fill& fill) {
     const std::shared_ptr<State> state = state_;
 
-    // Ends with the first caller that unpacks, whichever way that ends: with the coroutine's end
+    // Ends with the first caller that fills it, whichever way that ends: with the coroutine's end
     // too.
-    struct Unpacking {
+    struct Filling {
         std::shared_ptr<State> state;
         const std::string& id;
         bool done = false;
 
-        ~Unpacking() {
+        ~Filling() {
             const std::lock_guard lock(state->mutex);
             State::Entry& entry = state->entries[id];
             entry.unpacking = false;
@@ -346,9 +451,9 @@ Task<Result<std::shared_ptr<const CodeDirectory>>> CodeStore::Open(std::string c
         std::shared_ptr<rt::Completion<bool>> completion;
         {
             const std::lock_guard lock(state->mutex);
-            State::Entry& entry = state->entries[code_id];
+            State::Entry& entry = state->entries[id];
             if (entry.unpacked) {
-                co_return state->Hold(state, entry, code_id);
+                co_return state->Hold(state, entry, id);
             }
             if (!entry.unpacking) {
                 entry.unpacking = true;
@@ -360,24 +465,19 @@ Task<Result<std::shared_ptr<const CodeDirectory>>> CodeStore::Open(std::string c
         if (!completion) {
             break;
         }
-        // Whoever unpacks may fail for a reason of its own; then this caller tries itself.
+        // Whoever fills it may fail for a reason of its own; then this caller tries itself.
         co_await completion->Wait();
     }
-    Unpacking unpacking{state, code_id};
-    const std::string path = state->PathOf(code_id);
+    Filling filling{state, id};
+    const std::string path = state->PathOf(id);
     const bool there =
         co_await blocking_pool_.Run([&path] { return access(path.c_str(), F_OK) == 0; });
     if (!there) {
-        HEARTH_CO_TRY(const std::string zip, co_await ReadZip(code_id));
-        const std::string temporary =
-            state->PathOf(fmt::format("{}{}", kTemporaryPrefix, random_.Hex(8)));
-        const auto unpacked =
-            co_await blocking_pool_.Run([&] { return UnpackTo(zip, temporary, path); });
-        HEARTH_CO_RETURN_IF_ERROR(unpacked.ok() ? Status() : Status(unpacked.error()));
+        HEARTH_CO_RETURN_IF_ERROR(co_await fill());
     }
-    unpacking.done = true;
+    filling.done = true;
     const std::lock_guard lock(state->mutex);
-    co_return state->Hold(state, state->entries[code_id], code_id);
+    co_return state->Hold(state, state->entries[id], id);
 }
 
 }  // namespace hearth::lambda

@@ -62,11 +62,22 @@ class CodeStore final : public CodeCache {
     Task<void> Drop(std::string id);
 
     Task<Result<std::shared_ptr<const CodeDirectory>>> Open(std::string code_id) override;
+    // A tree of hard links beside the others, kept until one of its parts is dropped or the next
+    // start.
+    Task<Result<std::shared_ptr<const CodeDirectory>>> OpenMerged(
+        std::vector<std::string> code_ids) override;
 
   private:
     struct State;
     class Held;
     class Live;
+
+    using Fill = std::function<Task<Status>()>;
+    // The directory of `id`, made by `fill` when it is not there; by one caller, whom others wait
+    // for.
+    Task<Result<std::shared_ptr<const CodeDirectory>>> OpenEntry(
+        const std::string& id, const Fill& fill);
+    std::string NewTemporary();
 
     storage::BlobStore& blobs_;
     rt::BlockingPool& blocking_pool_;

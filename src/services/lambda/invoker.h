@@ -31,6 +31,10 @@ class CodeCache {
     virtual ~CodeCache() = default;
     // `code_id` as the control plane wrote it into a FunctionVersion. Called on any loop.
     virtual Task<Result<std::shared_ptr<const CodeDirectory>>> Open(std::string code_id) = 0;
+    // One directory that looks like all of `code_ids` laid over each other, later ones on top: for
+    // sandboxes that cannot mount them so. Made once per combination.
+    virtual Task<Result<std::shared_ptr<const CodeDirectory>>> OpenMerged(
+        std::vector<std::string> code_ids) = 0;
 };
 
 // All the data plane knows of one version of a function. Immutable once made; shared by the control

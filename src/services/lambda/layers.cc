@@ -8,8 +8,10 @@
 #include "gen/lambda/types.gen.h"
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include <algorithm>
+#include <array>
 
 // Layers: zips that functions mount below /opt. A version never changes; what functions do with it
 // is in layer_use.cc, who may use it in layer_policy.cc.
@@ -19,6 +21,53 @@ namespace {
 // Who holds a layer version's code; no function's id, which is a UUID.
 std::string HolderOf(const LayerKey& key) {
     return "layer " + key.name;
+}
+
+// What a layer may say it goes with: all runtimes that ever were, as functions of older layers ask
+// for them in lists. The order is that of the service's model.
+constexpr std::array kRuntimes = {
+    std::string_view("nodejs"),          std::string_view("nodejs4.3"),
+    std::string_view("nodejs6.10"),      std::string_view("nodejs8.10"),
+    std::string_view("nodejs10.x"),      std::string_view("nodejs12.x"),
+    std::string_view("nodejs14.x"),      std::string_view("nodejs16.x"),
+    std::string_view("java8"),           std::string_view("java8.al2"),
+    std::string_view("java11"),          std::string_view("python2.7"),
+    std::string_view("python3.6"),       std::string_view("python3.7"),
+    std::string_view("python3.8"),       std::string_view("python3.9"),
+    std::string_view("dotnetcore1.0"),   std::string_view("dotnetcore2.0"),
+    std::string_view("dotnetcore2.1"),   std::string_view("dotnetcore3.1"),
+    std::string_view("dotnet6"),         std::string_view("dotnet8"),
+    std::string_view("nodejs4.3-edge"),  std::string_view("go1.x"),
+    std::string_view("ruby2.5"),         std::string_view("ruby2.7"),
+    std::string_view("provided"),        std::string_view("provided.al2"),
+    std::string_view("nodejs18.x"),      std::string_view("python3.10"),
+    std::string_view("java17"),          std::string_view("ruby3.2"),
+    std::string_view("ruby3.3"),         std::string_view("ruby3.4"),
+    std::string_view("python3.11"),      std::string_view("nodejs20.x"),
+    std::string_view("provided.al2023"), std::string_view("python3.12"),
+    std::string_view("java21"),          std::string_view("python3.13"),
+    std::string_view("nodejs22.x"),      std::string_view("nodejs24.x"),
+    std::string_view("python3.14"),      std::string_view("java25"),
+    std::string_view("dotnet10"),        std::string_view("ruby4.0"),
+};
+
+Status CheckRuntimes(const std::vector<std::string>& runtimes, std::string_view member) {
+    const bool known = std::ranges::all_of(runtimes, [](const std::string& runtime) {
+        return std::ranges::find(kRuntimes, runtime) != kRuntimes.end();
+    });
+    if (known) {
+        return Status();
+    }
+    const bool list = member == "compatibleRuntimes";
+    const std::string value = fmt::format("{}", fmt::join(runtimes, ", "));
+    return errors::Validation(
+        list ? "[" + value + "]" : value,
+        member,
+        fmt::format("Member must satisfy enum value set: [{}]", fmt::join(kRuntimes, ", ")));
+}
+
+Status CheckRuntime(const std::optional<std::string>& runtime) {
+    return runtime ? CheckRuntimes({*runtime}, "compatibleRuntime") : Status();
 }
 
 bool Contains(const std::optional<std::vector<std::string>>& values, const std::string& wanted) {
@@ -110,6 +159,8 @@ Task<Result<model::PublishLayerVersion::Output>> LambdaService::PublishLayerVers
     aws::RequestContext& context, model::PublishLayerVersion::Input input) {
     HEARTH_CO_TRY(const LayerReference reference, OwnLayer(context, input.layer_name));
     const LayerKey key = KeyOf(reference);
+    HEARTH_CO_RETURN_IF_ERROR(CheckRuntimes(
+        input.compatible_runtimes.value_or(std::vector<std::string>()), "compatibleRuntimes"));
     std::string zip;
     model::LayerVersionContentInput content =
         std::move(input.content).value_or(model::LayerVersionContentInput());
@@ -223,6 +274,7 @@ Task<Result<model::DeleteLayerVersion::Output>> LambdaService::DeleteLayerVersio
 
 Task<Result<model::ListLayerVersions::Output>> LambdaService::ListLayerVersions(
     aws::RequestContext& context, model::ListLayerVersions::Input input) {
+    HEARTH_CO_RETURN_IF_ERROR(CheckRuntime(input.compatible_runtime));
     HEARTH_CO_TRY(const LayerReference reference, OwnLayer(context, input.layer_name));
     HEARTH_CO_TRY(const Marker at, DecodeMarker(input.marker));
     const LayerKey key = KeyOf(reference);
@@ -251,6 +303,7 @@ Task<Result<model::ListLayerVersions::Output>> LambdaService::ListLayerVersions(
 
 Task<Result<model::ListLayers::Output>> LambdaService::ListLayers(
     aws::RequestContext& context, model::ListLayers::Input input) {
+    HEARTH_CO_RETURN_IF_ERROR(CheckRuntime(input.compatible_runtime));
     HEARTH_CO_TRY(const Marker at, DecodeMarker(input.marker));
     const Filter filter{input.compatible_runtime, input.compatible_architecture};
     const size_t limit = PageSize(input.max_items);

@@ -32,6 +32,11 @@ class TestCodeCache final : public CodeCache {
         std::shared_ptr<const CodeDirectory> code = std::make_shared<TestCode>(code_id);
         co_return code;
     }
+
+    Task<Result<std::shared_ptr<const CodeDirectory>>> OpenMerged(
+        std::vector<std::string>) override {
+        co_return errors::Unavailable("not in these tests");
+    }
 };
 
 class KeepingLogSink final : public LogSink {
