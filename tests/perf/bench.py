@@ -3,7 +3,7 @@
 
 usage: bench.py BUILD_DIR [SECTION ...] [--seconds S] [--json FILE]
 
-Sections: gateway, invoke, cold, burst, start, idle, size, logs, tls, enforce. Nothing here passes or
+Sections: gateway, invoke, cold, burst, start, idle, size, logs, stream, tls, enforce. Nothing here passes or
 fails by a time; docs/performance.md says what the figures were and how they are meant.
 """
 
@@ -12,7 +12,9 @@ import concurrent.futures
 import io
 import json
 import os
+import re
 import shutil
+import socket
 import statistics
 import subprocess
 import sys
@@ -36,6 +38,8 @@ BURST_FUNCTIONS = 50
 START_FUNCTIONS = 10_000
 LOG_LINES = 10_000
 COLD_RUNS = 15
+STREAM_TICKS = 300
+STREAM_MEGABYTES = 200
 RESULTS = {}
 
 PYTHON_ECHO = "def handler(event, context):\n    return event\n"
@@ -505,6 +509,90 @@ def count_lines(hearth, expected):
     return len(found) if in_order and len(found) >= expected else None
 
 
+def read_all(stream, at_bytes=None):
+    """Everything of a socket until its other side ends; `at_bytes` gets each piece."""
+    buffer = bytearray(1 << 20)
+    total = 0
+    while count := stream.recv_into(buffer):
+        total += count
+        if at_bytes:
+            at_bytes(bytes(buffer[:count]))
+    return total
+
+
+def plain_loopback_seconds(megabytes):
+    """The same bytes over one loopback connection, with nobody between."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        writer = subprocess.Popen(
+            [sys.executable, "-S", "-c",
+             "import socket, sys\n"
+             "s = socket.create_connection(('127.0.0.1', int(sys.argv[1])))\n"
+             "piece = b'x' * (1 << 20)\n"
+             "for _ in range(int(sys.argv[2])): s.sendall(piece)",
+             str(server.getsockname()[1]), str(megabytes)])
+        stream, _ = server.accept()
+        with stream:
+            started = time.perf_counter()
+            read_all(stream)
+            taken = time.perf_counter() - started
+        writer.wait()
+        return taken
+
+
+def bench_stream(options, directory, load):
+    print("stream: answers that flow, of a C++ function, to one reader")
+    hearth = hearth_up.Hearth(options.build)
+    try:
+        client = hearth.client("lambda")
+        with open(os.path.join(options.build, "examples", "stream-bootstrap"), "rb") as program:
+            code = package([("bootstrap", program.read(), 0o755)])
+        create(client, "stream", "provided.al2023", "bootstrap", code)
+        client.get_waiter("function_active_v2").wait(FunctionName="stream")
+
+        def stream(event, at_bytes=None):
+            path = "/2021-11-15/functions/stream/response-streaming-invocations"
+            request = signed_request(
+                hearth, "lambda", "POST", path, json.dumps(event).encode(), {"Connection": "close"})
+            with socket.create_connection(("127.0.0.1", hearth.port)) as connection:
+                connection.sendall(request)
+                return read_all(connection, at_bytes)
+
+        stream({"ticks": 1})
+        late_us = []
+
+        def note(piece):
+            now = time.monotonic_ns()
+            late_us.extend((now - int(written)) / 1000 for written in re.findall(rb"(\d{10,})\n", piece))
+
+        stream({"ticks": STREAM_TICKS}, note)
+        late_us.sort()
+        report("written to received, p50", late_us[len(late_us) // 2] / 1000, "ms", target="<= 1 ms")
+        report("written to received, p99", late_us[len(late_us) * 99 // 100] / 1000, "ms")
+
+        stream({"megabytes": 20})
+        cloud = hearth.pids()["cloud"]
+        before = pss_mb([cloud])
+        highest = []
+        times = []
+        for _ in range(3):
+            pieces = iter(range(10**9))
+
+            def watch(_):
+                if next(pieces) % 200 == 100:
+                    highest.append(pss_mb([cloud]))
+
+            started = time.perf_counter()
+            stream({"megabytes": STREAM_MEGABYTES}, watch)
+            times.append(time.perf_counter() - started)
+        rate = STREAM_MEGABYTES / statistics.median(times)
+        plain = STREAM_MEGABYTES / statistics.median(plain_loopback_seconds(STREAM_MEGABYTES) for _ in range(3))
+        report(f"{STREAM_MEGABYTES} MB", rate, "MB/s", f"plain loopback, {plain:,.0f} MB/s", rate / plain,
+               ">= 200 MB/s")
+        report("memory of the cloud over before", max(highest) - before, "MB", target="flat")
+    finally:
+        hearth.stop()
+
+
 def bench_variant(options, load, up_options, tls, title):
     """The hot paths once plain and open, once as `up_options` say, in turn."""
     print(title)
@@ -557,6 +645,7 @@ SECTIONS = {
     "start": bench_start,
     "size": bench_size,
     "logs": bench_logs,
+    "stream": bench_stream,
     "tls": bench_tls,
     "enforce": bench_enforce,
     "idle": bench_idle,
