@@ -11,6 +11,7 @@
 #include <sys/epoll.h>
 #include <sys/signalfd.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/timerfd.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -27,6 +28,8 @@ constexpr uint64_t kSignalsTag = 2;
 constexpr uint64_t kRetryTag = 3;
 constexpr uint64_t kRefillTag = 4;
 constexpr uint64_t kSlotTag = 16;
+// Above them all.
+constexpr uint64_t kSavingTag = 1ULL << 32;
 
 // The pool is refilled this long after the last request: making an environment takes a few
 // milliseconds of CPU, which the one that was just handed out needs itself.
@@ -62,6 +65,11 @@ std::string Relocate(
         start = end + 1;
     }
     return out;
+}
+
+uint64_t InodeOf(int fd) {
+    struct stat facts{};
+    return ::fstat(fd, &facts) == 0 ? facts.st_ino : 0;
 }
 
 // Mounts on one target are one tree, of which later sources hide earlier ones.
@@ -387,6 +395,8 @@ Result<CreateAnswer> Host::Assign(
     HEARTH_TRY(auto output, os::Pipe());
     HEARTH_TRY(auto error, os::Pipe());
     HEARTH_TRY(auto control, os::MakeChannel());
+    slot.stdout_inode = InodeOf(output.second.get());
+    slot.stderr_inode = InodeOf(error.second.get());
     std::vector<std::pair<os::Fd, os::Fd>> companion_outputs;
     for (size_t i = 0; i < companions.size(); ++i) {
         HEARTH_TRY(auto pipe, os::Pipe());
@@ -484,6 +494,72 @@ void Host::Answer(const CreateAnswer& answer, std::vector<os::Fd> fds) {
     Send(EncodeCreated(answer), std::move(fds));
 }
 
+// ---- saving ----
+
+void Host::Save(const SaveMessage& message, std::vector<os::Fd> fds) {
+    const auto start = [&]() -> Status {
+        const Slot* slot = FindById(message.id);
+        if (slot == nullptr || slot->state != Slot::State::kAssigned) {
+            return errors::Unavailable("the environment is gone");
+        }
+        if (!parts_.namespaces || fds.size() != 1) {
+            return errors::Malformed("a runtime without namespaces, or no image to write");
+        }
+        DumpJob job;
+        job.environment = message.id;
+        job.init = slot->pid;
+        job.stdout_inode = slot->stdout_inode;
+        job.stderr_inode = slot->stderr_inode;
+        job.port_count = static_cast<uint32_t>(message.ports.size());
+        std::copy(message.ports.begin(), message.ports.end(), job.ports);
+        HEARTH_TRY(auto ends, os::MakeChannel());
+        HEARTH_TRY(const pid_t pid, parts_.maker.Dump(job, ends.second, fds[0]));
+        savings_.push_back(
+            {.tag = kSavingTag + next_saving_tag_++,
+             .id = message.id,
+             .pid = pid,
+             .channel = std::move(ends.first)});
+        Watch(savings_.back().channel.get(), true, false, savings_.back().tag);
+        return {};
+    };
+    if (const Status started = start(); !started.ok()) {
+        Send(EncodeSaved({.id = message.id, .error = started.error().message()}), {});
+    }
+}
+
+void Host::Saved(uint64_t tag) {
+    const auto saving = std::find_if(
+        savings_.begin(), savings_.end(), [tag](const Saving& one) { return one.tag == tag; });
+    if (saving == savings_.end()) {
+        return;
+    }
+    auto packet = os::ReceivePacket(saving->channel.get(), false);
+    if (packet.ok() && !packet->has_value()) {
+        return;
+    }
+    // The child runs no code of the runtime, but it has read a hostile process: its words are
+    // checked like anybody's.
+    SaveAnswer answer{.id = saving->id, .error = "the helper that saves runtimes has died"};
+    if (packet.ok() && !(*packet)->bytes.empty()) {
+        if (auto said = DecodeSaved((*packet)->bytes); said.ok()) {
+            answer = *std::move(said);
+            answer.id = saving->id;
+        }
+    }
+    ::kill(saving->pid, SIGKILL);
+    savings_.erase(saving);
+    Send(EncodeSaved(answer), {});
+}
+
+void Host::StopSaving(uint64_t id) {
+    for (const Saving& saving : savings_) {
+        if (saving.id == id) {
+            // Its channel ends, which Saved sees.
+            ::kill(saving.pid, SIGKILL);
+        }
+    }
+}
+
 // ---- the end of an environment ----
 
 void Host::Destroy(Slot& slot) {
@@ -491,6 +567,7 @@ void Host::Destroy(Slot& slot) {
         return;
     }
     slot.state = Slot::State::kDying;
+    StopSaving(slot.id);
     slot.channel.Close();
     slot.runtime_api.Close();
     slot.door.Close();
@@ -592,6 +669,8 @@ void Host::DestroyAll(bool with_pool) {
                 Retry();
             } else if (events[i].data.u64 == kRefillTag) {
                 RefillDue();
+            } else if (events[i].data.u64 >= kSavingTag) {
+                Saved(events[i].data.u64);
             } else if (events[i].data.u64 == kChannelTag) {
                 // Later: silence it, or the wait spins.
                 Watch(parts_.options.channel_fd, false, false, kChannelTag);
@@ -662,11 +741,11 @@ void Host::ReadRequests() {
             channel_ended_ = true;
             return;
         }
-        Handle((*packet)->bytes);
+        Handle((*packet)->bytes, std::move((*packet)->fds));
     }
 }
 
-void Host::Handle(const std::string& packet) {
+void Host::Handle(const std::string& packet, std::vector<os::Fd> fds) {
     const auto kind = DecodeKind(packet);
     if (!kind.ok()) {
         log::Warn("host: {}", kind.error().message());
@@ -723,11 +802,19 @@ void Host::Handle(const std::string& packet) {
             Send(EncodeId(PacketKind::kDestroyed, *id), {});
             return;
         }
+        case PacketKind::kSave: {
+            const auto message = DecodeSave(packet);
+            if (!message.ok()) {
+                log::Warn("host: refused a request: {}", message.error().message());
+                return;
+            }
+            Save(*message, std::move(fds));
+            return;
+        }
         case PacketKind::kHostHello:
         case PacketKind::kCloudWelcome:
         case PacketKind::kCreated:
         case PacketKind::kDestroyed:
-        case PacketKind::kSave:
         case PacketKind::kSaved:
             log::Warn("host: a packet that only the host sends");
             return;
@@ -780,6 +867,8 @@ bool Host::Step(int timeout_ms) {
             Retry();
         } else if (tag == kRefillTag) {
             RefillDue();
+        } else if (tag >= kSavingTag) {
+            Saved(tag);
         } else {
             for (Slot& slot : slots_) {
                 if (slot.index + kSlotTag == tag && slot.state == Slot::State::kPreparing) {

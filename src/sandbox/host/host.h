@@ -42,6 +42,17 @@ struct Slot {
     uint64_t id = 0;
     // The cloud asked, and wants to hear when it is gone.
     bool destroy_requested = false;
+    // Of the pipes that take the runtime's output.
+    uint64_t stdout_inode = 0;
+    uint64_t stderr_inode = 0;
+};
+
+// A runtime that is being saved by a child of ours.
+struct Saving {
+    uint64_t tag = 0;
+    uint64_t id = 0;
+    pid_t pid = -1;
+    os::Fd channel;
 };
 
 // The event loop of hearth-host: one thread. Reads requests of the cloud, keeps the pool of
@@ -92,7 +103,12 @@ class Host final {
     void RefillDue();
 
     void ReadRequests();
-    void Handle(const std::string& packet);
+    void Handle(const std::string& packet, std::vector<os::Fd> fds);
+    void Save(const SaveMessage& message, std::vector<os::Fd> fds);
+    // The child has said how it went, or has died.
+    void Saved(uint64_t tag);
+    // What would be saved goes; its cloud hears of it.
+    void StopSaving(uint64_t id);
     void Send(std::string bytes, std::vector<os::Fd> fds);
     std::vector<os::Fd> NameSocket() const;
     void Flush();
@@ -122,6 +138,8 @@ class Host final {
     uint32_t next_index_ = 0;
     std::deque<CreateRequest> waiting_;
     std::deque<Outgoing> outgoing_;
+    std::list<Saving> savings_;
+    uint64_t next_saving_tag_ = 0;
     bool stopping_ = false;
     bool pool_broken_ = false;
     bool channel_ended_ = false;

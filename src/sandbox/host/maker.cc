@@ -19,6 +19,11 @@ namespace hearth::sandbox {
 
 namespace {
 
+// The first byte of a request.
+constexpr char kNamespaces = 'n';
+constexpr char kPlain = 'p';
+constexpr char kDump = 'd';
+
 // The child between clone3 and exec: system calls only, since the memory is a copy of a process
 // that may have been anywhere.
 [[noreturn]] void BecomeInit(int channel, int program, bool namespaces) {
@@ -60,6 +65,20 @@ namespace {
     ::_exit(112);
 }
 
+// Unlike hearth-init it runs on in this program: the maker has one thread and holds no lock here.
+[[noreturn]] void BecomeDumper(const DumpJob& job, int channel, int image) {
+    // Wherever the two were, they end up below everything else, which is closed.
+    const int high_channel = ::fcntl(channel, F_DUPFD_CLOEXEC, 300);
+    const int high_image = ::fcntl(image, F_DUPFD_CLOEXEC, 300);
+    if (high_channel < 0 || high_image < 0 || ::dup2(high_channel, 3) < 0 ||
+        ::dup2(high_image, 4) < 0) {
+        ::_exit(114);
+    }
+    ::syscall(SYS_close_range, 5, ~0U, 0);
+    ::prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0);
+    RunDump(job, 3, 4);
+}
+
 [[noreturn]] void RunMaker(os::Fd socket_below, os::Fd program_below) {
     ::prctl(PR_SET_NAME, "hearth-maker", 0, 0, 0);
     ::prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0);
@@ -75,11 +94,17 @@ namespace {
     program_below.Release();
     for (;;) {
         auto packet = os::ReceivePacket(socket, true);
-        if (!packet.ok() || !packet->has_value() || (*packet)->fds.size() != 1 ||
-            (*packet)->bytes.size() != 1) {
+        if (!packet.ok() || !packet->has_value() || (*packet)->bytes.empty()) {
             ::_exit(0);  // the host is gone
         }
-        const bool namespaces = (*packet)->bytes[0] == 'n';
+        const std::string& bytes = (*packet)->bytes;
+        const char kind = bytes[0];
+        DumpJob job;
+        const bool dump = kind == kDump && bytes.size() == 1 + sizeof(job);
+        if ((*packet)->fds.size() != (dump ? 2U : 1U) || (!dump && bytes.size() != 1)) {
+            ::_exit(0);
+        }
+        const bool namespaces = kind == kNamespaces;
         const int channel = ::fcntl((*packet)->fds[0].get(), F_DUPFD_CLOEXEC, 210);
         clone_args arguments{};
         // The host becomes the parent, and its death the child's.
@@ -89,6 +114,10 @@ namespace {
                                CLONE_NEWIPC | CLONE_NEWUTS;
         }
         const long pid = ::syscall(SYS_clone3, &arguments, sizeof(arguments));
+        if (pid == 0 && dump) {
+            std::memcpy(&job, bytes.data() + 1, sizeof(job));
+            BecomeDumper(job, channel, (*packet)->fds[1].get());
+        }
         if (pid == 0) {
             BecomeInit(channel, program, namespaces);
         }
@@ -117,7 +146,19 @@ Result<Maker> Maker::Start(os::Fd program) {
 
 Result<pid_t> Maker::Make(const os::Fd& channel, bool namespaces) {
     const int fds[] = {channel.get()};
-    HEARTH_TRY(const bool sent, os::SendPacket(socket_.get(), namespaces ? "n" : "p", fds));
+    const char kind = namespaces ? kNamespaces : kPlain;
+    return Ask({&kind, 1}, fds);
+}
+
+Result<pid_t> Maker::Dump(const DumpJob& job, const os::Fd& channel, const os::Fd& image) {
+    std::string request(1, kDump);
+    request.append(reinterpret_cast<const char*>(&job), sizeof(job));
+    const int fds[] = {channel.get(), image.get()};
+    return Ask(request, fds);
+}
+
+Result<pid_t> Maker::Ask(std::string_view request, std::span<const int> fds) {
+    HEARTH_TRY(const bool sent, os::SendPacket(socket_.get(), request, fds));
     (void)sent;
     HEARTH_TRY(auto packet, os::ReceivePacket(socket_.get(), true));
     int32_t answer = 0;

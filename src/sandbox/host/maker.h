@@ -2,8 +2,12 @@
 
 #include "base/result.h"
 #include "os/fd.h"
+#include "sandbox/host/dump_job.h"
 
 #include <sys/types.h>
+
+#include <span>
+#include <string_view>
 
 // The only part of the host that makes processes.
 //
@@ -25,9 +29,15 @@ class Maker final {
     // hearth-init. It is our child. `namespaces` false: a plain process.
     Result<pid_t> Make(const os::Fd& channel, bool namespaces);
 
+    // Starts a process that saves a runtime into `image` and tells on `channel`. It is our child,
+    // without namespaces of its own and without any other descriptor.
+    Result<pid_t> Dump(const DumpJob& job, const os::Fd& channel, const os::Fd& image);
+
     pid_t pid() const { return pid_; }
 
   private:
+    Result<pid_t> Ask(std::string_view request, std::span<const int> fds);
+
     Maker(os::Fd socket, pid_t pid) : socket_(std::move(socket)), pid_(pid) {}
 
     os::Fd socket_;
