@@ -167,7 +167,12 @@ class Writer final {
         current_ = Descriptor(OpenBeneath(root_fd_, ".", O_PATH | O_DIRECTORY, 0));
         for (size_t i = 0; i + leave < components.size() && current_.valid(); ++i) {
             const char* name = components[i].c_str();
-            if (mkdirat(current_.get(), name, 0755) != 0 && errno != EEXIST) {
+            if (mkdirat(current_.get(), name, 0755) == 0) {
+                // Whatever the umask says: others than we read it.
+                if (fchmodat(current_.get(), name, 0755, 0) != 0) {
+                    return errno;
+                }
+            } else if (errno != EEXIST) {
                 return errno;
             }
             Descriptor next(OpenBeneath(current_.get(), name, O_PATH | O_DIRECTORY, 0));

@@ -164,6 +164,22 @@ TEST_F(Unpacking, KeepsNamesContentAndTheExecuteBit) {
     EXPECT_EQ(about.st_mode & 07777, 0444u);
 }
 
+// A server that hides its files from others by its umask unpacks for users that are others.
+TEST_F(Unpacking, EverybodyCanReadItWhateverTheUmask) {
+    const mode_t before = umask(077);
+    const Outcome outcome =
+        Run(ZipWriter().Add({"lib/", "", 040700}).Add({"lib/er/module.py", "x = 1\n", 0100600}));
+    umask(before);
+    EXPECT_EQ(outcome.flaw, Flaw::kNone);
+    struct stat about{};
+    for (const char* directory : {"lib", "lib/er"}) {
+        ASSERT_EQ(stat((root_ / directory).c_str(), &about), 0);
+        EXPECT_EQ(about.st_mode & 07777, 0755u) << directory;
+    }
+    ASSERT_EQ(stat((root_ / "lib/er/module.py").c_str(), &about), 0);
+    EXPECT_EQ(about.st_mode & 07777, 0444u);
+}
+
 TEST_F(Unpacking, KeepsUtf8NamesWhateverTheLocale) {
     const Outcome outcome = Run(ZipWriter().Add({"gr\xc3\xbc\xc3\x9f.py", "z", 0100644, 0x0800}));
     EXPECT_EQ(outcome.flaw, Flaw::kNone);
