@@ -10,6 +10,7 @@
 #include <fcntl.h>
 #include <gtest/gtest.h>
 #include <limits.h>
+#include <netinet/in.h>
 #include <signal.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -425,6 +426,75 @@ TEST_P(HostSandboxTest, ListenersAreReachableFromInside) {
         EXPECT_TRUE(exit.ok() && exit->exit_code == 0);
         EXPECT_TRUE((co_await (*environment)->Destroy()).ok());
         EXPECT_EQ(ReadAll(output), "api\ndoor\n");
+    });
+}
+
+// Waits for an event as a runtime does, and answers what it got with what it had before.
+constexpr const char* kWaitingRuntime =
+    "import os, socket, sys\n"
+    "h, p = os.environ['AWS_LAMBDA_RUNTIME_API'].split(':')\n"
+    "memory = 'made before'\n"
+    "s = socket.create_connection((h, int(p)))\n"
+    "s.sendall(b'next')\n"
+    "print('ready', flush=True)\n"
+    "while True:\n"
+    "    event = s.recv(100).decode()\n"
+    "    if not event: break\n"
+    "    print(event, memory, flush=True)\n"
+    "    s.sendall((event + ' ' + memory).encode())\n";
+
+TEST_P(HostSandboxTest, AWaitingRuntimeIsSavedAndEndsWithIt) {
+    if (std::string(GetParam()) == "none") {
+        GTEST_SKIP() << "nothing to save without namespaces";
+    }
+    EnvironmentSpec spec = Shell("");
+    spec.argv = {"/usr/bin/python3", "-S", "-c", kWaitingRuntime};
+    Run([&]() -> Task<void> {
+        auto environment = co_await sandbox_->Create(std::move(spec));
+        CHECK(environment.ok());
+        const os::Fd listener = (*environment)->TakeRuntimeApiListener();
+        EXPECT_TRUE((co_await (*environment)->Start()).ok());
+        ::fcntl(listener.get(), F_SETFL, 0);
+        sockaddr_in peer{};
+        socklen_t size = sizeof(peer);
+        const os::Fd connection(
+            ::accept4(listener.get(), reinterpret_cast<sockaddr*>(&peer), &size, SOCK_CLOEXEC));
+        char next[4];
+        EXPECT_EQ(::recv(connection.get(), next, sizeof(next), MSG_WAITALL), 4);
+        const std::string image = data_ + "/image";
+        SaveRequest request;
+        request.image = os::Fd(::open(image.c_str(), O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600));
+        request.ports = {ntohs(peer.sin_port)};
+        const auto report = co_await (*environment)->Save(std::move(request));
+        CHECK(report.ok(), "{}", report.error().message());
+        EXPECT_EQ(report->refusal, "");
+        EXPECT_GT(report->image_bytes, 1u << 20);
+        EXPECT_EQ(std::filesystem::file_size(image), report->image_bytes);
+        const auto exit = co_await (*environment)->WaitExit();
+        EXPECT_TRUE(exit.ok() && exit->signal == SIGKILL);
+        EXPECT_TRUE((co_await (*environment)->Destroy()).ok());
+    });
+}
+
+TEST_P(HostSandboxTest, ARuntimeWithAChildCannotBeSavedAndSaysWhy) {
+    if (std::string(GetParam()) == "none") {
+        GTEST_SKIP() << "nothing to save without namespaces";
+    }
+    Run([&]() -> Task<void> {
+        auto environment = co_await sandbox_->Create(Shell("sleep 1000 & echo ready; sleep 1000"));
+        CHECK(environment.ok());
+        os::Fd output = (*environment)->TakeStdout();
+        EXPECT_TRUE((co_await (*environment)->Start()).ok());
+        ::fcntl(output.get(), F_SETFL, 0);
+        char ready[6];
+        EXPECT_EQ(::read(output.get(), ready, sizeof(ready)), 6);
+        SaveRequest request;
+        request.image =
+            os::Fd(::open((data_ + "/image").c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600));
+        const auto report = co_await (*environment)->Save(std::move(request));
+        CHECK(report.ok(), "{}", report.error().message());
+        EXPECT_TRUE(report->refusal.contains("child")) << report->refusal;
+        EXPECT_TRUE((co_await (*environment)->Destroy()).ok());
     });
 }
 
