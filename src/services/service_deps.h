@@ -58,6 +58,8 @@ struct ServiceOptions {
     // From `--runtime python3.13=/usr/bin/python3.13`.
     std::map<std::string, std::string> runtime_paths;
     bool runtimes_exact = false;
+    // Lambda's quota of concurrent executions, in each account and region.
+    int32_t account_concurrency = 1000;
     // Absolute directory of `--hot-reload`; empty: off. And that directory open, because this
     // process may not be able to reach it; -1: it can. The first to take it owns it.
     std::string hot_reload_directory;

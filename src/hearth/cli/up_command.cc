@@ -57,6 +57,11 @@ void AddUpCommand(CLI::App* app, int* exit_status) {
           "--runtimes", options->runtimes, "exact: refuse a runtime of another minor version")
         ->check(CLI::IsMember({"nearest", "exact"}))
         ->capture_default_str();
+    up->add_option(
+          "--account-concurrency",
+          options->account_concurrency,
+          "How many calls of functions may run at once in each account and region")
+        ->capture_default_str();
     up->add_flag("--test-clock", options->test_clock, "Allow `hearth clock advance`");
     up->add_flag(
         "--lenient", options->lenient, "Accept settings that Hearth cannot honour, and name them");

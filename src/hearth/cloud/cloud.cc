@@ -76,6 +76,7 @@ ServiceOptions ServiceOptionsOf(const CloudOptions& options) {
     made.library_directory = options.library;
     made.runtime_paths = options.runtimes;
     made.runtimes_exact = options.runtimes_exact;
+    made.account_concurrency = options.account_concurrency;
     made.hot_reload_directory = options.hot_reload;
     made.hot_reload_fd = options.hot_reload_fd;
     return made;

@@ -60,6 +60,7 @@ Status ParseLevel(std::string_view text, CloudOptions& options) {
 // Sets the one field that `option` names.
 Status Apply(std::string_view option, const std::string& value, CloudOptions& options) {
     static constexpr int kFdMax = 1'000'000;
+    static constexpr int kAccountConcurrencyMax = 1'000'000;
     const std::map<std::string_view, int*> descriptors = {
         {"--ready-fd", &options.ready_fd},
         {"--host-fd", &options.host_fd},
@@ -94,6 +95,8 @@ Status Apply(std::string_view option, const std::string& value, CloudOptions& op
         HEARTH_TRY(options.egress, ParseChoice(option, value, "off", "on"));
     } else if (option == "--runtimes") {
         HEARTH_TRY(options.runtimes_exact, ParseChoice(option, value, "nearest", "exact"));
+    } else if (option == "--account-concurrency") {
+        HEARTH_TRY(options.account_concurrency, ParseNumber(option, value, kAccountConcurrencyMax));
     } else if (option == "--tls-name") {
         options.tls_names.push_back(value);
     } else if (option == "--runtime") {

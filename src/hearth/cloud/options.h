@@ -30,6 +30,7 @@ struct CloudOptions {
     bool lenient = false;
     std::map<std::string, std::string> runtimes;
     bool runtimes_exact = false;
+    int account_concurrency = 1000;
     std::string hot_reload;
     std::string library;
     log::Level log_level = log::Level::kInfo;

@@ -16,10 +16,32 @@ Result<CloudOptions> Parse(std::vector<std::string> arguments) {
 
 TEST(CloudOptions, ReadsWhatTheKeeperGives) {
     const auto options = Parse(
-        {"--listen-fd",  "3",       "--listen-fd",  "4",         "--auth",      "enforce",
-         "--durability", "relaxed", "--runtime",    "a=/bin/a",  "--threads",   "4",
-         "--runtimes",   "exact",   "--egress",     "off",       "--log-level", "debug",
-         "--host-fd",    "9",       "--test-clock", "--lenient", "--endpoint",  "https://h:1"});
+        {"--listen-fd",
+         "3",
+         "--listen-fd",
+         "4",
+         "--auth",
+         "enforce",
+         "--durability",
+         "relaxed",
+         "--runtime",
+         "a=/bin/a",
+         "--threads",
+         "4",
+         "--runtimes",
+         "exact",
+         "--egress",
+         "off",
+         "--log-level",
+         "debug",
+         "--host-fd",
+         "9",
+         "--test-clock",
+         "--lenient",
+         "--endpoint",
+         "https://h:1",
+         "--account-concurrency",
+         "50"});
     ASSERT_TRUE(options.ok()) << options.error().message();
     EXPECT_EQ(options->listen_fds, (std::vector<int>{3, 4}));
     EXPECT_TRUE(options->enforce);
@@ -29,6 +51,7 @@ TEST(CloudOptions, ReadsWhatTheKeeperGives) {
     EXPECT_TRUE(options->test_clock);
     EXPECT_TRUE(options->lenient);
     EXPECT_EQ(options->threads, 4);
+    EXPECT_EQ(options->account_concurrency, 50);
     EXPECT_EQ(options->host_fd, 9);
     EXPECT_EQ(options->runtimes.at("a"), "/bin/a");
     EXPECT_EQ(options->endpoint, "https://h:1");

@@ -368,6 +368,7 @@ Status Keeper::StartCloud() {
         .Arg("--egress", options_.egress)
         .Arg("--tls", options_.tls)
         .Arg("--runtimes", options_.runtimes)
+        .Arg("--account-concurrency", std::to_string(options_.account_concurrency))
         .Arg("--library", ProgramDirectory())
         .Arg("--log-level", std::string(LevelName(options_.log_level)));
     if (options_.threads > 0) {

@@ -81,6 +81,9 @@ Result<UpOptions> CheckUpOptions(UpOptions options) {
         CheckChoice("isolation", options.isolation, {"auto", "namespaces", "none"}));
     HEARTH_RETURN_IF_ERROR(CheckChoice("durability", options.durability, {"sync", "relaxed"}));
     HEARTH_RETURN_IF_ERROR(CheckChoice("runtimes", options.runtimes, {"nearest", "exact"}));
+    if (options.account_concurrency < 1 || options.account_concurrency > 1'000'000) {
+        return errors::Malformed("--account-concurrency must be between 1 and 1000000");
+    }
     if (options.threads < 0 || options.threads > 256) {
         return errors::Malformed("--threads must be between 1 and 256");
     }

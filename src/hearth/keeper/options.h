@@ -37,6 +37,8 @@ struct UpOptions {
     std::vector<std::string> runtime;
     // "nearest" or "exact".
     std::string runtimes = "nearest";
+    // Lambda's quota of concurrent executions, in each account and region.
+    int account_concurrency = 1000;
     bool lenient = false;
     log::Level log_level = log::Level::kInfo;
 };

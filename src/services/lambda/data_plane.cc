@@ -18,7 +18,12 @@ constexpr size_t kRuntimesDescribedMax = 100;
 
 }  // namespace
 
-DataPlane::DataPlane(const ServiceDeps& deps, CodeCache& code, LogSink& logs, RoleDirectory* roles)
+DataPlane::DataPlane(
+    const ServiceDeps& deps,
+    CodeCache& code,
+    ConcurrencyLimits& concurrency,
+    LogSink& logs,
+    RoleDirectory* roles)
     : loops_(deps.loops),
       sandbox_(deps.sandbox),
       runtimes_(
@@ -28,6 +33,7 @@ DataPlane::DataPlane(const ServiceDeps& deps, CodeCache& code, LogSink& logs, Ro
               .exact = deps.options.runtimes_exact,
               .search_directories = RuntimeCatalog::DefaultSearchDirectories()},
           deps.blocking_pool),
+      concurrency_(concurrency),
       metrics_(deps.metrics) {
     if (sandbox_ != nullptr) {
         environment_deps_ = std::make_unique<EnvironmentDeps>(EnvironmentDeps{
@@ -71,7 +77,8 @@ Task<Status> DataPlane::Start() {
     const auto processors = static_cast<int64_t>(std::thread::hardware_concurrency());
     options.cold_starts_max = std::max<int64_t>(2, (2 * processors + 1) / loops_.size());
     for (int i = 0; i < loops_.size(); ++i) {
-        shards_.push_back(std::make_unique<Slots>(*environment_deps_, options, counts_, metrics_));
+        shards_.push_back(
+            std::make_unique<Slots>(*environment_deps_, options, concurrency_, metrics_));
     }
     co_return Status();
 }

@@ -20,7 +20,12 @@ namespace hearth::lambda {
 class DataPlane final : public Invoker {
   public:
     // `roles` may be null. Registers GET /_hearth/slots and GET /_hearth/runtimes?names=a,b.
-    DataPlane(const ServiceDeps& deps, CodeCache& code, LogSink& logs, RoleDirectory* roles);
+    DataPlane(
+        const ServiceDeps& deps,
+        CodeCache& code,
+        ConcurrencyLimits& concurrency,
+        LogSink& logs,
+        RoleDirectory* roles);
     ~DataPlane() override;
 
     Task<Status> Start() override;
@@ -50,7 +55,7 @@ class DataPlane final : public Invoker {
     sandbox::Sandbox* sandbox_;
     RuntimeCatalog runtimes_;
     std::unique_ptr<EnvironmentDeps> environment_deps_;
-    ConcurrencyCounts counts_;
+    ConcurrencyLimits& concurrency_;
     SlotMetrics metrics_;
     // By loop; made in Start, each on its own loop.
     std::vector<std::unique_ptr<Slots>> shards_;

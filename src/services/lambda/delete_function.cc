@@ -35,6 +35,7 @@ Task<Result<model::DeleteFunction::Output>> LambdaService::DeleteFunction(
         head = *std::move(found);
         transaction.DeleteHead(key);
         transaction.DeleteLatest(key);
+        transaction.DeleteReserve(key);
         transaction.PutGarbage(key, head.id);
         HEARTH_CO_TRY(unused, co_await transaction.DropReferences(*latest, head.id, 0));
         co_return Status();
@@ -42,6 +43,9 @@ Task<Result<model::DeleteFunction::Output>> LambdaService::DeleteFunction(
     HEARTH_CO_RETURN_IF_ERROR(co_await store_.Transact(body));
     // From here the function is gone, whatever happens to its remains.
     co_await Retire(key, {}, {});
+    if (const Status loaded = co_await concurrency_.Load(key.account, key.region); !loaded.ok()) {
+        log::Warn("lambda: reserves after deleting {}: {}", key.name, loaded.error().message());
+    }
     co_await snapshots_.Removed(key, head.id, 0);
     co_await DropCode(std::move(unused));
     auto blobs = co_await store_.ClearGarbage(key, head.id);

@@ -48,6 +48,14 @@ Key PoliciesKey(const FunctionKey& key, std::string_view id) {
     return Root(key.account, key.region, "policy").Add(key.name).Add(id);
 }
 
+Key ReservesKey(const AccountId& account, const Region& region) {
+    return Root(account, region, "reserve");
+}
+
+Key ReserveKey(const FunctionKey& key) {
+    return ReservesKey(key.account, key.region).Add(key.name);
+}
+
 // The function's own policy goes by the name of the version it is about.
 std::string_view PolicyName(std::string_view qualifier) {
     return qualifier.empty() ? kLatest : qualifier;
@@ -163,6 +171,27 @@ Result<AliasRecord> DecodeAlias(std::string_view bytes, std::string name) {
             }
             default:
                 break;
+        }
+    }
+}
+
+// Reserved concurrency: 1 calls at once.
+std::string EncodeReserve(int32_t reserve) {
+    FieldWriter writer;
+    writer.Integer(1, reserve);
+    return writer.Take();
+}
+
+Result<int32_t> DecodeReserve(std::string_view bytes) {
+    int64_t reserve = 0;
+    HEARTH_TRY(FieldReader reader, FieldReader::Open(bytes));
+    for (;;) {
+        HEARTH_TRY(const auto field, reader.Next());
+        if (!field) {
+            return static_cast<int32_t>(reserve);
+        }
+        if (field->number == 1) {
+            HEARTH_TRY(reserve, FieldReader::Integer(*field));
         }
     }
 }
@@ -285,6 +314,26 @@ Result<int64_t> NumberOf(std::string_view key, size_t skip) {
 
 // account, region, "lambda", kind
 constexpr size_t kRootComponents = 4;
+
+// From a transaction or from the store.
+template <class Source>
+Task<Result<Reserves>> ReadAllReserves(
+    Source& source, const AccountId& account, const Region& region) {
+    Reserves reserves;
+    storage::RangeRequest request = ReservesKey(account, region).Children();
+    for (;;) {
+        HEARTH_CO_TRY(const auto page, co_await source.Range(request));
+        for (const auto& item : page.items) {
+            HEARTH_CO_TRY(std::string name, NameOf(item.key, kRootComponents));
+            HEARTH_CO_TRY(const int32_t reserve, DecodeReserve(item.value));
+            reserves.emplace(std::move(name), reserve);
+        }
+        if (!page.next) {
+            co_return reserves;
+        }
+        request.begin = *page.next;
+    }
+}
 
 }  // namespace
 
@@ -429,6 +478,28 @@ Task<Result<std::vector<AliasRecord>>> FunctionTransaction::Aliases(
         aliases.push_back(std::move(alias));
     }
     co_return aliases;
+}
+
+Task<Result<std::optional<int32_t>>> FunctionTransaction::FindReserve(const FunctionKey& key) {
+    HEARTH_CO_TRY(const auto bytes, co_await transaction_.Get(ReserveKey(key)));
+    if (!bytes) {
+        co_return std::optional<int32_t>();
+    }
+    HEARTH_CO_TRY(const int32_t reserve, DecodeReserve(*bytes));
+    co_return std::optional<int32_t>(reserve);
+}
+
+void FunctionTransaction::PutReserve(const FunctionKey& key, int32_t reserve) {
+    transaction_.Put(ReserveKey(key), EncodeReserve(reserve));
+}
+
+void FunctionTransaction::DeleteReserve(const FunctionKey& key) {
+    transaction_.Delete(ReserveKey(key));
+}
+
+Task<Result<Reserves>> FunctionTransaction::ReadReserves(
+    const AccountId& account, const Region& region) {
+    co_return co_await ReadAllReserves(transaction_, account, region);
 }
 
 Task<Result<std::optional<std::string>>> FunctionTransaction::FindPolicy(
@@ -672,6 +743,19 @@ Task<Result<std::optional<VersionSnapshot>>> FunctionStore::FindSnapshot(
     co_return std::optional<VersionSnapshot>(std::move(snapshot));
 }
 
+Task<Result<std::optional<int32_t>>> FunctionStore::FindReserve(const FunctionKey& key) {
+    HEARTH_CO_TRY(const auto bytes, co_await kv_.Get(ReserveKey(key)));
+    if (!bytes) {
+        co_return std::optional<int32_t>();
+    }
+    HEARTH_CO_TRY(const int32_t reserve, DecodeReserve(*bytes));
+    co_return std::optional<int32_t>(reserve);
+}
+
+Task<Result<Reserves>> FunctionStore::ReadReserves(AccountId account, Region region) {
+    co_return co_await ReadAllReserves(kv_, account, region);
+}
+
 Task<Result<std::optional<std::string>>> FunctionStore::FindPolicy(
     const FunctionKey& key, std::string_view qualifier) {
     HEARTH_CO_TRY(const auto head, co_await FindHead(key));
@@ -852,13 +936,12 @@ Task<Result<std::vector<std::string>>> FunctionStore::ClearGarbage(
             transaction.DeletePolicy(key, function_id, {});
             FunctionUrlTransaction urls(transaction.raw());
             HEARTH_CO_TRY(
-                const auto url_records,
-                co_await urls.List(key, function_id, std::nullopt, kPage));
+                const auto url_records, co_await urls.List(key, function_id, std::nullopt, kPage));
             for (const FunctionUrlRecord& record : url_records) {
                 urls.Delete(key, function_id, record);
             }
-            more = versions.size() == kPage || aliases.size() == kPage ||
-                   url_records.size() == kPage;
+            more =
+                versions.size() == kPage || aliases.size() == kPage || url_records.size() == kPage;
             if (!more) {
                 transaction.DeleteGarbage(key, function_id);
             }

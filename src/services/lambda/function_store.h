@@ -84,6 +84,9 @@ struct ResolvedFunction {
     std::string function_id;
 };
 
+// Reserved concurrency by function name.
+using Reserves = std::map<std::string, int32_t, std::less<>>;
+
 // Reads and writes of one transaction, in the words of this service.
 class FunctionTransaction final {
   public:
@@ -134,6 +137,13 @@ class FunctionTransaction final {
         const std::string& function_id,
         std::string_view after,
         size_t limit);
+
+    // Reserved concurrency, of the function as a whole.
+    Task<Result<std::optional<int32_t>>> FindReserve(const FunctionKey& key);
+    void PutReserve(const FunctionKey& key, int32_t reserve);
+    void DeleteReserve(const FunctionKey& key);
+    // Of all functions; so two transactions that change some conflict.
+    Task<Result<Reserves>> ReadReserves(const AccountId& account, const Region& region);
 
     // The resource policy of the function (qualifier empty), of a version or of an alias: a
     // document of the IAM policy language. Each has its own.
@@ -221,6 +231,8 @@ class FunctionStore final {
     Task<Result<std::optional<VersionSnapshot>>> FindSnapshot(
         const FunctionKey& key, const std::string& function_id, int64_t number);
 
+    Task<Result<std::optional<int32_t>>> FindReserve(const FunctionKey& key);
+    Task<Result<Reserves>> ReadReserves(AccountId account, Region region);
     // The resource policy that calls with this qualifier are judged by (aws/auth/policy/policy.h):
     // the function's own for an empty one; a version's and an alias' are apart from it. Empty when
     // there is none, or no such function.

@@ -18,6 +18,11 @@ Task<Result<model::GetFunction::Output>> LambdaService::GetFunction(
     output.code = model::FunctionCodeLocation{};
     output.code->repository_type = "S3";
     output.code->location = CodeLocation(context, *found.record);
+    HEARTH_CO_TRY(const auto reserve, co_await store_.FindReserve(KeyOf(reference)));
+    if (reserve) {
+        output.concurrency = model::Concurrency{};
+        output.concurrency->reserved_concurrent_executions = *reserve;
+    }
     if (!found.head.tags.empty()) {
         output.tags = found.head.tags;
     }

@@ -16,6 +16,11 @@ LambdaService::LambdaService(const ServiceDeps& deps, RoleDirectory* roles)
       roles_(roles),
       sealing_key_(deps.master_key.Derive("lambda-environment")),
       store_(deps.kv, sealing_key_, deps.random),
+      concurrency_(
+          deps.options.account_concurrency,
+          [this](AccountId account, Region region) {
+              return store_.ReadReserves(std::move(account), std::move(region));
+          }),
       layers_(deps.kv),
       urls_(deps.kv),
       url_site_(*this, deps.metrics),
@@ -84,6 +89,9 @@ LambdaService::LambdaService(const ServiceDeps& deps, RoleDirectory* roles)
     table_.Add<model::RemoveLayerVersionPermission>(
         this, &LambdaService::RemoveLayerVersionPermission);
     table_.Add<model::GetLayerVersionPolicy>(this, &LambdaService::GetLayerVersionPolicy);
+    table_.Add<model::PutFunctionConcurrency>(this, &LambdaService::PutFunctionConcurrency);
+    table_.Add<model::GetFunctionConcurrency>(this, &LambdaService::GetFunctionConcurrency);
+    table_.Add<model::DeleteFunctionConcurrency>(this, &LambdaService::DeleteFunctionConcurrency);
     table_.Add<model::AddPermission>(this, &LambdaService::AddPermission);
     table_.Add<model::GetPolicy>(this, &LambdaService::GetPolicy);
     table_.Add<model::RemovePermission>(this, &LambdaService::RemovePermission);
@@ -93,6 +101,9 @@ LambdaService::LambdaService(const ServiceDeps& deps, RoleDirectory* roles)
     table_.Add<model::DeleteFunctionUrlConfig>(this, &LambdaService::DeleteFunctionUrlConfig);
     table_.Add<model::ListFunctionUrlConfigs>(this, &LambdaService::ListFunctionUrlConfigs);
     deps_.sites.Add(std::string(kFunctionUrlLabel), url_site_);
+    deps_.admin.Add("GET", "/_hearth/function-urls", [this](aws::AdminRequest request) {
+        return ServeUrlList(std::move(request));
+    });
     AddEndpoints();
 }
 

@@ -8,6 +8,7 @@
 #include "rt/task_group.h"
 #include "services/invocation_log.h"
 #include "services/lambda/code_store.h"
+#include "services/lambda/concurrency.h"
 #include "services/lambda/function_store.h"
 #include "services/lambda/function_url_site.h"
 #include "services/lambda/function_url_store.h"
@@ -43,6 +44,8 @@ class LambdaService final : public aws::ServiceApi {
     void UseInvoker(std::unique_ptr<Invoker> invoker);
 
     CodeStore& code() { return code_; }
+
+    ConcurrencyLimits& concurrency() { return concurrency_; }
 
     const aws::model::Service& Model() const override;
 
@@ -118,6 +121,14 @@ class LambdaService final : public aws::ServiceApi {
     // have no identity policies, so nothing else can.
     Task<Result<bool>> MayInvoke(
         FunctionReference reference, InvokingService service, WallClock::time_point now);
+
+    // function_concurrency.cc
+    Task<Result<model::PutFunctionConcurrency::Output>> PutFunctionConcurrency(
+        aws::RequestContext& context, model::PutFunctionConcurrency::Input input);
+    Task<Result<model::GetFunctionConcurrency::Output>> GetFunctionConcurrency(
+        aws::RequestContext& context, model::GetFunctionConcurrency::Input input);
+    Task<Result<model::DeleteFunctionConcurrency::Output>> DeleteFunctionConcurrency(
+        aws::RequestContext& context, model::DeleteFunctionConcurrency::Input input);
 
     // layers.cc
     Task<Result<model::PublishLayerVersion::Output>> PublishLayerVersion(
@@ -236,6 +247,8 @@ class LambdaService final : public aws::ServiceApi {
         const aws::RequestContext& context,
         const FunctionKey& key,
         const FunctionUrlRecord& record) const;
+    // GET /_hearth/function-urls: all of the caller's account and region.
+    Task<Result<aws::AdminAnswer>> ServeUrlList(aws::AdminRequest request);
 
     // --- prepare_call.cc
 
@@ -347,6 +360,7 @@ class LambdaService final : public aws::ServiceApi {
     RoleDirectory* roles_;
     codec::SealingKey sealing_key_;
     FunctionStore store_;
+    ConcurrencyLimits concurrency_;
     LayerStore layers_;
     FunctionUrlStore urls_;
     FunctionUrlSite url_site_;

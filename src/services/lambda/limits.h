@@ -18,7 +18,6 @@ inline constexpr uint64_t kUnzippedBytesMax = 262'144'000;
 inline constexpr size_t kLayersMax = 5;
 // All zips of a region.
 inline constexpr int64_t kCodeStorageBytesMax = 80'530'636'800;
-inline constexpr int32_t kConcurrentExecutions = 1'000;
 inline constexpr size_t kTagsMax = 50;
 inline constexpr size_t kTagKeyCharactersMax = 128;
 inline constexpr size_t kTagValueCharactersMax = 256;

@@ -119,20 +119,4 @@ Task<Result<model::ListVersionsByFunction::Output>> LambdaService::ListVersionsB
     co_return output;
 }
 
-Task<Result<model::GetAccountSettings::Output>> LambdaService::GetAccountSettings(
-    aws::RequestContext& context, model::GetAccountSettings::Input) {
-    HEARTH_CO_TRY(const auto usage, co_await store_.ReadUsage(context.account, context.region));
-    model::GetAccountSettings::Output output;
-    output.account_limit = model::AccountLimit{};
-    output.account_limit->total_code_size = limits::kCodeStorageBytesMax;
-    output.account_limit->code_size_unzipped = static_cast<int64_t>(limits::kUnzippedBytesMax);
-    output.account_limit->code_size_zipped = static_cast<int64_t>(limits::kZipBytesMax);
-    output.account_limit->concurrent_executions = limits::kConcurrentExecutions;
-    output.account_limit->unreserved_concurrent_executions = limits::kConcurrentExecutions;
-    output.account_usage = model::AccountUsage{};
-    output.account_usage->total_code_size = usage.code_bytes;
-    output.account_usage->function_count = usage.functions;
-    co_return output;
-}
-
 }  // namespace hearth::lambda

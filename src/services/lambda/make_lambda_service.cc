@@ -9,7 +9,11 @@ std::unique_ptr<aws::ServiceApi> MakeLambdaService(
     static NullLogSink nowhere;
     auto service = std::make_unique<LambdaService>(deps, roles);
     service->UseInvoker(std::make_unique<DataPlane>(
-        deps, service->code(), log_sink != nullptr ? *log_sink : nowhere, roles));
+        deps,
+        service->code(),
+        service->concurrency(),
+        log_sink != nullptr ? *log_sink : nowhere,
+        roles));
     return service;
 }
 

@@ -27,12 +27,6 @@ std::string NameKey(const AccountId& account, const Region& region, std::string_
     return fmt::format("{}/{}/{}", account.text(), region.text(), name);
 }
 
-Error TooManyRequests(const char* reason) {
-    return Error(Error::Kind::kThrottled, "TooManyRequestsException", "Rate Exceeded.", 429)
-        .WithField("Reason", reason)
-        .WithField("Type", "User");
-}
-
 // What the sandbox or the code cache could not do is, to a caller, Lambda's own failure.
 Error ServiceFailure(Error error) {
     if (!error.code().empty()) {
@@ -41,21 +35,6 @@ Error ServiceFailure(Error error) {
     log::Error("lambda: no environment: {}", error.message());
     return Error(Error::Kind::kUnavailable, "ServiceException", error.message(), 500);
 }
-
-// Gives `count` back when the call ends, whichever way.
-class Counted final {
-  public:
-    template <class Number>
-    explicit Counted(Number& number) : release_([&number] { --number; }) {}
-
-    Counted(const Counted&) = delete;
-    Counted& operator=(const Counted&) = delete;
-
-    ~Counted() { release_(); }
-
-  private:
-    std::function<void()> release_;
-};
 
 }  // namespace
 
@@ -78,15 +57,6 @@ uint64_t AvailableMemoryBytes() {
         std::from_chars(text.data() + at, text.data() + text.size(), kilobytes);
     }
     return kilobytes << 10;
-}
-
-std::atomic<int32_t>& ConcurrencyCounts::Of(const AccountId& account, const Region& region) {
-    const std::scoped_lock lock(mutex_);
-    auto& count = counts_[{account, region}];
-    if (count == nullptr) {
-        count = std::make_unique<std::atomic<int32_t>>(0);
-    }
-    return *count;
 }
 
 SlotMetrics::SlotMetrics(aws::Metrics& metrics)
@@ -133,10 +103,21 @@ struct Slots::Slot {
     bool retired = false;
 };
 
+// What all versions of a function have in common.
+struct Slots::Function {
+    Function(std::string function_key, ConcurrencyLimits& limits, const FunctionVersion& function)
+        : key(std::move(function_key)),
+          concurrency(limits, limits.Of(function.account, function.region), function.name) {}
+
+    const std::string key;
+    FunctionConcurrency concurrency;
+    size_t pools = 0;
+};
+
 struct Slots::Pool {
     std::string key;
     std::shared_ptr<const FunctionVersion> function;
-    std::atomic<int32_t>* account_running = nullptr;
+    Function* owner = nullptr;
     std::vector<std::unique_ptr<Slot>> slots;
     // Used last at the back.
     std::vector<Slot*> idle;
@@ -150,11 +131,11 @@ struct Slots::Pool {
 Slots::Slots(
     const EnvironmentDeps& deps,
     const Options& options,
-    ConcurrencyCounts& counts,
+    ConcurrencyLimits& concurrency,
     SlotMetrics& metrics)
     : deps_(deps),
       options_(options),
-      counts_(counts),
+      concurrency_(concurrency),
       metrics_(metrics),
       cold_starts_(options.cold_starts_max) {}
 
@@ -177,7 +158,13 @@ Slots::Pool& Slots::PoolOf(const std::shared_ptr<const FunctionVersion>& functio
         pool = std::make_unique<Pool>();
         pool->key = std::move(key);
         pool->function = function;
-        pool->account_running = &counts_.Of(function->account, function->region);
+        std::string name_key = NameKey(function->account, function->region, function->name);
+        auto& owner = functions_[name_key];
+        if (owner == nullptr) {
+            owner = std::make_unique<Function>(std::move(name_key), concurrency_, *function);
+        }
+        ++owner->pools;
+        pool->owner = owner.get();
     }
     return *pool;
 }
@@ -237,6 +224,9 @@ Task<void> Slots::StopSlot(std::unique_ptr<Slot> slot) {
 
 void Slots::DropPoolIfUnused(Pool& pool) {
     if (pool.users == 0 && pool.slots.empty()) {
+        if (--pool.owner->pools == 0) {
+            functions_.erase(std::string(pool.owner->key));
+        }
         pools_.erase(std::string(pool.key));
     }
 }
@@ -281,30 +271,25 @@ Task<Result<InvokeResult>> Slots::Invoke(
         co_return errors::Unavailable("Hearth is stopping");
     }
     Pool& pool = PoolOf(function);
-    if (pool.account_running->fetch_add(1) >= options_.account_concurrency_max) {
-        pool.account_running->fetch_sub(1);
-        metrics_.throttles.Add();
-        DropPoolIfUnused(pool);
-        co_return TooManyRequests("ConcurrentInvocationLimitExceeded");
-    }
-    const Counted account(*pool.account_running);
-    int32_t* reserved = nullptr;
-    if (function->reserved_concurrency.has_value()) {
-        reserved = &reserved_[NameKey(function->account, function->region, function->name)];
-        if (*reserved >= *function->reserved_concurrency) {
-            metrics_.throttles.Add();
-            DropPoolIfUnused(pool);
-            co_return TooManyRequests("ReservedFunctionConcurrentInvocationLimitExceeded");
-        }
-        ++*reserved;
-    }
     ++running_;
     ++pool.users;
-    metrics_.busy.Add(1);
-    Result<InvokeResult> result = co_await InvokeInPool(pool, request);
-    metrics_.busy.Add(-1);
-    if (reserved != nullptr) {
-        --*reserved;
+    Status allowed;
+    if (!pool.owner->concurrency.ready()) {
+        allowed = co_await concurrency_.Load(function->account, function->region);
+    }
+    Result<InvokeResult> result = InvokeResult();
+    if (!allowed.ok()) {
+        result = std::move(allowed).error();
+    } else {
+        const auto place = pool.owner->concurrency.Enter(steady_clock::now());
+        if (place.ok()) {
+            metrics_.busy.Add(1);
+            result = co_await InvokeInPool(pool, request);
+            metrics_.busy.Add(-1);
+        } else {
+            metrics_.throttles.Add();
+            result = place.error();
+        }
     }
     if (result.ok() && !result->function_error.empty()) {
         ++pool.errors;
@@ -378,6 +363,11 @@ Task<Result<InvokeResult>> Slots::InvokeCold(
     slot = TakeIdle(pool, true);
     if (slot != nullptr) {
         co_return InvokeResult();
+    }
+    if (Status allowed = pool.owner->concurrency.TakeEnvironment(steady_clock::now());
+        !allowed.ok()) {
+        metrics_.throttles.Add();
+        co_return std::move(allowed).error();
     }
     ++pool.misses;
     metrics_.misses_cold.Add();

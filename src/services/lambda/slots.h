@@ -8,6 +8,7 @@
 #include "rt/semaphore.h"
 #include "rt/task.h"
 #include "rt/task_group.h"
+#include "services/lambda/concurrency.h"
 #include "services/lambda/execution_environment.h"
 #include "services/lambda/invoker.h"
 
@@ -25,17 +26,6 @@
 #include <vector>
 
 namespace hearth::lambda {
-
-// How many calls of each account and region run now; the one count that all shards share.
-class ConcurrencyCounts final {
-  public:
-    // Stays valid as long as this object.
-    std::atomic<int32_t>& Of(const AccountId& account, const Region& region);
-
-  private:
-    std::mutex mutex_;
-    std::map<std::pair<AccountId, Region>, std::unique_ptr<std::atomic<int32_t>>> counts_;
-};
 
 // What `hearth top` and operators see. Handles of the process's metrics; shared by all shards.
 struct SlotMetrics {
@@ -65,8 +55,6 @@ class Slots final {
   public:
     struct Options {
         EnvironmentLimits limits;
-        // Lambda's default quota.
-        int32_t account_concurrency_max = 1000;
         // Starts that may compete for the processors; more of them only make each slower.
         int64_t cold_starts_max = 4;
         // A start that takes longer waits for something else, not for a processor.
@@ -79,7 +67,7 @@ class Slots final {
     Slots(
         const EnvironmentDeps& deps,
         const Options& options,
-        ConcurrencyCounts& counts,
+        ConcurrencyLimits& concurrency,
         SlotMetrics& metrics);
     ~Slots();
 
@@ -106,6 +94,7 @@ class Slots final {
   private:
     struct Slot;
     struct Pool;
+    struct Function;
 
     Pool& PoolOf(const std::shared_ptr<const FunctionVersion>& function);
     Slot* TakeIdle(Pool& pool, bool ready_only);
@@ -130,11 +119,11 @@ class Slots final {
 
     const EnvironmentDeps& deps_;
     Options options_;
-    ConcurrencyCounts& counts_;
+    ConcurrencyLimits& concurrency_;
     SlotMetrics& metrics_;
     std::unordered_map<std::string, std::unique_ptr<Pool>> pools_;
-    // Calls of functions with reserved concurrency: "account/region/name" -> running now.
-    std::unordered_map<std::string, int32_t> reserved_;
+    // By "account/region/name"; there while a pool of the function is.
+    std::unordered_map<std::string, std::unique_ptr<Function>> functions_;
     rt::Semaphore cold_starts_;
     size_t running_ = 0;
     bool stopping_ = false;

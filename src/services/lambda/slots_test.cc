@@ -136,10 +136,15 @@ class SlotsTest : public ::testing::Test {
     Task<void> Run(Body& body) {
         metrics_ = std::make_unique<aws::Metrics>();
         slot_metrics_ = std::make_unique<SlotMetrics>(*metrics_);
-        Slots slots(deps_, options_, counts_, *slot_metrics_);
+        ConcurrencyLimits concurrency(
+            concurrency_max_, [this](AccountId, Region) { return ReadReserves(); });
+        concurrency_ = &concurrency;
+        Slots slots(deps_, options_, concurrency, *slot_metrics_);
         co_await body(slots);
         co_await slots.Stop();
     }
+
+    Task<Result<ConcurrencyLimits::Reserves>> ReadReserves() { co_return reserves_; }
 
     fs::path root_;
     rt::BlockingPool pool_;
@@ -151,7 +156,9 @@ class SlotsTest : public ::testing::Test {
     std::shared_ptr<Random> random_ = Random::System();
     EnvironmentDeps deps_;
     Slots::Options options_;
-    ConcurrencyCounts counts_;
+    int32_t concurrency_max_ = 1000;
+    ConcurrencyLimits::Reserves reserves_;
+    ConcurrencyLimits* concurrency_ = nullptr;
     std::unique_ptr<aws::Metrics> metrics_;
     std::unique_ptr<SlotMetrics> slot_metrics_;
 };
@@ -370,7 +377,7 @@ TEST_F(SlotsTest, AnEnvironmentThatDiesWhileIdleIsReplacedWithoutHarm) {
 }
 
 TEST_F(SlotsTest, ConcurrencyBeyondTheQuotaIsRefused) {
-    options_.account_concurrency_max = 1;
+    concurrency_max_ = 1;
     const auto function =
         Python("import time\ndef handler(event, context):\n    time.sleep(0.5)\n    return 1\n");
     With([&](Slots& slots) -> Task<void> {
