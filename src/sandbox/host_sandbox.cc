@@ -178,6 +178,7 @@ class HostEnvironment final : public Environment {
                 // Killed together with its first process: by us, or with the host.
                 exit.signal = SIGKILL;
                 exit.lost = !exit.out_of_memory;
+                ended.last = true;
                 FailSockets();
                 co_return ended;
             }

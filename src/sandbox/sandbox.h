@@ -103,8 +103,9 @@ inline constexpr size_t kRuntimeProcess = 0;
 
 struct ProcessExit {
     size_t process = kRuntimeProcess;
-    // `lost` or a killed environment: all that is left of it has ended with this one.
     ExitReport report;
+    // All that was left of the environment has ended with this one; there is no further exit.
+    bool last = false;
 };
 
 struct Usage {

@@ -158,7 +158,8 @@ class ProcessEnvironment final : public sandbox::Environment {
                 co_return exit;
             }
             if (gone_) {
-                co_return sandbox::ProcessExit{.report = {.signal = SIGKILL, .lost = true}};
+                co_return sandbox::ProcessExit{
+                    .report = {.signal = SIGKILL, .lost = true}, .last = true};
             }
             // A test can do with looking often.
             co_await rt::Sleep(std::chrono::milliseconds(2));

@@ -2,6 +2,9 @@
 
 #include "base/log.h"
 #include "codec/json/json.h"
+#include "services/lambda/exec_wrapper.h"
+#include "services/lambda/exit_status.h"
+#include "services/lambda/layer_mounts.h"
 
 #include <sys/stat.h>
 #include <unistd.h>
@@ -38,40 +41,6 @@ std::string ErrorJson(std::string_view type, std::string_view message) {
 
 std::string FaultMessage(std::string_view request_id, std::string_view fault) {
     return fmt::format("RequestId: {} Error: {}", request_id, fault);
-}
-
-std::string SignalName(int signal) {
-    // As Go prints them, which is what AWS's own runtime supervisor is written in.
-    switch (signal) {
-        case 1:
-            return "hangup";
-        case 2:
-            return "interrupt";
-        case 3:
-            return "quit";
-        case 4:
-            return "illegal instruction";
-        case 5:
-            return "trace/breakpoint trap";
-        case 6:
-            return "aborted";
-        case 7:
-            return "bus error";
-        case 8:
-            return "floating point exception";
-        case 9:
-            return "killed";
-        case 11:
-            return "segmentation fault";
-        case 13:
-            return "broken pipe";
-        case 14:
-            return "alarm clock";
-        case 15:
-            return "terminated";
-        default:
-            return fmt::format("signal {}", signal);
-    }
 }
 
 std::string ErrorTypeOf(const RuntimeAnswer& answer) {
@@ -139,17 +108,20 @@ std::string ExecutionEnvironment::NewLogStream(
 
 Result<std::string> ExecutionEnvironment::FindBootstrap(
     const std::vector<std::string>& directories) {
-    static constexpr std::string_view kInside[] = {"/var/task/bootstrap", "/opt/bootstrap"};
-    for (size_t i = 0; i < directories.size() && i < 2; ++i) {
-        const std::string path = directories[i] + "/bootstrap";
+    // The function's own, then the one of /opt that is seen: of the last layer that has one.
+    for (size_t i = 0; i < directories.size(); ++i) {
+        const std::string& directory = directories[i == 0 ? 0 : directories.size() - i];
+        const char* const inside = i == 0 ? "/var/task/bootstrap" : "/opt/bootstrap";
+        const std::string path = directory + "/bootstrap";
         struct stat facts{};
-        if (directories[i].empty() || ::stat(path.c_str(), &facts) != 0) {
+        if (directory.empty() || ::lstat(path.c_str(), &facts) != 0) {
             continue;
         }
-        if (!S_ISREG(facts.st_mode) || (facts.st_mode & 0111) == 0) {
-            return errors::Malformed(fmt::format("fork/exec {}: permission denied", kInside[i]));
+        // Where a link leads is known inside only.
+        if (!S_ISLNK(facts.st_mode) && (!S_ISREG(facts.st_mode) || (facts.st_mode & 0111) == 0)) {
+            return errors::Malformed(fmt::format("fork/exec {}: permission denied", inside));
         }
-        return std::string(kInside[i]);
+        return std::string(inside);
     }
     return errors::Malformed(
         "Couldn't find valid bootstrap(s): [/var/task/bootstrap /opt/bootstrap]");
@@ -163,14 +135,12 @@ Task<Status> ExecutionEnvironment::FillSpec(
     spec.mounts = plan_.mounts;
     spec.mounts.push_back({code->path(), "/var/task"});
     code_.push_back(std::move(code));
-    if (function_->layer_code_ids.size() > 1) {
-        co_return errors::Unavailable("functions with several layers cannot run yet");
-    }
-    for (const std::string& layer : function_->layer_code_ids) {
-        HEARTH_CO_TRY(auto directory, co_await deps_.code.Open(layer));
-        directories.push_back(directory->path());
-        spec.mounts.push_back({directory->path(), "/opt"});
-        code_.push_back(std::move(directory));
+    HEARTH_CO_TRY(
+        auto layers, co_await OpenLayers(deps_.code, deps_.sandbox, function_->layer_code_ids));
+    for (auto& layer : layers) {
+        directories.push_back(layer->path());
+        spec.mounts.push_back({layer->path(), std::string(kLayersTarget)});
+        code_.push_back(std::move(layer));
     }
     spec.argv = plan_.argv;
     if (spec.argv.empty()) {
@@ -183,6 +153,8 @@ Task<Status> ExecutionEnvironment::FillSpec(
             co_return Status();
         }
         spec.argv = {*std::move(bootstrap)};
+    } else {
+        ApplyExecWrapper(*function_, spec.argv);
     }
 
     EnvironmentCredentials credentials;
@@ -236,6 +208,14 @@ Task<Status> ExecutionEnvironment::FillSpec(
 
     spec.id = id_;
     spec.environment = EnvironmentVariables(*function_, plan_, credentials, log_stream_);
+    external_extensions_ = ListExtensions({directories.begin() + 1, directories.end()});
+    // With one too many nothing starts.
+    if (external_extensions_.size() <= ExtensionsApi::kExtensionsMax) {
+        for (const std::string& name : external_extensions_) {
+            spec.companions.push_back("/opt/extensions/" + name);
+        }
+        spec.companion_environment = ExtensionVariables(spec.environment);
+    }
     if (function_->environment.contains("AWS_ENDPOINT_URL")) {
         spec.door_variable.clear();
     }
@@ -254,6 +234,16 @@ Task<Status> ExecutionEnvironment::Prepare() {
     }
     HEARTH_CO_TRY(sandbox_, co_await deps_.sandbox.Create(std::move(spec)));
     api_ = std::make_unique<RuntimeApi>(sandbox_->TakeRuntimeApiListener());
+    extensions_ = std::make_unique<ExtensionHost>(
+        ExtensionHost::Parts{
+            .function = *function_,
+            .platform_log = platform_log_,
+            .log = *log_,
+            .clock = deps_.wall_clock,
+            .random = deps_.random,
+            .api = *api_,
+            .sandbox = *sandbox_},
+        external_extensions_);
     api_->Start();
     if (deps_.doors != nullptr) {
         if (os::Fd door = sandbox_->TakeDoorListener(); door.valid()) {
@@ -262,36 +252,76 @@ Task<Status> ExecutionEnvironment::Prepare() {
     }
     log_->Capture(sandbox_->TakeStdout());
     log_->Capture(sandbox_->TakeStderr());
+    if (extensions_->api().any_external()) {
+        if (!extensions_->failure().has_value()) {
+            for (size_t i = 1; i <= external_extensions_.size(); ++i) {
+                log_->Capture(sandbox_->TakeCompanionOutput(i), LogWriter::Source::kExtension);
+            }
+            HEARTH_CO_RETURN_IF_ERROR(co_await sandbox_->StartCompanions());
+            tasks_.Spawn(WatchProcesses());
+        }
+        co_return Status();
+    }
     HEARTH_CO_RETURN_IF_ERROR(co_await sandbox_->Start());
     tasks_.Spawn(WatchExit());
     co_return Status();
 }
 
-Task<void> ExecutionEnvironment::WatchExit() {
-    auto report = co_await sandbox_->WaitExit();
-    exit_ = report.ok() ? *std::move(report) : sandbox::ExitReport{.signal = 9, .lost = true};
-    api_->changed().WakeAll();
-    if (expired_ && !stopped_) {
+Task<void> ExecutionEnvironment::WatchProcesses() {
+    bool last = false;
+    while (!last) {
+        auto exit = co_await sandbox_->WaitProcessExit();
+        last = !exit.ok() || exit->last;
+        if (!exit.ok()) {
+            exit_ = sandbox::ExitReport{.signal = 9, .lost = true};
+        } else if (exit->process != sandbox::kRuntimeProcess) {
+            extensions_->api().Exited(exit->process, exit->report);
+        } else if (!exit_.has_value()) {
+            exit_ = std::move(exit->report);
+        }
+        api_->changed().WakeAll();
+        NoticeEnd();
+    }
+}
+
+void ExecutionEnvironment::NoticeEnd() {
+    if (expired_ && !stopped_ && !finishing_ && !usable()) {
         // Nobody uses it now: the owner hears at once.
         const auto expired = std::exchange(expired_, nullptr);
         expired();
     }
 }
 
+Task<bool> ExecutionEnvironment::StartAfterExtensions(steady_clock::time_point deadline) {
+    while (!extensions_->api().registered() && !over()) {
+        if (!co_await api_->changed().WaitUntil(deadline)) {
+            co_return false;
+        }
+    }
+    if (!over()) {
+        if (const Status started = co_await sandbox_->Start(); !started.ok()) {
+            log::Warn("lambda: {} does not start: {}", id_, started.error().message());
+            exit_ = sandbox::ExitReport{.signal = 9, .lost = true};
+        }
+    }
+    co_return true;
+}
+
+Task<void> ExecutionEnvironment::WatchExit() {
+    auto report = co_await sandbox_->WaitExit();
+    exit_ = report.ok() ? *std::move(report) : sandbox::ExitReport{.signal = 9, .lost = true};
+    api_->changed().WakeAll();
+    NoticeEnd();
+}
+
 std::string ExecutionEnvironment::ExitText() const {
     if (!exit_->start_error.empty()) {
         return exit_->start_error;
     }
-    if (exit_->out_of_memory) {
-        return "Runtime exited with error: signal: killed";
+    if (!exit_->out_of_memory && exit_->exit_code == 0) {
+        return "Runtime exited without providing a reason";
     }
-    if (exit_->signal.has_value()) {
-        return "Runtime exited with error: signal: " + SignalName(*exit_->signal);
-    }
-    if (exit_->exit_code.value_or(0) != 0) {
-        return fmt::format("Runtime exited with error: exit status {}", *exit_->exit_code);
-    }
-    return "Runtime exited without providing a reason";
+    return "Runtime exited with error: " + ExitStatusText(*exit_);
 }
 
 Task<void> ExecutionEnvironment::SettleExit() {
@@ -312,7 +342,18 @@ Task<InitOutcome> ExecutionEnvironment::Init(std::chrono::nanoseconds limit) {
     }
     const auto deadline = start + limit;
     bool in_time = true;
-    while (in_time && !api_->ready() && !api_->init_error().has_value() && !exit_.has_value()) {
+    const bool repeated = !init_start_told_;
+    if (repeated) {
+        extensions_->InitStarted(deps_.wall_clock.Now(), Facts(), "invoke");
+    }
+    if (extensions_->api().any_external()) {
+        in_time = co_await StartAfterExtensions(deadline);
+    }
+    while (in_time && !api_->ready() && !api_->init_error().has_value() && !over()) {
+        in_time = co_await api_->changed().WaitUntil(deadline);
+    }
+    extensions_->api().CloseRegistration();
+    while (in_time && !ready() && !api_->init_error().has_value() && !over()) {
         in_time = co_await api_->changed().WaitUntil(deadline);
     }
     if (exit_.has_value() && !api_->init_error().has_value()) {
@@ -329,22 +370,44 @@ Task<InitOutcome> ExecutionEnvironment::Init(std::chrono::nanoseconds limit) {
         outcome.fault = ExitText();
         outcome.lost = exit_->lost;
         outcome.hopeless = !exit_->start_error.empty();
-    } else if (api_->ready()) {
+    } else if (extensions_->failure().has_value()) {
+        outcome.error_type = extensions_->failure()->type;
+        outcome.fault = extensions_->failure()->text;
+    } else if (ready()) {
         outcome.ok = true;
     } else {
         outcome.timed_out = true;
     }
+    init_failed_ = !outcome.ok;
     log_->Drain();
+    if (extensions_->any()) {
+        extensions_->InitEnded(InitReport{
+            .duration = outcome.duration,
+            .phase = repeated ? "invoke" : "init",
+            .status = outcome.ok          ? "success"
+                      : outcome.timed_out ? "timeout"
+                                          : "error",
+            .error_type = outcome.error_type});
+    }
     last_deadline_ = deadline;
     co_return outcome;
 }
 
-void ExecutionEnvironment::WriteInitStart() {
-    const InitFacts facts{
+InitFacts ExecutionEnvironment::Facts() const {
+    return InitFacts{
         .runtime_version = plan_.version,
         .runtime_version_arn = fmt::format(
             "arn:aws:lambda:{}::runtime:{}", function_->region.text(), function_->runtime)};
-    if (auto line = platform_log_.InitStart(deps_.wall_clock.Now(), facts)) {
+}
+
+void ExecutionEnvironment::WriteInitStart() {
+    const InitFacts facts = Facts();
+    const auto now = deps_.wall_clock.Now();
+    init_start_told_ = true;
+    if (extensions_ != nullptr) {
+        extensions_->InitStarted(now, facts, "init");
+    }
+    if (auto line = platform_log_.InitStart(now, facts)) {
         log_->Write(*std::move(line));
     }
 }
@@ -382,16 +445,11 @@ Task<InvokeResult> ExecutionEnvironment::FailInInit(
             FaultMessage(
                 request.request_id,
                 fmt::format("Task timed out after {}.00 seconds", function_->timeout_s)));
-        if (auto line = platform_log_.Timeout(
-                deps_.wall_clock.Now(), request.request_id, function_->timeout_s)) {
-            log_->Write(*std::move(line));
-        }
+        WriteTimeout(request.request_id);
     } else if (!init.fault.empty()) {
         outcome.result.payload =
             ErrorJson(init.error_type, FaultMessage(request.request_id, init.fault));
-        if (auto line = platform_log_.Fault(request.request_id, init.fault, init.error_type)) {
-            log_->Write(*std::move(line));
-        }
+        WriteFault(request.request_id, init.fault, init.error_type);
     } else {
         outcome.result.payload = init.payload;
     }
@@ -412,11 +470,11 @@ Task<void> ExecutionEnvironment::ReadUsage(bool now) {
     }
 }
 
-Task<InvokeOutcome> ExecutionEnvironment::FinishInvoke(
-    const InvokeRequest& request, InvokeReport report, InvokeOutcome outcome) {
+Task<void> ExecutionEnvironment::WriteEnd(
+    InvokeReport& report, bool read_usage, std::vector<PlatformSpan> spans) {
     log_->DrainAll();
-    if (!outcome.lost) {
-        co_await ReadUsage(request.log_tail || report.status != "success");
+    if (!exit_.has_value() || !exit_->lost) {
+        co_await ReadUsage(read_usage);
     }
     report.memory_used_bytes = memory_bytes_;
     const auto limit = static_cast<uint64_t>(function_->memory_mb) << 20;
@@ -431,6 +489,36 @@ Task<InvokeOutcome> ExecutionEnvironment::FinishInvoke(
     if (auto line = platform_log_.Report(now, report)) {
         log_->Write(*std::move(line));
     }
+    if (extensions_ != nullptr && extensions_->any()) {
+        extensions_->Reported(report, std::move(spans));
+    }
+}
+
+void ExecutionEnvironment::WriteFault(
+    const std::string& request_id, const std::string& text, const std::string& type) {
+    log_->DrainAll();
+    if (auto line = platform_log_.Fault(request_id, text, type)) {
+        log_->Write(*std::move(line));
+    }
+    if (extensions_ != nullptr && extensions_->any()) {
+        extensions_->Faulted(request_id, text, type);
+    }
+}
+
+void ExecutionEnvironment::WriteTimeout(const std::string& request_id) {
+    log_->DrainAll();
+    if (auto line =
+            platform_log_.Timeout(deps_.wall_clock.Now(), request_id, function_->timeout_s)) {
+        log_->Write(*std::move(line));
+    }
+}
+
+Task<InvokeOutcome> ExecutionEnvironment::FinishInvoke(
+    const InvokeRequest& request, InvokeReport report, InvokeOutcome outcome) {
+    if (extensions_ != nullptr && extensions_->any()) {
+        extensions_->RuntimeDone(report, {});
+    }
+    co_await WriteEnd(report, request.log_tail || report.status != "success", {});
     if (request.log_tail) {
         outcome.result.log_tail = log_->TakeTail();
     }
@@ -440,6 +528,61 @@ Task<InvokeOutcome> ExecutionEnvironment::FinishInvoke(
     outcome.delivered = true;
     outcome.duration = report.duration;
     co_return outcome;
+}
+
+Task<void> ExecutionEnvironment::FinishWithExtensions(
+    InvokeReport report,
+    WallClock::time_point wall_start,
+    steady_clock::time_point start,
+    steady_clock::time_point deadline) {
+    bool in_time = true;
+    while (in_time && !api_->ready() && !over() && !stopped_) {
+        in_time = co_await api_->changed().WaitUntil(deadline);
+    }
+    const auto wall = [&](steady_clock::time_point at) {
+        return wall_start + std::chrono::duration_cast<WallClock::duration>(at - start);
+    };
+    const auto runtime_done = steady_clock::now();
+    report.duration = runtime_done - start;
+    std::vector<PlatformSpan> spans;
+    if (report.response_latency.has_value()) {
+        const auto began = start + *report.response_latency;
+        const auto ended = began + report.response_duration;
+        spans = {
+            {"responseLatency", wall_start, *report.response_latency},
+            {"responseDuration", wall(began), report.response_duration},
+            {"runtimeOverhead", wall(ended), runtime_done - ended}};
+    }
+    // The function's last lines come before the event that says it is done.
+    log_->Drain();
+    extensions_->RuntimeDone(report, std::move(spans));
+    while (in_time && !extensions_->api().quiet() && !over() && !stopped_) {
+        in_time = co_await api_->changed().WaitUntil(deadline);
+    }
+    const auto end = steady_clock::now();
+    report.duration = end - start;
+    if (exit_.has_value() && !stopped_) {
+        report.status = "error";
+        report.error_type = "Runtime.ExitError";
+        WriteFault(report.request_id, ExitText(), report.error_type);
+    } else if (const auto& failure = extensions_->failure(); failure.has_value()) {
+        report.status = "error";
+        report.error_type = failure->type;
+        WriteFault(report.request_id, failure->text, failure->type);
+    } else if (!in_time) {
+        report.status = "timeout";
+        report.duration = std::min<std::chrono::nanoseconds>(
+            report.duration, std::chrono::seconds(function_->timeout_s));
+        WriteTimeout(report.request_id);
+        stopped_after_timeout_ = true;
+    }
+    co_await WriteEnd(
+        report,
+        report.status != "success",
+        {PlatformSpan{"extensionOverhead", wall(runtime_done), end - runtime_done}});
+    finishing_ = false;
+    api_->changed().WakeAll();
+    NoticeEnd();
 }
 
 Task<bool> ExecutionEnvironment::Wake() {
@@ -453,8 +596,9 @@ Task<bool> ExecutionEnvironment::Wake() {
             co_return false;
         }
         freezing_ = Freezing::kRunning;
+        extensions_->Resume();
     }
-    co_return !exit_.has_value();
+    co_return !over();
 }
 
 Task<InvokeOutcome> ExecutionEnvironment::Invoke(
@@ -466,15 +610,15 @@ Task<InvokeOutcome> ExecutionEnvironment::Invoke(
     if (freezing_ != Freezing::kRunning && !co_await Wake()) {
         co_return outcome;
     }
-    if (!api_->ready()) {
+    if (!ready()) {
         const auto patience = steady_clock::now() + kReadyGrace;
-        while (!api_->ready() && !exit_.has_value()) {
+        while (!ready() && !over()) {
             if (!co_await api_->changed().WaitUntil(patience)) {
                 break;
             }
         }
     }
-    if (!api_->ready() || exit_.has_value()) {
+    if (!ready() || over()) {
         co_return outcome;
     }
 
@@ -507,12 +651,23 @@ Task<InvokeOutcome> ExecutionEnvironment::Invoke(
             deps_.random.Hex(12),
             deps_.random.Hex(8));
     }
+    const bool has_extensions = extensions_->any();
+    if (has_extensions) {
+        extensions_->InvokeStarted(wall_start, request.request_id, invocation.trace_header);
+    }
     api_->Offer(invocation);
     invocation.payload = std::string();
+    if (has_extensions) {
+        extensions_->api().Invoke(ExtensionInvocation{
+            .request_id = request.request_id,
+            .deadline_unix_ms = invocation.deadline_unix_ms,
+            .invoked_function_arn = request.invoked_function_arn,
+            .trace_header = std::move(invocation.trace_header)});
+    }
 
     std::optional<RuntimeAnswer> answer;
     bool in_time = true;
-    while (in_time && !(answer = api_->TakeAnswer()).has_value() && !exit_.has_value()) {
+    while (in_time && !(answer = api_->TakeAnswer()).has_value() && !over()) {
         in_time = co_await api_->changed().WaitUntil(deadline);
     }
     const auto duration = steady_clock::now() - start;
@@ -558,11 +713,7 @@ Task<InvokeOutcome> ExecutionEnvironment::Invoke(
         if (exit_.has_value()) {
             outcome.lost = exit_->lost;
             report.error_type = "Runtime.ExitError";
-            log_->DrainAll();
-            if (auto line =
-                    platform_log_.Fault(request.request_id, ExitText(), report.error_type)) {
-                log_->Write(*std::move(line));
-            }
+            WriteFault(request.request_id, ExitText(), report.error_type);
         }
     } else if (answer.has_value() && answer->is_error) {
         if (!answer->streamed) {
@@ -588,10 +739,14 @@ Task<InvokeOutcome> ExecutionEnvironment::Invoke(
         const std::string fault = ExitText();
         result.function_error = "Unhandled";
         result.payload = ErrorJson(report.error_type, FaultMessage(request.request_id, fault));
-        log_->DrainAll();
-        if (auto line = platform_log_.Fault(request.request_id, fault, report.error_type)) {
-            log_->Write(*std::move(line));
-        }
+        WriteFault(request.request_id, fault, report.error_type);
+    } else if (const auto& failure = extensions_->failure(); failure.has_value()) {
+        report.status = "error";
+        report.error_type = failure->type;
+        result.function_error = "Unhandled";
+        result.payload =
+            ErrorJson(report.error_type, FaultMessage(request.request_id, failure->text));
+        WriteFault(request.request_id, failure->text, failure->type);
     } else {
         outcome.timed_out = true;
         report.status = "timeout";
@@ -603,25 +758,39 @@ Task<InvokeOutcome> ExecutionEnvironment::Invoke(
             FaultMessage(
                 request.request_id,
                 fmt::format("Task timed out after {}.00 seconds", function_->timeout_s)));
-        log_->DrainAll();
-        if (auto line = platform_log_.Timeout(
-                deps_.wall_clock.Now(), request.request_id, function_->timeout_s)) {
-            log_->Write(*std::move(line));
-        }
+        WriteTimeout(request.request_id);
         // It stays busy with a call nobody waits for: it is over.
         stopped_after_timeout_ = true;
+    }
+    if (has_extensions && answer.has_value() && !over()) {
+        // Who called has the answer now; the extensions have until the deadline.
+        outcome.delivered = true;
+        outcome.duration = duration;
+        if (result.error_type.empty()) {
+            result.error_type = report.error_type;
+        }
+        finishing_ = true;
+        auto finish = FinishWithExtensions(std::move(report), wall_start, start, deadline);
+        if (request.log_tail) {
+            co_await std::move(finish);
+            result.log_tail = log_->TakeTail();
+        } else {
+            tasks_.Spawn(std::move(finish));
+        }
+        co_return outcome;
     }
     co_return co_await FinishInvoke(request, std::move(report), std::move(outcome));
 }
 
 bool ExecutionEnvironment::usable() const {
-    return sandbox_ != nullptr && !stopped_ && !exit_.has_value() && !stopped_after_timeout_ &&
+    return sandbox_ != nullptr && !stopped_ && !over() && !stopped_after_timeout_ &&
            !api_->init_error().has_value() && steady_clock::now() - made_at_ < limits_.lifetime_max;
 }
 
 void ExecutionEnvironment::BecomeIdle(std::function<void()> expired) {
     expired_ = std::move(expired);
     idle_since_ = steady_clock::now();
+    flushed_ = false;
     // A busy environment comes through here thousands of times a second: an armed timer stays as it
     // is and looks at idle_since_ when it rings.
     if (!idle_timer_.armed()) {
@@ -648,13 +817,19 @@ void ExecutionEnvironment::OnIdleTimer() {
         idle_timer_.ArmAt(idle_since_ + limits_.freeze_after);
         return;
     }
-    if (!api_->ready()) {
+    if (!ready()) {
         // It answered and has not asked again: still part of that call, and of its time.
-        if (now >= last_deadline_) {
+        if (now >= last_deadline_ && !finishing_) {
             expire();
         } else {
-            idle_timer_.ArmAt(std::min(now + limits_.freeze_after, last_deadline_));
+            idle_timer_.ArmAt(
+                finishing_ ? now + limits_.freeze_after
+                           : std::min(now + limits_.freeze_after, last_deadline_));
         }
+        return;
+    }
+    if (!std::exchange(flushed_, true) && extensions_->FlushTelemetry()) {
+        idle_timer_.ArmAt(now + limits_.freeze_after);
         return;
     }
     if (freezing_ == Freezing::kRunning) {
@@ -668,6 +843,9 @@ Task<void> ExecutionEnvironment::Freeze() {
     const auto frozen = co_await sandbox_->Freeze();
     // A backend that cannot freeze leaves it running; it is asked again after the next call.
     freezing_ = frozen.ok() ? Freezing::kFrozen : Freezing::kRunning;
+    if (frozen.ok()) {
+        extensions_->Pause();
+    }
     freeze_done_.Set();
     if (expired_ && !stopped_) {
         idle_timer_.ArmAt(idle_since_ + limits_.evict_after);
@@ -686,6 +864,30 @@ Task<void> ExecutionEnvironment::DestroySandbox() {
     }
 }
 
+Task<void> ExecutionEnvironment::ShutDownProcesses() {
+    // A call that extensions still work on ends here.
+    api_->changed().WakeAll();
+    while (finishing_) {
+        co_await api_->changed().Wait();
+    }
+    if (exit_.has_value() && exit_->lost) {
+        co_return;
+    }
+    if (freezing_ == Freezing::kFrozen) {
+        if (const auto thawed = co_await sandbox_->Thaw(); !thawed.ok()) {
+            co_return;
+        }
+        freezing_ = Freezing::kRunning;
+        extensions_->Resume();
+    }
+    const bool failed = over() || init_failed_;
+    co_await extensions_->Shutdown(
+        stopped_after_timeout_ ? "timeout"
+        : failed               ? "failure"
+                               : "spindown",
+        exit_);
+}
+
 Task<void> ExecutionEnvironment::Stop() {
     if (std::exchange(stopped_, true)) {
         co_return;
@@ -694,6 +896,12 @@ Task<void> ExecutionEnvironment::Stop() {
     idle_timer_.Cancel();
     while (freezing_ == Freezing::kFreezing) {
         co_await freeze_done_.Wait();
+    }
+    if (extensions_ != nullptr && extensions_->any()) {
+        co_await ShutDownProcesses();
+    }
+    if (extensions_ != nullptr) {
+        co_await extensions_->Stop();
     }
     if (sandbox_ != nullptr) {
         co_await DestroySandbox();

@@ -12,6 +12,7 @@
 #include "sandbox/sandbox.h"
 #include "services/invocation_log.h"
 #include "services/lambda/environment_variables.h"
+#include "services/lambda/extension_host.h"
 #include "services/lambda/invoker.h"
 #include "services/lambda/log_writer.h"
 #include "services/lambda/platform_log.h"
@@ -135,8 +136,10 @@ class ExecutionEnvironment final {
     // Can take a call, as far as one can know.
     bool usable() const;
 
-    // Has asked for its next event.
-    bool ready() const { return api_ && api_->ready(); }
+    // The runtime and all extensions have asked for their next event.
+    bool ready() const {
+        return api_ && api_->ready() && !finishing_ && extensions_->api().quiet();
+    }
 
     bool frozen() const { return freezing_ == Freezing::kFrozen; }
 
@@ -170,6 +173,29 @@ class ExecutionEnvironment final {
     Task<Status> FillSpec(sandbox::EnvironmentSpec& spec, aws::DoorIdentity& identity);
     Result<std::string> FindBootstrap(const std::vector<std::string>& directories);
     Task<void> WatchExit();
+    Task<void> WatchProcesses();
+
+    // The runtime or an extension has ended.
+    bool over() const { return exit_.has_value() || extensions_->failure().has_value(); }
+
+    // Somebody waits for the environment's end, and this is it.
+    void NoticeEnd();
+    // Extensions first, which register, then the runtime. True: it was started in time.
+    Task<bool> StartAfterExtensions(std::chrono::steady_clock::time_point deadline);
+    // What is left of a call that has its answer, while extensions work on: they have until the
+    // call's deadline, like the function.
+    Task<void> FinishWithExtensions(
+        InvokeReport report,
+        WallClock::time_point wall_start,
+        std::chrono::steady_clock::time_point start,
+        std::chrono::steady_clock::time_point deadline);
+    // END and REPORT.
+    Task<void> WriteEnd(InvokeReport& report, bool read_usage, std::vector<PlatformSpan> spans);
+    void WriteFault(
+        const std::string& request_id, const std::string& text, const std::string& type);
+    void WriteTimeout(const std::string& request_id);
+    Task<void> ShutDownProcesses();
+    InitFacts Facts() const;
     Task<void> DestroySandbox();
     Task<void> Freeze();
     // Runs again; false when it has died.
@@ -190,8 +216,11 @@ class ExecutionEnvironment final {
     PlatformLog platform_log_;
     RuntimePlan plan_;
     std::vector<std::shared_ptr<const CodeDirectory>> code_;
+    // Names of files in /opt/extensions.
+    std::vector<std::string> external_extensions_;
     std::unique_ptr<sandbox::Environment> sandbox_;
     std::unique_ptr<RuntimeApi> api_;
+    std::unique_ptr<ExtensionHost> extensions_;
     std::unique_ptr<LogWriter> log_;
     std::unique_ptr<aws::Door> door_;
     // A start that failed before anything ran: the function's fault, told by Init.
@@ -199,6 +228,13 @@ class ExecutionEnvironment final {
     std::optional<sandbox::ExitReport> exit_;
     bool stopped_ = false;
     bool stopped_after_timeout_ = false;
+    // A call has its answer, and extensions still work on it.
+    bool finishing_ = false;
+    // Telemetry was told to go out before the environment is frozen.
+    bool flushed_ = false;
+    bool init_failed_ = false;
+    // WriteInitStart was called: this is no init repeated within a call.
+    bool init_start_told_ = false;
     Freezing freezing_ = Freezing::kRunning;
     rt::Event freeze_done_;
     std::chrono::steady_clock::time_point made_at_;

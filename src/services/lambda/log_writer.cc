@@ -180,11 +180,12 @@ void LineSplitter::Finish(WallClock::time_point now, std::vector<LogLine>& lines
 }
 
 struct LogWriter::Pipe {
-    Pipe(os::Fd pipe_fd, rt::FdWatch pipe_watch)
-        : fd(std::move(pipe_fd)), watch(std::move(pipe_watch)) {}
+    Pipe(os::Fd pipe_fd, rt::FdWatch pipe_watch, Source pipe_source)
+        : fd(std::move(pipe_fd)), watch(std::move(pipe_watch)), source(pipe_source) {}
 
     os::Fd fd;
     rt::FdWatch watch;
+    Source source;
     LineSplitter splitter;
     bool ended = false;
     size_t last_read_bytes = 0;
@@ -195,7 +196,7 @@ LogWriter::LogWriter(LogSink& sink, LogDestination destination, const WallClock&
 
 LogWriter::~LogWriter() = default;
 
-void LogWriter::Capture(os::Fd pipe) {
+void LogWriter::Capture(os::Fd pipe, Source source) {
     if (!pipe.valid()) {
         return;
     }
@@ -206,7 +207,7 @@ void LogWriter::Capture(os::Fd pipe) {
         log::Warn("lambda: {}", watch.error().message());
         return;
     }
-    pipes_.push_back(std::make_unique<Pipe>(std::move(pipe), *std::move(watch)));
+    pipes_.push_back(std::make_unique<Pipe>(std::move(pipe), *std::move(watch), source));
     tasks_.Spawn(Read(*pipes_.back()));
 }
 
@@ -221,7 +222,7 @@ bool LogWriter::ReadOnce(Pipe& pipe, bool& ended) {
     std::vector<LogLine> lines;
     pipe.splitter.Feed(
         std::string_view(buffer.data(), static_cast<size_t>(count)), clock_.Now(), lines);
-    Keep(std::move(lines));
+    Keep(std::move(lines), pipe.source);
     return true;
 }
 
@@ -254,7 +255,7 @@ Task<void> LogWriter::Read(Pipe& pipe) {
     }
     std::vector<LogLine> lines;
     pipe.splitter.Finish(clock_.Now(), lines);
-    Keep(std::move(lines));
+    Keep(std::move(lines), pipe.source);
 }
 
 Task<void> LogWriter::WaitForRoom() {
@@ -277,21 +278,24 @@ void LogWriter::DrainAll() {
     for (const auto& pipe : pipes_) {
         std::vector<LogLine> lines;
         pipe->splitter.Finish(clock_.Now(), lines);
-        Keep(std::move(lines));
+        Keep(std::move(lines), pipe->source);
     }
 }
 
 void LogWriter::Write(std::string text) {
     std::vector<LogLine> lines;
     lines.push_back(LogLine{.at = clock_.Now(), .text = std::move(text)});
-    Keep(std::move(lines));
+    Keep(std::move(lines), Source::kPlatform);
 }
 
-void LogWriter::Keep(std::vector<LogLine> lines) {
+void LogWriter::Keep(std::vector<LogLine> lines, Source source) {
     if (lines.empty()) {
         return;
     }
     for (LogLine& line : lines) {
+        if (observer_) {
+            observer_(source, line);
+        }
         if (tail_wanted_) {
             tail_.append(line.text);
             tail_.push_back('\n');

@@ -11,6 +11,7 @@
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -50,8 +51,16 @@ class LogWriter final {
     LogWriter(LogSink& sink, LogDestination destination, const WallClock& clock);
     ~LogWriter();
 
-    // Reads `pipe` until its end. Up to two pipes.
-    void Capture(os::Fd pipe);
+    // Whose line it is.
+    enum class Source { kFunction, kExtension, kPlatform };
+
+    // Reads `pipe` until its end.
+    void Capture(os::Fd pipe, Source source = Source::kFunction);
+
+    // Sees each line as it is written. One at most; it outlives this or is taken away with nullptr.
+    using Observer = std::function<void(Source, const LogLine&)>;
+
+    void Observe(Observer observer) { observer_ = std::move(observer); }
 
     // A line of the platform, after all lines of functions seen so far.
     void Write(std::string text);
@@ -87,7 +96,7 @@ class LogWriter final {
     Task<void> Read(Pipe& pipe);
     // False: the pipe has ended, or nothing was there.
     bool ReadOnce(Pipe& pipe, bool& ended);
-    void Keep(std::vector<LogLine> lines);
+    void Keep(std::vector<LogLine> lines, Source source);
     Task<void> Send();
 
     LogSink& sink_;
@@ -98,6 +107,7 @@ class LogWriter final {
     size_t pending_bytes_ = 0;
     bool sending_ = false;
     rt::Event sent_;
+    Observer observer_;
     bool tail_wanted_ = false;
     std::string tail_;
     uint64_t lost_lines_ = 0;

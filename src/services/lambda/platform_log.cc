@@ -1,6 +1,6 @@
 #include "services/lambda/platform_log.h"
 
-#include "codec/json/json.h"
+#include "services/lambda/platform_records.h"
 
 #include <fmt/chrono.h>
 
@@ -12,36 +12,21 @@ namespace hearth::lambda {
 
 namespace {
 
-using codec::Json;
-
 double Milliseconds(std::chrono::nanoseconds duration) {
     return static_cast<double>(duration.count()) / 1e6;
 }
 
-// Two decimals, as AWS.
-double Rounded(std::chrono::nanoseconds duration) {
-    return std::round(Milliseconds(duration) * 100.0) / 100.0;
-}
+}  // namespace
 
-int64_t BilledMs(const InvokeReport& report) {
+int64_t BilledMilliseconds(const InvokeReport& report) {
     // Since August 2025 AWS bills the init phase of every function.
     const auto whole = report.duration + report.init_duration.value_or(std::chrono::nanoseconds(0));
     return static_cast<int64_t>(std::ceil(Milliseconds(whole)));
 }
 
-int64_t Megabytes(uint64_t bytes) {
-    return static_cast<int64_t>((bytes + (1 << 20) - 1) >> 20);
+int64_t MemoryUsedMegabytes(const InvokeReport& report) {
+    return static_cast<int64_t>((report.memory_used_bytes + (1 << 20) - 1) >> 20);
 }
-
-std::string Record(WallClock::time_point now, std::string_view type, Json::Object record) {
-    Json::Object line;
-    line.push_back({"time", Json(LogTime(now))});
-    line.push_back({"type", Json(type)});
-    line.push_back({"record", Json(std::move(record))});
-    return codec::WriteJson(Json(std::move(line)));
-}
-
-}  // namespace
 
 std::string LogTime(WallClock::time_point time) {
     const int64_t ms = UnixMs(time);
@@ -79,14 +64,7 @@ std::optional<std::string> PlatformLog::InitStart(
             facts.runtime_version,
             facts.runtime_version_arn);
     }
-    Json::Object record;
-    record.push_back({"initializationType", Json("on-demand")});
-    record.push_back({"phase", Json("init")});
-    record.push_back({"runtimeVersion", Json(facts.runtime_version)});
-    record.push_back({"runtimeVersionArn", Json(facts.runtime_version_arn)});
-    record.push_back({"functionName", Json(function_.name)});
-    record.push_back({"functionVersion", Json(function_.version)});
-    return Record(now, "platform.initStart", std::move(record));
+    return PlatformEventJson(now, "platform.initStart", InitStartRecord(function_, facts, "init"));
 }
 
 std::optional<std::string> PlatformLog::InitDone(
@@ -102,17 +80,7 @@ std::optional<std::string> PlatformLog::InitDone(
         }
         return line;
     }
-    Json::Object metrics;
-    metrics.push_back({"durationMs", Json(Rounded(report.duration))});
-    Json::Object record;
-    record.push_back({"initializationType", Json("on-demand")});
-    record.push_back({"phase", Json(report.phase)});
-    record.push_back({"status", Json(report.status)});
-    if (!report.error_type.empty()) {
-        record.push_back({"errorType", Json(report.error_type)});
-    }
-    record.push_back({"metrics", Json(std::move(metrics))});
-    return Record(now, "platform.initReport", std::move(record));
+    return PlatformEventJson(now, "platform.initReport", InitReportRecord(report));
 }
 
 std::optional<std::string> PlatformLog::Start(
@@ -123,10 +91,7 @@ std::optional<std::string> PlatformLog::Start(
     if (!json_) {
         return fmt::format("START RequestId: {} Version: {}", request_id, function_.version);
     }
-    Json::Object record;
-    record.push_back({"requestId", Json(request_id)});
-    record.push_back({"version", Json(function_.version)});
-    return Record(now, "platform.start", std::move(record));
+    return PlatformEventJson(now, "platform.start", StartRecord(function_, request_id, {}));
 }
 
 std::optional<std::string> PlatformLog::End(
@@ -137,16 +102,7 @@ std::optional<std::string> PlatformLog::End(
     if (!Wants(report.status == "success" ? Level::kDebug : Level::kWarn)) {
         return std::nullopt;
     }
-    Json::Object metrics;
-    metrics.push_back({"durationMs", Json(Rounded(report.duration))});
-    Json::Object record;
-    record.push_back({"requestId", Json(report.request_id)});
-    record.push_back({"status", Json(report.status)});
-    if (!report.error_type.empty()) {
-        record.push_back({"errorType", Json(report.error_type)});
-    }
-    record.push_back({"metrics", Json(std::move(metrics))});
-    return Record(now, "platform.runtimeDone", std::move(record));
+    return PlatformEventJson(now, "platform.runtimeDone", RuntimeDoneRecord(report, {}));
 }
 
 std::optional<std::string> PlatformLog::Report(
@@ -158,9 +114,9 @@ std::optional<std::string> PlatformLog::Report(
             "MB\tMax Memory Used: {} MB",
             report.request_id,
             Milliseconds(report.duration),
-            BilledMs(report),
+            BilledMilliseconds(report),
             report.memory_mb,
-            Megabytes(report.memory_used_bytes));
+            MemoryUsedMegabytes(report));
         if (report.init_duration.has_value()) {
             line += fmt::format("\tInit Duration: {:.2f} ms", Milliseconds(*report.init_duration));
         }
@@ -175,22 +131,7 @@ std::optional<std::string> PlatformLog::Report(
     if (!Wants(success ? Level::kInfo : Level::kWarn)) {
         return std::nullopt;
     }
-    Json::Object metrics;
-    metrics.push_back({"durationMs", Json(Rounded(report.duration))});
-    metrics.push_back({"billedDurationMs", Json(BilledMs(report))});
-    metrics.push_back({"memorySizeMB", Json(report.memory_mb)});
-    metrics.push_back({"maxMemoryUsedMB", Json(Megabytes(report.memory_used_bytes))});
-    if (report.init_duration.has_value()) {
-        metrics.push_back({"initDurationMs", Json(Rounded(*report.init_duration))});
-    }
-    Json::Object record;
-    record.push_back({"requestId", Json(report.request_id)});
-    record.push_back({"metrics", Json(std::move(metrics))});
-    record.push_back({"status", Json(report.status)});
-    if (!report.error_type.empty()) {
-        record.push_back({"errorType", Json(report.error_type)});
-    }
-    return Record(now, "platform.report", std::move(record));
+    return PlatformEventJson(now, "platform.report", ReportRecord(report, {}));
 }
 
 std::optional<std::string> PlatformLog::Fault(
@@ -208,6 +149,50 @@ std::optional<std::string> PlatformLog::Timeout(
     }
     return fmt::format(
         "{} {} Task timed out after {}.00 seconds", LogTime(now), request_id, timeout_s);
+}
+
+std::optional<std::string> PlatformLog::Extension(
+    WallClock::time_point now, const ExtensionStatus& status) const {
+    if (!Wants(Level::kInfo)) {
+        return std::nullopt;
+    }
+    if (json_) {
+        return PlatformEventJson(now, "platform.extension", ExtensionRecord(status));
+    }
+    std::string line = fmt::format(
+        "EXTENSION\tName: {}\tState: {}\tEvents: [{}]",
+        status.name,
+        status.state,
+        fmt::join(status.events, ", "));
+    if (!status.error_type.empty()) {
+        line += "\tError Type: " + status.error_type;
+    }
+    return line;
+}
+
+std::optional<std::string> PlatformLog::Subscription(
+    WallClock::time_point now,
+    bool logs_api,
+    std::string_view name,
+    const std::vector<std::string>& types) const {
+    if (!Wants(Level::kInfo)) {
+        return std::nullopt;
+    }
+    if (json_) {
+        return PlatformEventJson(
+            now,
+            logs_api ? "platform.logsSubscription" : "platform.telemetrySubscription",
+            SubscriptionRecord(name, "Subscribed", types));
+    }
+    std::vector<std::string> names = types;
+    for (std::string& one : names) {
+        one.front() = static_cast<char>(one.front() - 'a' + 'A');
+    }
+    return fmt::format(
+        "{}\tName: {}\tState: Subscribed\tTypes: [{}]",
+        logs_api ? "LOGS" : "TELEMETRY",
+        name,
+        fmt::join(names, ", "));
 }
 
 }  // namespace hearth::lambda

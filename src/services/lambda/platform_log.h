@@ -8,6 +8,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <vector>
 
 // What the platform itself says in a function's log: INIT_START, START, END, REPORT and what went
 // wrong, as text or as JSON records (LogFormat), the latter filtered by SystemLogLevel. Source:
@@ -47,6 +48,8 @@ struct InvokeReport {
     std::string error_type;
 };
 
+struct ExtensionStatus;
+
 class PlatformLog final {
   public:
     explicit PlatformLog(const FunctionVersion& function);
@@ -65,6 +68,17 @@ class PlatformLog final {
     std::optional<std::string> Timeout(
         WallClock::time_point now, std::string_view request_id, int32_t timeout_s) const;
 
+    // "EXTENSION Name: … State: Ready Events: [INVOKE, SHUTDOWN]"
+    std::optional<std::string> Extension(
+        WallClock::time_point now, const ExtensionStatus& status) const;
+    // "TELEMETRY Name: … State: Subscribed Types: [Platform, Function]". `types` as they were
+    // asked for, not empty.
+    std::optional<std::string> Subscription(
+        WallClock::time_point now,
+        bool logs_api,
+        std::string_view name,
+        const std::vector<std::string>& types) const;
+
   private:
     enum class Level { kDebug, kInfo, kWarn };
 
@@ -74,6 +88,9 @@ class PlatformLog final {
     bool json_;
     Level level_;
 };
+
+int64_t BilledMilliseconds(const InvokeReport& report);
+int64_t MemoryUsedMegabytes(const InvokeReport& report);
 
 // "2026-01-31T10:00:00.123Z"
 std::string LogTime(WallClock::time_point time);
