@@ -687,7 +687,17 @@ async function waitForRestore(api, snapshot) {
   return true;
 }
 
+// ES modules find packages of layers and of the runtime through links at /var/node_modules and
+// /node_modules; require finds them along NODE_PATH, in AWS's order, which the links would upset.
+function hideLinksFromRequire() {
+  const Module = require('module');
+  const plain = Module._nodeModulePaths;
+  Module._nodeModulePaths = (from) => plain.call(Module, from).filter(
+    (directory) => directory !== '/var/node_modules' && directory !== '/node_modules');
+}
+
 async function main() {
+  hideLinksFromRequire();
   patchConsole();
   installStreaming();
   const snapshot = process.env.AWS_LAMBDA_INITIALIZATION_TYPE === 'snap-start' ? require('./snapshot.cjs') : null;
