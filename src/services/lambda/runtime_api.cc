@@ -80,6 +80,8 @@ struct RuntimeApi::Connection {
     bool closing = false;
     // Its request is a streamed answer that flows.
     bool answering = false;
+    // Of it, since the bandwidth was looked at.
+    uint64_t flowed_bytes = 0;
     // The peer asked for "Connection: close": our side ends after the next answer, theirs when they
     // like.
     bool last = false;
@@ -93,6 +95,8 @@ std::string_view RuntimeApi::NameOf(State state) {
     switch (state) {
         case State::kStarted:
             return "Started";
+        case State::kRestoring:
+            return "RestoreReady";
         case State::kInitError:
             return "InitError";
         case State::kReady:
@@ -115,7 +119,57 @@ Task<void> RuntimeApi::Stop() {
     tasks_.Cancel();
     co_await tasks_.Join();
     parked_.clear();
+    restoring_.reset();
     waiting_.clear();
+}
+
+Status RuntimeApi::Adopt(os::Fd connection, bool in_restore) {
+    HEARTH_TRY(auto watch, rt::FdWatch::Make(connection.get()));
+    auto adopted = std::make_shared<Connection>(std::move(connection), std::move(watch));
+    adopted->number = ++last_connection_;
+    adopted->parked = true;
+    ++connection_count_;
+    if (in_restore) {
+        state_ = State::kRestoring;
+        restoring_ = adopted;
+    } else {
+        state_ = State::kReady;
+        parked_.push_back(adopted);
+    }
+    tasks_.Spawn(Serve(std::move(adopted)));
+    return Status();
+}
+
+std::vector<uint16_t> RuntimeApi::RestingPorts() const {
+    std::vector<uint16_t> ports;
+    if (!waiting_.empty()) {
+        return ports;
+    }
+    const auto add = [&ports](const Connection& connection) {
+        sockaddr_in peer{};
+        socklen_t size = sizeof(peer);
+        if (connection.unsent.empty() && !connection.closing &&
+            ::getpeername(connection.fd.get(), reinterpret_cast<sockaddr*>(&peer), &size) == 0 &&
+            peer.sin_family == AF_INET) {
+            ports.push_back(ntohs(peer.sin_port));
+        }
+    };
+    if (restoring_ != nullptr) {
+        add(*restoring_);
+    }
+    for (const auto& connection : parked_) {
+        add(*connection);
+    }
+    return ports;
+}
+
+void RuntimeApi::AnswerRestore() {
+    if (restoring_ == nullptr) {
+        return;
+    }
+    const auto connection = std::exchange(restoring_, nullptr);
+    connection->parked = false;
+    Reply(connection, 200, {});
 }
 
 bool RuntimeApi::ready() const {
@@ -214,6 +268,13 @@ Task<void> RuntimeApi::Serve(std::shared_ptr<Connection> connection) {
                 }
             }
         }
+        if (connection->answering && bandwidth_.has_value()) {
+            const auto now = std::chrono::steady_clock::now();
+            const auto when = bandwidth_->Take(std::exchange(connection->flowed_bytes, 0), now);
+            if (when > now) {
+                co_await rt::SleepUntil(when);
+            }
+        }
         if (connection->answering && stream_ != nullptr && stream_->full()) {
             // The reader is slower than the function: its socket fills, and it waits.
             const std::shared_ptr<ResponseStream> stream = stream_;
@@ -225,6 +286,9 @@ Task<void> RuntimeApi::Serve(std::shared_ptr<Connection> connection) {
     }
     connection->closing = true;
     std::erase(parked_, connection);
+    if (restoring_ == connection) {
+        restoring_.reset();
+    }
     if (waiting_.erase(connection->number) > 0) {
         paths_->Gone(connection->number);
     }
@@ -390,6 +454,15 @@ void RuntimeApi::Handle(const std::shared_ptr<Connection>& connection, RuntimeAp
     const bool is_post = request.method == "POST";
     if (target == "invocation/next" && is_get) {
         HandleNext(connection);
+    } else if (target == "restore/next" && is_get && expects_restore_) {
+        HandleRestoreNext(connection);
+    } else if (target == "restore/error" && is_post && expects_restore_) {
+        restore_error_ = RuntimeAnswer{
+            .is_error = true,
+            .body = std::move(request.body),
+            .error_type = std::move(request.error_type)};
+        Reply(connection, 202, {});
+        changed_.WakeAll();
     } else if (target == "init/error" && is_post) {
         HandleInitError(connection, request);
     } else if (target.starts_with(invocation) && is_post) {
@@ -430,6 +503,7 @@ bool RuntimeApi::BeginStreamed(const std::shared_ptr<Connection>& connection) {
 void RuntimeApi::PassOn(const std::shared_ptr<Connection>& connection) {
     const std::string_view bytes = connection->parser.body();
     streamed_.produced_bytes += bytes.size();
+    connection->flowed_bytes += bytes.size();
     const uint64_t limit = streamed_.streamed ? kStreamedBytesMax : kRuntimeApiBodyBytesMax;
     if (streamed_.produced_bytes > limit) {
         streamed_.too_large = true;
@@ -479,8 +553,20 @@ void RuntimeApi::FinishStreamed(
     changed_.WakeAll();
 }
 
+void RuntimeApi::HandleRestoreNext(const std::shared_ptr<Connection>& connection) {
+    if (state_ != State::kStarted) {
+        RefuseTransition(connection, "RestoreReady");
+        return;
+    }
+    state_ = State::kRestoring;
+    connection->parked = true;
+    restoring_ = connection;
+    changed_.WakeAll();
+}
+
 void RuntimeApi::HandleNext(const std::shared_ptr<Connection>& connection) {
-    if (state_ == State::kRunning || state_ == State::kResponding || state_ == State::kInitError) {
+    if (state_ == State::kRunning || state_ == State::kResponding || state_ == State::kInitError ||
+        restoring_ != nullptr) {
         RefuseTransition(connection, "Ready");
         return;
     }
@@ -575,6 +661,10 @@ void RuntimeApi::Offer(const RuntimeInvocation& invocation) {
     request_id_ = invocation.request_id;
     answer_.reset();
     stream_ = invocation.stream;
+    bandwidth_.reset();
+    if (invocation.limit_bandwidth && stream_ != nullptr) {
+        bandwidth_.emplace(std::chrono::steady_clock::now());
+    }
     state_ = State::kRunning;
 
     std::string head;

@@ -5,6 +5,7 @@
 #include "rt/fd_watch.h"
 #include "rt/task.h"
 #include "rt/task_group.h"
+#include "services/lambda/bandwidth.h"
 #include "services/lambda/response_stream.h"
 #include "services/lambda/runtime_api_parser.h"
 
@@ -16,6 +17,7 @@
 #include <string>
 #include <string_view>
 #include <unordered_map>
+#include <vector>
 
 namespace hearth::lambda {
 
@@ -29,6 +31,8 @@ struct RuntimeInvocation {
     std::string payload;
     // Takes a streamed answer as it comes; null: it is collected.
     std::shared_ptr<ResponseStream> stream;
+    // A streamed answer gets AWS's bandwidth and no more.
+    bool limit_bandwidth = false;
 };
 
 // What a runtime posted for an invocation or for its init.
@@ -98,6 +102,25 @@ class RuntimeApi final {
     // Closes all connections. Call before the object goes.
     Task<void> Stop();
 
+    // A runtime that is to be saved may wait in /runtime/restore/next; one that was not told so
+    // gets 404 there. Before Start.
+    void ExpectRestore() { expects_restore_ = true; }
+
+    // It waits there, and goes on with AnswerRestore.
+    bool waiting_for_restore() const { return restoring_ != nullptr; }
+
+    void AnswerRestore();
+
+    // What it posted to restore/error; stays.
+    const std::optional<RuntimeAnswer>& restore_error() const { return restore_error_; }
+
+    // Where the runtime waits for us, as ports inside; empty while it does not, or while anybody
+    // else has a request under way. All it sent has been read.
+    std::vector<uint16_t> RestingPorts() const;
+
+    // A connection on which a restored runtime waits as the saved one did. Before Start.
+    Status Adopt(os::Fd connection, bool in_restore);
+
     // A runtime waits in /next: Offer may be called.
     bool ready() const;
     void Offer(const RuntimeInvocation& invocation);
@@ -115,7 +138,15 @@ class RuntimeApi final {
     rt::Event& changed() { return changed_; }
 
   private:
-    enum class State { kStarted, kInitError, kReady, kRunning, kResponding, kResponseSent };
+    enum class State {
+        kStarted,
+        kRestoring,
+        kInitError,
+        kReady,
+        kRunning,
+        kResponding,
+        kResponseSent
+    };
 
     struct Connection;
 
@@ -137,6 +168,7 @@ class RuntimeApi final {
     void PassOn(const std::shared_ptr<Connection>& connection);
     void FinishStreamed(
         const std::shared_ptr<Connection>& connection, RuntimeApiRequest& request, bool truncated);
+    void HandleRestoreNext(const std::shared_ptr<Connection>& connection);
     void HandleInitError(const std::shared_ptr<Connection>& connection, RuntimeApiRequest& request);
 
     void Send(
@@ -157,6 +189,10 @@ class RuntimeApi final {
     State state_ = State::kStarted;
     // Connections whose GET /next waits for an invocation; the first one gets it.
     std::deque<std::shared_ptr<Connection>> parked_;
+    bool expects_restore_ = false;
+    // The one whose GET /restore/next waits.
+    std::shared_ptr<Connection> restoring_;
+    std::optional<RuntimeAnswer> restore_error_;
     size_t connection_count_ = 0;
     ApiPaths* paths_ = nullptr;
     uint64_t last_connection_ = 0;
@@ -167,6 +203,7 @@ class RuntimeApi final {
     // Of the answer that flows now.
     RuntimeAnswer streamed_;
     std::shared_ptr<ResponseStream> stream_;
+    std::optional<Bandwidth> bandwidth_;
     std::optional<RuntimeAnswer> init_error_;
     rt::Event changed_;
     rt::TaskGroup tasks_;
