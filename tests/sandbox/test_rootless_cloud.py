@@ -23,12 +23,21 @@ import hearth_up
 code = io.BytesIO()
 with zipfile.ZipFile(code, "w") as package:
     package.writestr("f.py", "import os\\ndef handler(event, context):\\n    print('here')\\n"
-                             "    return [event, os.listdir('/var/task'), os.listdir('/proc/1')[:1]]\\n")
+                             "    return [event, os.listdir('/var/task'), os.listdir('/proc/1')[:1], \\n"
+                             "            {n: open('/opt/' + n).read() for n in os.listdir('/opt')}]\\n")
+layers = []
 with hearth_up.Hearth() as hearth:
     lambda_ = hearth.client("lambda")
+    for number in "12":
+        layer = io.BytesIO()
+        with zipfile.ZipFile(layer, "w") as package:
+            package.writestr("both", number)
+            package.writestr("only-" + number, number)
+        layers.append(lambda_.publish_layer_version(
+            LayerName="l" + number, Content={"ZipFile": layer.getvalue()})["LayerVersionArn"])
     lambda_.create_function(
         FunctionName="f", Runtime="python3.12", Handler="f.handler", Timeout=60,
-        Role="arn:aws:iam::000000000000:role/any", Code={"ZipFile": code.getvalue()})
+        Role="arn:aws:iam::000000000000:role/any", Layers=layers, Code={"ZipFile": code.getvalue()})
     lambda_.get_waiter("function_active_v2").wait(FunctionName="f")
     answers = [json.loads(lambda_.invoke(FunctionName="f", Payload=json.dumps(i))["Payload"].read())
                for i in range(3)]
@@ -83,5 +92,7 @@ def test_ordinary_user_runs_a_cloud_with_isolated_functions():
             pytest.skip("this machine gives ordinary users no namespaces; functions ran without")
         assert [answer[0] for answer in seen["answers"]] == [0, 1, 2]
         assert all(answer[1] == ["f.py"] for answer in seen["answers"])
+        layers = {"both": "2", "only-1": "1", "only-2": "2"}
+        assert all(answer[3] == layers for answer in seen["answers"])
     finally:
         shutil.rmtree(directory, ignore_errors=True)

@@ -228,5 +228,63 @@ TEST_F(CodeStoreTest, DroppedCodeStaysUntilItsLastHolderLetsGo) {
     EXPECT_FALSE(fs::exists(path));
 }
 
+// Where overlayfs is missing: hard links, with the rules that overlayfs has.
+TEST_F(CodeStoreTest, MergedDirectoriesLookLikeLayersOverEachOther) {
+    const auto put = [&](const std::string& path, const std::string& text) {
+        fs::create_directories((directory_ / path).parent_path());
+        std::ofstream(directory_ / path) << text;
+    };
+    put("one/lib/a", "1");
+    put("one/lib/only", "1");
+    put("one/swap/inner", "1");
+    put("one/file", "1");
+    put("one/linked/x", "1");
+    put("two/lib/a", "2");
+    put("two/swap", "2");
+    put("two/file/inner", "2");
+    put("two/a", "2");
+    fs::create_directory_symlink("/etc", directory_ / "two/linked");
+    put("three/a", "3");
+    const auto merged = RunTask(store_->OpenMerged({"one", "two", "three"}));
+    ASSERT_TRUE(merged.ok()) << merged.error().message();
+    const fs::path root = (*merged)->path();
+    const auto read = [&](const std::string& path) {
+        std::ifstream in(root / path);
+        return std::string(std::istreambuf_iterator<char>(in), {});
+    };
+    EXPECT_EQ(read("a"), "3");
+    EXPECT_EQ(read("lib/a"), "2");
+    EXPECT_EQ(read("lib/only"), "1");
+    EXPECT_EQ(read("swap"), "2");
+    EXPECT_EQ(read("file/inner"), "2");
+    EXPECT_TRUE(fs::is_symlink(root / "linked"));
+    EXPECT_FALSE(fs::exists("/etc/x"));
+    EXPECT_EQ(fs::status(root / "lib").permissions(), static_cast<fs::perms>(0755));
+    EXPECT_EQ(RunTask(store_->OpenMerged({"one", "two", "three"})).value().get(), merged->get());
+    EXPECT_NE(RunTask(store_->OpenMerged({"two", "one"})).value()->path(), (*merged)->path());
+}
+
+TEST_F(CodeStoreTest, MergedDirectoriesGoWithTheirPartsAndAreMadeAnewAfterAStart) {
+    const std::string first = Add();
+    const std::string second = Add();
+    std::string path;
+    {
+        const auto merged = RunTask(store_->OpenMerged({first, second}));
+        ASSERT_TRUE(merged.ok()) << merged.error().message();
+        path = (*merged)->path();
+        EXPECT_EQ(Content(**merged), "1");
+        RunTask(store_->Drop(first));
+        EXPECT_TRUE(fs::exists(path)) << "an environment still uses it";
+    }
+    const std::string third = Add();
+    const auto kept = RunTask(store_->OpenMerged({second, third}));
+    ASSERT_TRUE(kept.ok());
+    const std::string kept_path = (*kept)->path();
+    EXPECT_EQ(Restart("boot-1").size(), 2u) << "the two that were not dropped, and no merged one";
+    Restart("boot-1");
+    EXPECT_FALSE(fs::exists(path));
+    EXPECT_FALSE(fs::exists(kept_path));
+}
+
 }  // namespace
 }  // namespace hearth::lambda
