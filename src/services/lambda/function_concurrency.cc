@@ -85,6 +85,13 @@ Task<Result<model::DeleteFunctionConcurrency::Output>> LambdaService::DeleteFunc
     co_return model::DeleteFunctionConcurrency::Output();
 }
 
+Error LambdaService::Refused(aws::RequestContext& context, Error error) {
+    if (error.http_status() == 429) {
+        context.response_headers.emplace_back("Retry-After", "1");
+    }
+    return error;
+}
+
 Task<Result<model::GetAccountSettings::Output>> LambdaService::GetAccountSettings(
     aws::RequestContext& context, model::GetAccountSettings::Input) {
     HEARTH_CO_TRY(const auto usage, co_await store_.ReadUsage(context.account, context.region));

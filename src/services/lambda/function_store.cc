@@ -86,7 +86,7 @@ std::string VersionName(int64_t number) {
     return fmt::format("{}", number);
 }
 
-// FunctionHead: 1 id, 2 next version, 3 fingerprint, 4 tags.
+// FunctionHead: 1 id, 2 next version, 3 fingerprint, 4 tags, 5 recursive loop.
 std::string EncodeHead(const FunctionHead& head) {
     FieldWriter writer;
     writer.Text(1, head.id);
@@ -94,6 +94,9 @@ std::string EncodeHead(const FunctionHead& head) {
     writer.Text(3, head.published_fingerprint);
     for (const auto& [key, value] : head.tags) {
         writer.Pair(4, key, value);
+    }
+    if (!head.recursive_loop.empty()) {
+        writer.Text(5, head.recursive_loop);
     }
     return writer.Take();
 }
@@ -122,6 +125,9 @@ Result<FunctionHead> DecodeHead(std::string_view bytes) {
                 head.tags.emplace(pair.key, pair.value);
                 break;
             }
+            case 5:
+                head.recursive_loop = field->bytes;
+                break;
             default:
                 break;
         }

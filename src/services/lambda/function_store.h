@@ -39,6 +39,8 @@ struct FunctionHead {
     // version.
     std::string published_fingerprint;
     std::map<std::string, std::string> tags;
+    // "Allow", "Terminate", or empty: never set.
+    std::string recursive_loop;
 };
 
 struct AliasRecord {

@@ -42,19 +42,21 @@ Task<Result<model::Invoke::Output>> LambdaService::Invoke(
         co_return hearth::errors::Unavailable("there is nothing to run functions with");
     }
     request.invoked_function_arn = std::move(resolved.invoked_arn);
+    HEARTH_CO_RETURN_IF_ERROR(co_await CheckRecursion(context, reference, request));
     const bool log_tail = request.log_tail;
     const std::string version = resolved.function->version;
-    HEARTH_CO_TRY(
-        InvokeResult result,
-        co_await invoker_->Invoke(std::move(resolved.function), std::move(request)));
+    auto result = co_await invoker_->Invoke(std::move(resolved.function), std::move(request));
+    if (!result.ok()) {
+        co_return Refused(context, std::move(result).error());
+    }
     context.response_status = 200;
-    output.payload = std::move(result.payload);
+    output.payload = std::move(result->payload);
     output.executed_version = version;
-    if (!result.function_error.empty()) {
-        output.function_error = std::move(result.function_error);
+    if (!result->function_error.empty()) {
+        output.function_error = std::move(result->function_error);
     }
     if (log_tail) {
-        output.log_result = codec::Base64Encode(result.log_tail);
+        output.log_result = codec::Base64Encode(result->log_tail);
     }
     co_return output;
 }

@@ -73,11 +73,15 @@ Task<Result<model::InvokeWithResponseStream::Output>> LambdaService::InvokeWithR
         co_return hearth::errors::Unavailable("there is nothing to run functions with");
     }
     request.invoked_function_arn = std::move(call.resolved.invoked_arn);
+    HEARTH_CO_RETURN_IF_ERROR(co_await CheckRecursion(context, reference, request));
     const bool log_tail = request.log_tail;
     output.executed_version = call.resolved.function->version;
-    HEARTH_CO_TRY(
-        std::unique_ptr<StreamedInvocation> started,
-        co_await invoker_->InvokeStreaming(std::move(call.resolved.function), std::move(request)));
+    auto begun =
+        co_await invoker_->InvokeStreaming(std::move(call.resolved.function), std::move(request));
+    if (!begun.ok()) {
+        co_return Refused(context, std::move(begun).error());
+    }
+    std::unique_ptr<StreamedInvocation> started = *std::move(begun);
     context.response_status = 200;
     // Shared because a std::function is copied; the code stays until the answer has flowed.
     context.response_stream = [stream = std::shared_ptr<StreamedInvocation>(std::move(started)),

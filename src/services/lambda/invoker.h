@@ -65,7 +65,6 @@ struct FunctionVersion {
     std::string application_log_level;
     std::string system_log_level;
 
-
     // A published version with SnapStart: its environments start from a snapshot where there is
     // one.
     bool snap_start = false;

@@ -92,6 +92,8 @@ LambdaService::LambdaService(const ServiceDeps& deps, RoleDirectory* roles)
     table_.Add<model::PutFunctionConcurrency>(this, &LambdaService::PutFunctionConcurrency);
     table_.Add<model::GetFunctionConcurrency>(this, &LambdaService::GetFunctionConcurrency);
     table_.Add<model::DeleteFunctionConcurrency>(this, &LambdaService::DeleteFunctionConcurrency);
+    table_.Add<model::PutFunctionRecursionConfig>(this, &LambdaService::PutFunctionRecursionConfig);
+    table_.Add<model::GetFunctionRecursionConfig>(this, &LambdaService::GetFunctionRecursionConfig);
     table_.Add<model::AddPermission>(this, &LambdaService::AddPermission);
     table_.Add<model::GetPolicy>(this, &LambdaService::GetPolicy);
     table_.Add<model::RemovePermission>(this, &LambdaService::RemovePermission);

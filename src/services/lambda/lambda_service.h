@@ -122,6 +122,12 @@ class LambdaService final : public aws::ServiceApi {
     Task<Result<bool>> MayInvoke(
         FunctionReference reference, InvokingService service, WallClock::time_point now);
 
+    // recursion.cc
+    Task<Result<model::PutFunctionRecursionConfig::Output>> PutFunctionRecursionConfig(
+        aws::RequestContext& context, model::PutFunctionRecursionConfig::Input input);
+    Task<Result<model::GetFunctionRecursionConfig::Output>> GetFunctionRecursionConfig(
+        aws::RequestContext& context, model::GetFunctionRecursionConfig::Input input);
+
     // function_concurrency.cc
     Task<Result<model::PutFunctionConcurrency::Output>> PutFunctionConcurrency(
         aws::RequestContext& context, model::PutFunctionConcurrency::Input input);
@@ -208,6 +214,16 @@ class LambdaService final : public aws::ServiceApi {
         const aws::RequestContext& context,
         const std::optional<std::string>& function_name,
         const std::optional<std::string>& qualifier = std::nullopt);
+    // --- recursion.cc: notes this call in the chain that its trace header tells of.
+    //   errors  RecursiveInvocationException
+    Task<Status> CheckRecursion(
+        const aws::RequestContext& context,
+        const FunctionReference& reference,
+        InvokeRequest& request);
+    // --- function_concurrency.cc: a failed call as its caller sees it; those that came too fast
+    // are told when to come again.
+    static Error Refused(aws::RequestContext& context, Error error);
+    // --- permissions.cc
     static Error NotShared(const aws::RequestContext& context, const FunctionReference& reference);
 
     static FunctionKey KeyOf(const FunctionReference& reference) {
