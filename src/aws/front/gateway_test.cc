@@ -96,7 +96,8 @@ class GatewayTest : public ::testing::TestWithParam<bool> {
             .wall_clock = clock_,
             .monotonic_clock = monotonic_,
             .random = *random_,
-            .limits = limits});
+            .limits = limits,
+            .sites = &sites_});
     }
 
     void Enforce() {
@@ -166,6 +167,7 @@ class GatewayTest : public ::testing::TestWithParam<bool> {
     SessionIssuer sessions_{master_key_, clock_, *random_};
     Metrics metrics_;
     AdminEndpoints admin_;
+    Sites sites_;
     EchoService service_;
     OneUser users_;
     bool enforce_ = false;
@@ -448,6 +450,140 @@ TEST_F(GatewayTest, TheInternalClientCallsTheSameHandlers) {
     auto refused = testing::RunTask(
         dispatcher_->Call<model::GetAccessKeyInfo>("sts", as, model::GetAccessKeyInfo::Input()));
     EXPECT_THAT(refused.error().message(), HasSubstr("validation error detected"));
+}
+
+// Remembers what it was asked, and says who signed.
+class EchoSite final : public Site {
+  public:
+    Task<http::Response> Serve(SiteRequest& request) override {
+        id = request.id;
+        path = request.path;
+        query = request.query;
+        by_path = request.by_path;
+        http::Response response;
+        auto body = co_await request.ReadBody(10);
+        if (!body.ok()) {
+            response.status = body.error().http_status();
+            co_return response;
+        }
+        auto caller = co_await request.Identify("lambda", *body);
+        if (!caller.ok()) {
+            response.status = 403;
+            response.body = caller.error().code();
+            co_return response;
+        }
+        CHECK_REQUEST(*body != "bug", "secret detail");
+        response.body = *caller ? (*caller)->caller.arn + " " + (*caller)->region : "nobody";
+        co_return response;
+    }
+
+    std::string id;
+    std::string path;
+    std::string query;
+    bool by_path = false;
+};
+
+class SiteTest : public GatewayTest {
+  protected:
+    SiteTest() {
+        sites_.Add("some-site", site_);
+        Make({});
+    }
+
+    static Call To(std::string host, std::string target, std::string body = "") {
+        return {
+            .method = "GET",
+            .target = std::move(target),
+            .headers = {{"Host", std::move(host)}},
+            .body = std::move(body)};
+    }
+
+    EchoSite site_;
+};
+
+TEST_F(SiteTest, IsFoundByHostAndByPath) {
+    EXPECT_EQ(Send(To("AbC.Some-Site.eu-west-1.localhost:4566", "/a/b?c=d")).body, "nobody");
+    EXPECT_EQ(site_.id, "abc");
+    EXPECT_EQ(site_.path, "/a/b");
+    EXPECT_EQ(site_.query, "c=d");
+    EXPECT_FALSE(site_.by_path);
+    EXPECT_EQ(Send(To("hearth:4566", "/_hearth/some-site/x1/a%2Fb?c")).body, "nobody");
+    EXPECT_EQ(site_.id, "x1");
+    EXPECT_EQ(site_.path, "/a%2Fb");
+    EXPECT_TRUE(site_.by_path);
+    EXPECT_EQ(Send(To("hearth:4566", "/_hearth/some-site/x2")).body, "nobody");
+    EXPECT_EQ(site_.path, "/");
+    // On a site's host all paths are the customer's.
+    EXPECT_EQ(Send(To("y.some-site.localhost", "/_hearth/health")).body, "nobody");
+    EXPECT_EQ(site_.path, "/_hearth/health");
+    EXPECT_EQ(Send(To("a.b.some-site.localhost", "/")).body, "nobody");
+    EXPECT_EQ(site_.id, "a.b");
+}
+
+TEST_F(SiteTest, OtherRequestsAreNotItsBusiness) {
+    for (const char* host :
+         {"hearth:4566",
+          "some-site.localhost",
+          ".some-site.localhost",
+          "x.some-site",
+          "x.some-sites.localhost",
+          "127.0.0.1:4566"}) {
+        site_.id = "unasked";
+        Send(To(host, "/x"));
+        EXPECT_EQ(site_.id, "unasked") << host;
+    }
+    for (const char* path :
+         {"/_hearth/some-site", "/_hearth/some-site/", "/_hearth/some-sitex/y"}) {
+        site_.id = "unasked";
+        Send(To("hearth:4566", path));
+        EXPECT_EQ(site_.id, "unasked") << path;
+    }
+}
+
+TEST_F(SiteTest, SignaturesAreVerifiedOverTheRequestAsReceived) {
+    for (const char* target : {"/a%20b?x=1", "/_hearth/some-site/abc/a%20b?x=1"}) {
+        const std::string host =
+            std::string_view(target).starts_with("/_") ? "hearth:4566" : "abc.some-site.localhost";
+        const Call call = To(host, target, "body");
+        EXPECT_EQ(
+            Send(Signed(call, user_, clock_.Now(), "lambda")).body,
+            "arn:aws:iam::123456789012:user/ada eu-west-1");
+        EXPECT_EQ(Send(Signed(call, user_, clock_.Now(), "sts")).body, "InvalidSignatureException");
+        EXPECT_EQ(
+            Send(Signed(call, {"AKIAUSER", "wrong", ""}, clock_.Now(), "lambda")).body,
+            "InvalidSignatureException");
+    }
+}
+
+TEST_F(SiteTest, ForeignPagesNeedAVerifiedSignatureWhereOneIsAsked) {
+    Call call = To("abc.some-site.localhost", "/");
+    call.headers.emplace_back("Origin", "https://evil.example");
+    EXPECT_EQ(Send(call).body, "nobody");
+    EXPECT_EQ(
+        Send(Signed(call, {"AKIANOBODY", "x", ""}, clock_.Now(), "lambda")).body,
+        "AccessDeniedException");
+    EXPECT_THAT(Send(Signed(call, user_, clock_.Now(), "lambda")).body, HasSubstr("user/ada"));
+}
+
+TEST_F(SiteTest, ItsPagesAreForeignToTheApi) {
+    Call call;
+    call.headers.emplace_back("Origin", "http://app.localhost:3000");
+    EXPECT_EQ(SendForCode(call), "200");
+    call.headers.back().second = "http://abc.some-site.eu-west-1.localhost:4566";
+    EXPECT_EQ(Send(call).status, 403);
+    call.headers.back().second = "http://ABC.SOME-SITE.localhost.";
+    EXPECT_EQ(Send(call).status, 403);
+}
+
+TEST_F(SiteTest, LimitsHoldAndBugsStayInside) {
+    EXPECT_EQ(Send(To("abc.some-site.localhost", "/", "12345678901")).status, 413);
+    const http::Response bug = Send(To("abc.some-site.localhost", "/", "bug"));
+    EXPECT_EQ(bug.status, 500);
+    EXPECT_THAT(bug.body, ::testing::Not(HasSubstr("secret")));
+    Make({.requests_max = 0});
+    EXPECT_EQ(Send(To("abc.some-site.localhost", "/")).status, 503);
+    Make({.body_bytes_max = 3});
+    EXPECT_EQ(Send(To("abc.some-site.localhost", "/", "1234")).status, 503);
 }
 
 }  // namespace

@@ -70,6 +70,27 @@ std::map<std::string, std::string> Substitutes(
     return substitutes;
 }
 
+// An older cloud has no function URLs.
+codec::Json::Array AllUrls(CloudClient& cloud) {
+    const auto body = cloud.Admin("GET", "/_hearth/function-urls");
+    auto answer = body.ok() ? codec::ParseJson(*body) : codec::Json();
+    const auto* urls = answer.ok() ? answer->Find("urls") : nullptr;
+    return urls != nullptr && urls->is_array() ? *urls->AsArray() : codec::Json::Array();
+}
+
+void PrintUrls(const codec::Json::Array& urls) {
+    std::vector<std::vector<std::string>> rows = {{"FUNCTION URL OF", "AUTH", "MODE", "URL"}};
+    for (const auto& url : urls) {
+        const std::string alias = Text(url, "alias");
+        rows.push_back(
+            {Text(url, "function") + (alias.empty() ? "" : ":" + alias),
+             Text(url, "auth"),
+             Text(url, "mode"),
+             Text(url, "url")});
+    }
+    Print("\n" + Table(rows));
+}
+
 Result<int> Functions(CloudClient& cloud, const CloudOptions& options) {
     HEARTH_TRY(auto functions, AllFunctions(cloud));
     if (options.json) {
@@ -98,6 +119,9 @@ Result<int> Functions(CloudClient& cloud, const CloudOptions& options) {
              Text(function, "LastModified")});
     }
     Print(Table(rows));
+    if (const auto urls = AllUrls(cloud); !urls.empty()) {
+        PrintUrls(urls);
+    }
     return 0;
 }
 

@@ -1,3 +1,4 @@
+#include "codec/json/json.h"
 #include "codec/timestamp/timestamp.h"
 #include "services/lambda/errors.h"
 #include "services/lambda/function_url_site.h"
@@ -67,6 +68,10 @@ std::optional<model::Cors> ShowCors(const std::optional<UrlCors>& cors) {
     return out;
 }
 
+const char* ModeText(const FunctionUrlRecord& record) {
+    return record.streaming ? "RESPONSE_STREAM" : "BUFFERED";
+}
+
 template <class Output>
 Output Show(const FunctionKey& key, const FunctionUrlRecord& record, std::string url) {
     Output out;
@@ -75,7 +80,7 @@ Output Show(const FunctionKey& key, const FunctionUrlRecord& record, std::string
     out.auth_type = record.auth_type;
     out.cors = ShowCors(record.cors);
     out.creation_time = codec::FormatIso8601(record.created, true);
-    out.invoke_mode = record.streaming ? "RESPONSE_STREAM" : "BUFFERED";
+    out.invoke_mode = ModeText(record);
     if constexpr (requires { out.last_modified_time; }) {
         out.last_modified_time = codec::FormatIso8601(record.modified, true);
     }
@@ -150,7 +155,6 @@ Task<Result<model::CreateFunctionUrlConfig::Output>> LambdaService::CreateFuncti
         co_return Status();
     };
     HEARTH_CO_RETURN_IF_ERROR(co_await TransactUrl(reference, body));
-    context.response_status = 201;
     co_return Show<model::CreateFunctionUrlConfig::Output>(key, made, UrlOf(context, key, made));
 }
 
@@ -229,7 +233,6 @@ Task<Result<model::DeleteFunctionUrlConfig::Output>> LambdaService::DeleteFuncti
         co_return Status();
     };
     HEARTH_CO_RETURN_IF_ERROR(co_await TransactUrl(reference, body));
-    context.response_status = 204;
     co_return model::DeleteFunctionUrlConfig::Output();
 }
 
@@ -264,6 +267,33 @@ Task<Result<model::ListFunctionUrlConfigs::Output>> LambdaService::ListFunctionU
     };
     HEARTH_CO_RETURN_IF_ERROR(co_await TransactUrl(reference, body));
     co_return output;
+}
+
+Task<Result<aws::AdminAnswer>> LambdaService::ServeUrlList(aws::AdminRequest request) {
+    HEARTH_CO_TRY(const auto urls, co_await urls_.ListAll(request.account, request.region));
+    codec::JsonWriter json;
+    json.BeginObject();
+    json.Key("urls");
+    json.BeginArray();
+    for (const auto& [owner, record] : urls) {
+        json.BeginObject();
+        json.Key("function");
+        json.String(owner.key.name);
+        json.Key("alias");
+        json.String(owner.alias);
+        json.Key("auth");
+        json.String(record.auth_type);
+        json.Key("mode");
+        json.String(ModeText(record));
+        json.Key("url");
+        json.String(FunctionUrlText(deps_.options.endpoint, record.id, owner.key.region));
+        json.EndObject();
+    }
+    json.EndArray();
+    json.EndObject();
+    aws::AdminAnswer answer;
+    answer.body = json.Take();
+    co_return answer;
 }
 
 }  // namespace hearth::lambda
