@@ -313,6 +313,15 @@ Status CgroupTree::Join(const std::string& group, pid_t pid) {
     return {};
 }
 
+Result<std::vector<Fd>> CgroupTree::OpenJoins(const std::string& group) const {
+    std::vector<Fd> files;
+    for (const CgroupHierarchy& hierarchy : hierarchies_) {
+        HEARTH_TRY(Fd file, Open(hierarchy.directory.get(), group + "/cgroup.procs", O_WRONLY));
+        files.push_back(std::move(file));
+    }
+    return files;
+}
+
 Status CgroupTree::Limit(const std::string& group, const CgroupLimits& limits) {
     const auto write =
         [&](const CgroupHierarchy& hierarchy, const std::string& file, const std::string& text) {
@@ -478,14 +487,19 @@ std::optional<CgroupTree::GroupDirectory> CgroupTree::OpenDirectory(
 }
 
 void CgroupTree::Delegate(const std::string& group, uid_t uid, gid_t gid) const {
-    const CgroupHierarchy* memory = Find("memory");
-    if (memory == nullptr) {
-        return;
-    }
+    const auto give = [&](const CgroupHierarchy* hierarchy, std::string_view file) {
+        if (hierarchy != nullptr) {
+            const std::string path = fmt::format("{}/{}", group, file);
+            (void)::fchownat(
+                hierarchy->directory.get(), path.c_str(), uid, gid, AT_SYMLINK_NOFOLLOW);
+        }
+    };
     for (const char* file :
          {"memory.max_usage_in_bytes", "cgroup.event_control", "memory.peak", "memory.high"}) {
-        (void)::fchownat(
-            memory->directory.get(), (group + "/" + file).c_str(), uid, gid, AT_SYMLINK_NOFOLLOW);
+        give(Find("memory"), file);
+    }
+    for (const char* file : {"cpu.max", "cpu.cfs_period_us", "cpu.cfs_quota_us"}) {
+        give(Find("cpu"), file);
     }
 }
 

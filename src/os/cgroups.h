@@ -63,6 +63,9 @@ class CgroupTree final {
     Status Make(const std::string& group);
     // Moves a process in. One thread, please: threads make it slow.
     Status Join(const std::string& group, pid_t pid);
+    // cgroup.procs of the group in every hierarchy, open for writing: whoever holds them moves a
+    // process in, itself by writing "0", also from where it could not open them.
+    Result<std::vector<Fd>> OpenJoins(const std::string& group) const;
     Status Limit(const std::string& group, const CgroupLimits& limits);
     // Thaws, kills everything in it, and tries to remove it once. False: not empty yet, try again.
     Result<bool> KillAndRemove(const std::string& group);
@@ -94,7 +97,8 @@ class CgroupTree final {
 
     std::optional<GroupDirectory> OpenDirectory(
         const std::string& group, const std::string& controller) const;
-    // Lets `uid` write what belongs on a hot path: the memory peak's reset and the memory limits.
+    // Lets `uid` write what belongs on a hot path: the memory peak's reset, the memory limits and
+    // the processor quota.
     void Delegate(const std::string& group, uid_t uid, gid_t gid) const;
 
   private:

@@ -124,6 +124,26 @@ class HostEnvironment final : public Environment {
         co_return *std::move(socket);
     }
 
+    Status SetCpuQuota(int64_t cpu_quota_millis) override {
+        constexpr int64_t kPeriodUs = 20'000;
+        const int64_t quota_us = std::max<int64_t>(1'000, cpu_quota_millis * kPeriodUs / 1'000);
+        const auto write = [this](const char* name, const std::string& text) -> Status {
+            HEARTH_TRY(const os::Fd file, os::Open(cpu_.get(), name, O_WRONLY));
+            if (::write(file.get(), text.data(), text.size()) < 0) {
+                return errors::System(name, errno);
+            }
+            return {};
+        };
+        if (!cpu_.valid()) {
+            return Environment::SetCpuQuota(cpu_quota_millis);
+        }
+        if ((flags_ & kCpuV2) != 0) {
+            return write("cpu.max", fmt::format("{} {}", quota_us, kPeriodUs));
+        }
+        HEARTH_RETURN_IF_ERROR(write("cpu.cfs_period_us", std::to_string(kPeriodUs)));
+        return write("cpu.cfs_quota_us", std::to_string(quota_us));
+    }
+
     Task<Status> Freeze() override { co_return SetFrozen(true); }
 
     Task<Status> Thaw() override { co_return SetFrozen(false); }

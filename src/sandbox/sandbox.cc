@@ -14,6 +14,11 @@ Error NotHere() {
 
 }  // namespace
 
+Status Environment::SetCpuQuota(int64_t cpu_quota_millis) {
+    (void)cpu_quota_millis;
+    return NotHere();
+}
+
 Task<Result<SaveReport>> Environment::Save(SaveRequest request) {
     (void)request;
     co_return NotHere();

@@ -159,6 +159,10 @@ class Environment {
     // Our ends of the connections that a runtime made from a template waits on. Taken once.
     virtual std::vector<os::Fd> TakeConnections() { return {}; }
 
+    // From now on everything in it together gets at most these thousandths of one processor.
+    //   errors  Unimplemented where nothing can limit it
+    virtual Status SetCpuQuota(int64_t cpu_quota_millis);
+
     virtual Task<Result<Usage>> ReadUsage() = 0;
     // Starts the high-water mark of memory anew (for Max Memory Used per invocation), where
     // possible.

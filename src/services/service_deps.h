@@ -53,6 +53,8 @@ struct ServiceOptions {
     // "auto", "namespaces" or "none".
     std::string isolation = "auto";
     bool egress = true;
+    // Functions get no more processor than their memory buys on AWS, and streams no more bandwidth.
+    bool cpu_exact = false;
     // Absolute path of the installation: bootstraps are below `library_directory`/runtimes.
     std::string library_directory;
     // From `--runtime python3.13=/usr/bin/python3.13`.

@@ -46,6 +46,12 @@ void AddUpCommand(CLI::App* app, int* exit_status) {
           "Whether functions reach the outside (default: on on loopback)")
         ->check(CLI::IsMember({"on", "off"}));
     up->add_option(
+          "--cpu",
+          options->cpu,
+          "exact: a function never gets more processor and bandwidth than its memory buys on AWS")
+        ->check(CLI::IsMember({"shared", "exact"}))
+        ->capture_default_str();
+    up->add_option(
         "--hot-reload",
         options->hot_reload,
         "Directory whose subdirectories may be live function code");

@@ -73,6 +73,7 @@ ServiceOptions ServiceOptionsOf(const CloudOptions& options) {
     made.endpoint = options.endpoint;
     made.isolation = options.isolation;
     made.egress = options.egress;
+    made.cpu_exact = options.cpu_exact;
     made.library_directory = options.library;
     made.runtime_paths = options.runtimes;
     made.runtimes_exact = options.runtimes_exact;

@@ -93,6 +93,8 @@ Status Apply(std::string_view option, const std::string& value, CloudOptions& op
         HEARTH_TRY(options.sync, ParseChoice(option, value, "relaxed", "sync"));
     } else if (option == "--egress") {
         HEARTH_TRY(options.egress, ParseChoice(option, value, "off", "on"));
+    } else if (option == "--cpu") {
+        HEARTH_TRY(options.cpu_exact, ParseChoice(option, value, "shared", "exact"));
     } else if (option == "--runtimes") {
         HEARTH_TRY(options.runtimes_exact, ParseChoice(option, value, "nearest", "exact"));
     } else if (option == "--account-concurrency") {

@@ -21,6 +21,7 @@ struct CloudOptions {
     bool sync = true;
     std::string isolation = "auto";
     bool egress = true;
+    bool cpu_exact = false;
     std::string tls = "off";
     int hot_reload_fd = -1;
     int tls_cert_fd = -1;

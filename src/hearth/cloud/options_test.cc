@@ -32,6 +32,8 @@ TEST(CloudOptions, ReadsWhatTheKeeperGives) {
          "exact",
          "--egress",
          "off",
+         "--cpu",
+         "exact",
          "--log-level",
          "debug",
          "--host-fd",
@@ -47,6 +49,7 @@ TEST(CloudOptions, ReadsWhatTheKeeperGives) {
     EXPECT_TRUE(options->enforce);
     EXPECT_FALSE(options->sync);
     EXPECT_FALSE(options->egress);
+    EXPECT_TRUE(options->cpu_exact);
     EXPECT_TRUE(options->runtimes_exact);
     EXPECT_TRUE(options->test_clock);
     EXPECT_TRUE(options->lenient);

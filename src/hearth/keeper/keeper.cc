@@ -366,6 +366,7 @@ Status Keeper::StartCloud() {
         .Arg("--durability", options_.durability)
         .Arg("--isolation", options_.isolation)
         .Arg("--egress", options_.egress)
+        .Arg("--cpu", options_.cpu)
         .Arg("--tls", options_.tls)
         .Arg("--runtimes", options_.runtimes)
         .Arg("--account-concurrency", std::to_string(options_.account_concurrency))

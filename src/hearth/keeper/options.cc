@@ -77,6 +77,7 @@ Result<UpOptions> CheckUpOptions(UpOptions options) {
     }
     HEARTH_RETURN_IF_ERROR(CheckChoice("auth", options.auth, {"open", "enforce"}));
     HEARTH_RETURN_IF_ERROR(CheckChoice("egress", options.egress, {"on", "off"}));
+    HEARTH_RETURN_IF_ERROR(CheckChoice("cpu", options.cpu, {"shared", "exact"}));
     HEARTH_RETURN_IF_ERROR(
         CheckChoice("isolation", options.isolation, {"auto", "namespaces", "none"}));
     HEARTH_RETURN_IF_ERROR(CheckChoice("durability", options.durability, {"sync", "relaxed"}));

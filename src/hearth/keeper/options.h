@@ -30,6 +30,8 @@ struct UpOptions {
     bool insecure_open = false;
     // "on" or "off"; empty: on on loopback, off elsewhere.
     std::string egress;
+    // "shared": in proportion to memory where processors are short; "exact": never more than that.
+    std::string cpu = "shared";
     // A directory whose subdirectories may be mounted as live function code.
     std::string hot_reload;
     std::string master_key_file;

@@ -46,7 +46,8 @@ DataPlane::DataPlane(
             .sessions = &deps.sessions,
             .roles = roles,
             .doors = &deps.doors,
-            .egress = deps.options.egress});
+            .egress = deps.options.egress,
+            .cpu_exact = deps.options.cpu_exact});
     }
     deps.admin.Add(
         "GET",

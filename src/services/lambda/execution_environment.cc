@@ -27,6 +27,8 @@ constexpr std::chrono::milliseconds kReadyGrace{100};
 constexpr std::chrono::milliseconds kSettleMax{200};
 // Max Memory Used is a high-water mark and changes slowly; reading it costs more than a warm call.
 constexpr std::chrono::seconds kUsageEvery{1};
+// Memory that buys one processor on AWS.
+constexpr int64_t kMbPerCpu = 1769;
 
 std::string ErrorJson(std::string_view type, std::string_view message) {
     codec::JsonWriter writer;
@@ -380,6 +382,7 @@ Task<InitOutcome> ExecutionEnvironment::Init(std::chrono::nanoseconds limit) {
     }
     init_failed_ = !outcome.ok;
     log_->Drain();
+    extensions_->api().CloseSubscriptions();
     if (extensions_->any()) {
         extensions_->InitEnded(InitReport{
             .duration = outcome.duration,
@@ -398,6 +401,17 @@ InitFacts ExecutionEnvironment::Facts() const {
         .runtime_version = plan_.version,
         .runtime_version_arn = fmt::format(
             "arn:aws:lambda:{}::runtime:{}", function_->region.text(), function_->runtime)};
+}
+
+// Init and restore have every processor there is, as on AWS; calls have the function's share.
+void ExecutionEnvironment::LimitCpu() {
+    if (!deps_.cpu_exact) {
+        return;
+    }
+    const auto limited = sandbox_->SetCpuQuota(int64_t{function_->memory_mb} * 1000 / kMbPerCpu);
+    if (!limited.ok()) {
+        log::Warn("lambda: {} has no processor quota: {}", id_, limited.error().message());
+    }
 }
 
 void ExecutionEnvironment::WriteInitStart() {
@@ -633,7 +647,9 @@ Task<InvokeOutcome> ExecutionEnvironment::Invoke(
     const auto timeout = std::chrono::seconds(function_->timeout_s);
     const auto deadline = given_deadline.value_or(start + timeout);
     last_deadline_ = deadline;
-    ++invocations_;
+    if (++invocations_ == 1) {
+        LimitCpu();
+    }
     RuntimeInvocation invocation{
         .request_id = request.request_id,
         .deadline_unix_ms =
@@ -643,7 +659,8 @@ Task<InvokeOutcome> ExecutionEnvironment::Invoke(
         .trace_header = request.trace_header,
         .client_context = request.client_context,
         .payload = request.payload.empty() ? "{}" : request.payload,
-        .stream = request.stream};
+        .stream = request.stream,
+        .limit_bandwidth = deps_.cpu_exact};
     if (invocation.trace_header.empty()) {
         invocation.trace_header = fmt::format(
             "Root=1-{:08x}-{};Parent={};Sampled=0",

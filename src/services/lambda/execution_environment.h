@@ -43,6 +43,8 @@ struct EnvironmentDeps {
     RoleDirectory* roles = nullptr;
     aws::Doors* doors = nullptr;
     bool egress = false;
+    // A hard processor quota after init, and AWS's bandwidth for streamed answers.
+    bool cpu_exact = false;
 };
 
 struct EnvironmentLimits {
@@ -172,6 +174,7 @@ class ExecutionEnvironment final {
 
     Task<Status> FillSpec(sandbox::EnvironmentSpec& spec, aws::DoorIdentity& identity);
     Result<std::string> FindBootstrap(const std::vector<std::string>& directories);
+    void LimitCpu();
     Task<void> WatchExit();
     Task<void> WatchProcesses();
 

@@ -44,6 +44,66 @@ TEST(RuntimeApiParser, ReadsChunksAndTheErrorTypeOfATrailer) {
     EXPECT_EQ(parser.request().error_type, "T");
 }
 
+constexpr std::string_view kStreamed =
+    "POST /x HTTP/1.1\r\nLambda-Runtime-Function-Response-Mode: streaming\r\n"
+    "Transfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n2\r\nde\r\n0\r\n"
+    "Lambda-Runtime-Function-Error-Type: T\r\nLambda-Runtime-Function-Error-Body: e30=\r\n\r\n";
+
+TEST(RuntimeApiParser, GivesAStreamedBodyAsItComes) {
+    for (size_t step = 1; step <= kStreamed.size(); ++step) {
+        RuntimeApiParser parser;
+        std::string flowed;
+        size_t begun = 0;
+        State state = State::kNeedMore;
+        for (std::string_view rest = kStreamed; !rest.empty();) {
+            std::string_view piece = rest.substr(0, step);
+            rest.remove_prefix(piece.size());
+            do {
+                state = parser.Consume(piece);
+                if (state == State::kStreamBegins) {
+                    ++begun;
+                    EXPECT_EQ(parser.request().target, "/x");
+                    EXPECT_EQ(parser.body(), "");
+                    parser.Stream();
+                }
+                flowed += parser.body();
+                parser.DropBody();
+            } while (!piece.empty() && state != State::kDone);
+        }
+        ASSERT_EQ(state, State::kDone) << step;
+        EXPECT_EQ(begun, 1U);
+        EXPECT_EQ(flowed, "abcde");
+        EXPECT_EQ(parser.request().body, "");
+        EXPECT_EQ(parser.request().error_type, "T");
+        EXPECT_EQ(parser.request().error_body, "e30=");
+    }
+}
+
+TEST(RuntimeApiParser, GivesAStreamedBodyAsAWholeToWhoDoesNotStream) {
+    RuntimeApiParser parser;
+    std::string_view rest = kStreamed;
+    ASSERT_EQ(parser.Consume(rest), State::kStreamBegins);
+    ASSERT_EQ(parser.Consume(rest), State::kDone);
+    EXPECT_EQ(parser.request().body, "abcde");
+}
+
+TEST(RuntimeApiParser, AStreamHasNoLimitOfItsOwn) {
+    RuntimeApiParser parser;
+    const std::string chunk = "100000\r\n" + std::string(1 << 20, 'x') + "\r\n";
+    std::string_view head = kStreamed.substr(0, kStreamed.find("3\r\n"));
+    ASSERT_EQ(parser.Consume(head), State::kStreamBegins);
+    parser.Stream();
+    uint64_t bytes = 0;
+    while (bytes <= kRuntimeApiDropBytesMax) {
+        std::string_view rest = chunk;
+        ASSERT_EQ(parser.Consume(rest), State::kNeedMore);
+        bytes += parser.body().size();
+        parser.DropBody();
+    }
+    std::string_view end = "0\r\n\r\n";
+    EXPECT_EQ(parser.Consume(end), State::kDone);
+}
+
 TEST(RuntimeApiParser, ABodyBeyondTheLimitIsReadAndDropped) {
     RuntimeApiParser parser;
     const std::string body(kRuntimeApiBodyBytesMax + 1, 'x');
