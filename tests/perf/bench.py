@@ -3,7 +3,7 @@
 
 usage: bench.py BUILD_DIR [SECTION ...] [--seconds S] [--json FILE]
 
-Sections: gateway, invoke, cold, burst, start, idle, size, logs, stream, tls, enforce. Nothing here passes or
+Sections: gateway, invoke, cold, layers, burst, start, idle, size, logs, stream, tls, enforce. Nothing here passes or
 fails by a time; docs/performance.md says what the figures were and how they are meant.
 """
 
@@ -292,6 +292,53 @@ def bench_cold(options, directory, load):
                 plain.append(plain_exec_ms(references[language], 1))
             a, b = statistics.median(cold), statistics.median(plain)
             report(f"{language}: cold start p50", a, "ms", "plain exec", a / b, f"<= {b:.1f} + 10")
+    finally:
+        hearth.stop()
+
+
+def layer_zip(files, megabytes, name="data"):
+    """So many files of together so many MB, which make a small zip."""
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED, compresslevel=1) as zipped:
+        content = bytes(megabytes * 1_000_000 // files)
+        for number in range(files):
+            zipped.writestr(f"{name}/{number % 100}/{number}", content)
+    return buffer.getvalue()
+
+
+def bench_layers(options, directory, load):
+    print(f"layers: what they add to a cold start of a C++ function, {COLD_RUNS} runs of each in turn")
+    hearth = hearth_up.Hearth(options.build)
+    try:
+        client = hearth.client("lambda")
+
+        def publish(name, *about):
+            answer = client.publish_layer_version(
+                LayerName=name, Content={"ZipFile": layer_zip(*about)}
+            )
+            return answer["LayerVersionArn"]
+
+        kinds = {
+            "none": [],
+            "one of 250 MB": [publish("big", 50, 250)],
+            "one of 250 MB in 20,000 files": [publish("many", 20_000, 250)],
+            "five of together 250 MB": [publish(f"fifth-{n}", 4_000, 49, str(n)) for n in range(5)],
+        }
+        parts = echo_functions(options)["c++"]
+        times = {kind: [] for kind in kinds}
+        for run in range(COLD_RUNS + 1):
+            for number, (kind, layers) in enumerate(kinds.items()):
+                name = f"layers-{number}-{run}"
+                create(client, name, *parts, Layers=layers)
+                client.get_waiter("function_active_v2").wait(FunctionName=name)
+                result = load.run(hearth.port, invoke_request(hearth, name), 1, 0.000001)
+                if run > 0:
+                    times[kind].append(result["max_us"] / 1000)
+        plain = statistics.median(times["none"])
+        report("no layer: cold start p50", plain, "ms")
+        for kind in list(kinds)[1:]:
+            added = statistics.median(times[kind]) - plain
+            report(f"{kind}: added, p50", added, "ms", target="<= 2 ms")
     finally:
         hearth.stop()
 
@@ -641,6 +688,7 @@ SECTIONS = {
     "gateway": bench_gateway,
     "invoke": bench_invoke,
     "cold": bench_cold,
+    "layers": bench_layers,
     "burst": bench_burst,
     "start": bench_start,
     "size": bench_size,
