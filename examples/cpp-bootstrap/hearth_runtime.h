@@ -4,8 +4,8 @@
 //
 //   int main() { return hearth_runtime::Run([](const std::string& event) { return event; }); }
 //
-// What the handler throws (std::exception) is answered as the function's error. Source: AWS Lambda
-// Developer Guide, "Using the Lambda runtime API for custom runtimes".
+// What the handler throws (std::exception) is answered as the function's error; a Failure chooses
+// its type. Source: AWS Lambda Developer Guide, "Using the Lambda runtime API for custom runtimes".
 #ifndef HEARTH_RUNTIME_H
 #define HEARTH_RUNTIME_H
 
@@ -23,10 +23,23 @@
 #include <stdexcept>
 #include <string>
 #include <string_view>
+#include <utility>
 
 namespace hearth_runtime {
 
 using Handler = std::function<std::string(const std::string& event)>;
+
+// An error with a type that the function's caller sees.
+class Failure final : public std::runtime_error {
+  public:
+    Failure(std::string type, const std::string& message)
+        : std::runtime_error(message), type_(std::move(type)) {}
+
+    const std::string& type() const { return type_; }
+
+  private:
+    std::string type_;
+};
 
 // A keep-alive HTTP/1.1 connection to the Runtime API.
 class Connection final {
@@ -89,7 +102,7 @@ class Connection final {
         return {};
     }
 
-  private:
+    // The halves of Exchange, for a request whose body flows (hearth_streaming.h).
     void Send(std::string_view bytes) {
         while (!bytes.empty()) {
             const ssize_t n = send(fd_, bytes.data(), bytes.size(), MSG_NOSIGNAL);
@@ -98,15 +111,6 @@ class Connection final {
             }
             bytes.remove_prefix(static_cast<size_t>(n));
         }
-    }
-
-    void Fill() {
-        char chunk[65536];
-        const ssize_t n = recv(fd_, chunk, sizeof chunk, 0);
-        if (n <= 0) {
-            throw std::runtime_error("the Runtime API hung up");
-        }
-        buffer_.append(chunk, static_cast<size_t>(n));
     }
 
     std::string Receive() {
@@ -121,6 +125,16 @@ class Connection final {
         }
         const size_t size = std::strtoull(Header("Content-Length").c_str(), nullptr, 10);
         return Take(size);
+    }
+
+  private:
+    void Fill() {
+        char chunk[65536];
+        const ssize_t n = recv(fd_, chunk, sizeof chunk, 0);
+        if (n <= 0) {
+            throw std::runtime_error("the Runtime API hung up");
+        }
+        buffer_.append(chunk, static_cast<size_t>(n));
     }
 
     std::string Take(size_t size) {
@@ -172,6 +186,29 @@ inline std::string JsonString(std::string_view text) {
     return out + '"';
 }
 
+// Answers an event, or the init, with an error.
+inline void Fail(
+    Connection& connection,
+    const std::string& path,
+    const std::string& type,
+    std::string_view message) {
+    connection.Exchange(
+        "POST",
+        path,
+        "Content-Type: application/json\r\nLambda-Runtime-Function-Error-Type: " + type + "\r\n",
+        "{\"errorMessage\":" + JsonString(message) + ",\"errorType\":" + JsonString(type) +
+            ",\"stackTrace\":[]}");
+}
+
+// What a program calls instead of Run when it cannot start.
+inline int FailInit(const std::string& type, std::string_view message) {
+    if (const char* api = std::getenv("AWS_LAMBDA_RUNTIME_API")) {
+        Connection connection(api);
+        Fail(connection, "/2018-06-01/runtime/init/error", type, message);
+    }
+    return 1;
+}
+
 // Serves events until the environment ends. Returns only when it cannot start.
 inline int Run(const Handler& handler) {
     const char* api = std::getenv("AWS_LAMBDA_RUNTIME_API");
@@ -190,14 +227,10 @@ inline int Run(const Handler& handler) {
                 const std::string answer = handler(event);
                 connection.Exchange(
                     "POST", base + id + "/response", "Content-Type: application/json\r\n", answer);
+            } catch (const Failure& failure) {
+                Fail(connection, base + id + "/error", failure.type(), failure.what());
             } catch (const std::exception& error) {
-                connection.Exchange(
-                    "POST",
-                    base + id + "/error",
-                    "Content-Type: application/json\r\n"
-                    "Lambda-Runtime-Function-Error-Type: Unhandled\r\n",
-                    "{\"errorMessage\":" + JsonString(error.what()) +
-                        ",\"errorType\":\"Error\",\"stackTrace\":[]}");
+                Fail(connection, base + id + "/error", "Error", error.what());
             }
         }
     } catch (const std::exception& error) {
