@@ -1,5 +1,6 @@
 #include "services/lambda/function_policy.h"
 
+#include "aws/auth/policy/policy.h"
 #include "codec/json/json.h"
 #include "services/lambda/errors.h"
 
@@ -191,6 +192,55 @@ Result<std::string> RemoveStatement(std::string_view document, std::string_view 
     }
     policy.Set("Statement", std::move(statements));
     return codec::WriteJson(policy);
+}
+
+bool ServiceMayInvoke(
+    std::string_view document,
+    std::string_view resource,
+    const InvokingService& service,
+    WallClock::time_point now) {
+    aws::AccessRequest request;
+    request.principal = aws::AccessPrincipal::Service(service.name);
+    request.action = kInvokeFunction;
+    request.resource = resource;
+    request.SetStandardKeys(now);
+    const auto set = [&request](std::string_view key, const std::string& value) {
+        if (value.empty()) {
+            request.Absent(key);
+        } else {
+            request.Set(key, value);
+        }
+    };
+    set("aws:SourceArn", service.source_arn);
+    set("aws:SourceAccount", service.source_account);
+    set("lambda:EventSourceToken", service.event_source_token);
+    request.Absent("lambda:FunctionUrlAuthType");
+    request.Absent("lambda:InvokedViaFunctionUrl");
+    return aws::Evaluate(document, request) == aws::Verdict::kAllow;
+}
+
+bool PrincipalMayCall(
+    std::string_view document,
+    std::string_view resource,
+    std::string_view action,
+    const std::string& principal_arn,
+    const std::string& account,
+    WallClock::time_point now) {
+    aws::AccessRequest request;
+    request.principal = {principal_arn, account, {}};
+    request.action = action;
+    request.resource = resource;
+    request.SetStandardKeys(now);
+    // What only events and function URLs have.
+    for (const std::string_view key :
+         {"aws:SourceArn",
+          "aws:SourceAccount",
+          "lambda:EventSourceToken",
+          "lambda:FunctionUrlAuthType",
+          "lambda:InvokedViaFunctionUrl"}) {
+        request.Absent(key);
+    }
+    return aws::Evaluate(document, request) == aws::Verdict::kAllow;
 }
 
 }  // namespace hearth::lambda

@@ -1,5 +1,6 @@
 #pragma once
 
+#include "base/clock.h"
 #include "base/result.h"
 
 #include <cstddef>
@@ -36,5 +37,31 @@ Result<std::string> AddStatement(
 // `document` without that statement; empty when it was the last one.
 //   errors  ResourceNotFoundException
 Result<std::string> RemoveStatement(std::string_view document, std::string_view sid);
+
+// A service of AWS that delivers an event to a function, and what it delivers it for.
+struct InvokingService {
+    std::string name;            // "s3.amazonaws.com"
+    std::string source_arn;      // "arn:aws:s3:::bucket"; empty: none
+    std::string source_account;  // of the owner of that source; empty: not known
+    std::string event_source_token;
+};
+
+// Whether `document`, which is attached to `resource`, lets that service invoke it. Services have
+// no identity policies, so nothing else can.
+bool ServiceMayInvoke(
+    std::string_view document,
+    std::string_view resource,
+    const InvokingService& service,
+    WallClock::time_point now);
+
+// Whether it lets an AWS principal call an operation with that action, directly.
+//   principal_arn, account  of the caller
+bool PrincipalMayCall(
+    std::string_view document,
+    std::string_view resource,
+    std::string_view action,
+    const std::string& principal_arn,
+    const std::string& account,
+    WallClock::time_point now);
 
 }  // namespace hearth::lambda

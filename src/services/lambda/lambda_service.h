@@ -9,6 +9,7 @@
 #include "services/invocation_log.h"
 #include "services/lambda/code_store.h"
 #include "services/lambda/concurrency.h"
+#include "services/lambda/function_policy.h"
 #include "services/lambda/function_store.h"
 #include "services/lambda/function_url_site.h"
 #include "services/lambda/function_url_store.h"
@@ -109,16 +110,7 @@ class LambdaService final : public aws::ServiceApi {
     Task<Result<model::RemovePermission::Output>> RemovePermission(
         aws::RequestContext& context, model::RemovePermission::Input input);
 
-    // A service of AWS that delivers an event to a function, and what it delivers it for.
-    struct InvokingService {
-        std::string name;            // "s3.amazonaws.com"
-        std::string source_arn;      // "arn:aws:s3:::bucket"; empty: none
-        std::string source_account;  // of the owner of that source; empty: not known
-        std::string event_source_token;
-    };
-
-    // Whether the resource policy of what `reference` names lets that service invoke it. Services
-    // have no identity policies, so nothing else can.
+    // Whether the resource policy of what `reference` names lets a service of AWS invoke it.
     Task<Result<bool>> MayInvoke(
         FunctionReference reference, InvokingService service, WallClock::time_point now);
 

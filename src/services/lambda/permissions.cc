@@ -1,4 +1,3 @@
-#include "aws/auth/policy/policy.h"
 #include "services/lambda/errors.h"
 #include "services/lambda/function_policy.h"
 #include "services/lambda/lambda_service.h"
@@ -201,24 +200,15 @@ Task<Result<FunctionReference>> LambdaService::SharedReference(
     }
     HEARTH_CO_TRY(
         const auto document, co_await store_.FindPolicy(KeyOf(reference), reference.qualifier));
-    if (document) {
-        aws::AccessRequest request;
-        request.principal = {context.caller.arn, context.caller.account.text(), {}};
-        request.action = ActionOf(context.operation);
-        request.resource =
-            FunctionArn(reference.account, reference.region, reference.name, reference.qualifier);
-        request.SetStandardKeys(context.now);
-        for (const std::string_view key :
-             {"aws:SourceArn",
-              "aws:SourceAccount",
-              "lambda:EventSourceToken",
-              "lambda:FunctionUrlAuthType",
-              "lambda:InvokedViaFunctionUrl"}) {
-            request.Absent(key);
-        }
-        if (aws::Evaluate(*document, request) == aws::Verdict::kAllow) {
-            co_return reference;
-        }
+    if (document &&
+        PrincipalMayCall(
+            *document,
+            FunctionArn(reference.account, reference.region, reference.name, reference.qualifier),
+            ActionOf(context.operation),
+            context.caller.arn,
+            context.caller.account.text(),
+            context.now)) {
+        co_return reference;
     }
     co_return NotShared(context, reference);
 }
@@ -239,28 +229,11 @@ Task<Result<bool>> LambdaService::MayInvoke(
     FunctionReference reference, InvokingService service, WallClock::time_point now) {
     HEARTH_CO_TRY(
         const auto document, co_await store_.FindPolicy(KeyOf(reference), reference.qualifier));
-    if (!document) {
-        co_return false;
-    }
-    aws::AccessRequest request;
-    request.principal = aws::AccessPrincipal::Service(service.name);
-    request.action = "lambda:InvokeFunction";
-    request.resource =
-        FunctionArn(reference.account, reference.region, reference.name, reference.qualifier);
-    request.SetStandardKeys(now);
-    const auto set = [&request](std::string_view key, const std::string& value) {
-        if (value.empty()) {
-            request.Absent(key);
-        } else {
-            request.Set(key, value);
-        }
-    };
-    set("aws:SourceArn", service.source_arn);
-    set("aws:SourceAccount", service.source_account);
-    set("lambda:EventSourceToken", service.event_source_token);
-    request.Absent("lambda:FunctionUrlAuthType");
-    request.Absent("lambda:InvokedViaFunctionUrl");
-    co_return aws::Evaluate(*document, request) == aws::Verdict::kAllow;
+    co_return document&& ServiceMayInvoke(
+        *document,
+        FunctionArn(reference.account, reference.region, reference.name, reference.qualifier),
+        service,
+        now);
 }
 
 }  // namespace hearth::lambda
