@@ -78,7 +78,7 @@ def test_restart(ending):
 
 def test_kill_in_the_middle_of_a_publication():
     """What no record names is taken away at the next start, and the number was not spent."""
-    content = zip_of({f"d{n % 100}/{n}": "x" for n in range(30_000)})
+    content = zip_of({f"d{n % 100}/{n}": "x" for n in range(15_000)})
     with hearth_up.Hearth() as hearth, concurrent.futures.ThreadPoolExecutor(1) as caller:
         client = hearth.client("lambda")
         known = deployed.function(

@@ -3,7 +3,9 @@ neighbours; the texts of errors were seen at AWS."""
 
 import base64
 import hashlib
+import os
 import re
+import stat
 import urllib.request
 
 import pytest
@@ -132,6 +134,31 @@ def test_content(client, publish):
     ):
         publish(zeros(251))
     assert client.list_layers()["Layers"] == [], "what was refused leaves nothing"
+
+
+@pytest.mark.parametrize(
+    "files",
+    [
+        {"../evil": "x"},
+        {"/etc/evil": "x"},
+        {"out": ("/etc/passwd", stat.S_IFLNK | 0o777)},
+        {"out": ("../../..", stat.S_IFLNK | 0o777)},
+        {"dir/file": "x", "a": ("dir", stat.S_IFLNK | 0o777), "a/file2": "x"},
+        # What overlayfs takes for a file that hides another: a device 0/0.
+        {"hidden": ("", stat.S_IFCHR | 0o666)},
+    ],
+    ids=["up", "absolute", "link-out", "link-up", "through-link", "whiteout"],
+)
+def test_hostile_archives(hearth, publish, files):
+    code = os.path.join(hearth.data, "code")
+    before = {name for name in os.listdir(code) if not name.startswith(".")}
+    with refused(
+        "InvalidParameterValueException",
+        "Could not unzip uploaded file. Please check your file, then try to upload again.",
+        400,
+    ):
+        publish(files)
+    assert {name for name in os.listdir(code) if not name.startswith(".")} == before
 
 
 def test_lists_filter_and_page(client, publish, unique):
