@@ -41,6 +41,10 @@ SOAKS = {
         "mixed operations on four threads under the thread sanitizer", 5000,
         [*PYTEST, "tests/soak/test_threads.py"],
     ),
+    "urls": (
+        "clients that keep their connections to function URLs, a tenth as many functions, ten rounds", 10_000,
+        [*PYTEST, "tests/conformance/lambda_urls/test_load.py"],
+    ),
     "invocations": (
         "invocations of three runtimes, each answer checked", 200_000,
         [*PYTEST, "tests/conformance/lambda_invoke", "-k", "volume"],

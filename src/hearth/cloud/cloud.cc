@@ -241,6 +241,9 @@ Task<Status> Cloud::Parts::StartServices() {
 
 Status Cloud::Parts::Listen(const CloudOptions& options) {
     http::ServerOptions server_options;
+    // Browsers and SDKs keep theirs while they think: with room for 10,000 of them, others still
+    // get in.
+    server_options.connections_max = 20'000;
     HEARTH_TRY(server_options.tls, MakeTls(options, *wall_clock));
     for (const int fd : options.listen_fds) {
         servers.push_back(
