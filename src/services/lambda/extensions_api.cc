@@ -278,7 +278,7 @@ std::optional<ApiAnswer> ExtensionsApi::Handle(uint64_t connection, RuntimeApiRe
         if (extension == nullptr) {
             return refusal;
         }
-        if (!open_) {
+        if (!subscriptions_open_) {
             return path == kLogsPath ? ExtensionRefusal(
                                            403,
                                            "Logs.SubscriptionClosed",

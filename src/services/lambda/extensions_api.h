@@ -85,8 +85,11 @@ class ExtensionsApi final : public ApiPaths {
     // All external ones have registered.
     bool registered() const;
 
-    // The runtime is ready: nobody can register or subscribe any more.
+    // The runtime is ready: nobody can register any more.
     void CloseRegistration() { open_ = false; }
+
+    // Init is over: nobody can subscribe to telemetry any more.
+    void CloseSubscriptions() { subscriptions_open_ = false; }
 
     // All have asked for their next event and none works on one: the environment may be frozen.
     bool quiet() const;
@@ -157,6 +160,7 @@ class ExtensionsApi final : public ApiPaths {
     std::vector<Extension> extensions_;
     Subscribe subscribe_;
     bool open_ = true;
+    bool subscriptions_open_ = true;
     bool shutting_down_ = false;
     // For those who ask later than the shutdown began.
     std::string shutdown_event_;
