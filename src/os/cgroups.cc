@@ -316,7 +316,7 @@ Status CgroupTree::Join(const std::string& group, pid_t pid) {
 Result<std::vector<Fd>> CgroupTree::OpenJoins(const std::string& group) const {
     std::vector<Fd> files;
     for (const CgroupHierarchy& hierarchy : hierarchies_) {
-        HEARTH_TRY(Fd file, Open(hierarchy.directory.get(), group + "/cgroup.procs", O_WRONLY));
+        HEARTH_TRY(Fd file, os::Open(hierarchy.directory.get(), group + "/cgroup.procs", O_WRONLY));
         files.push_back(std::move(file));
     }
     return files;

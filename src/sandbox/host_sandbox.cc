@@ -823,7 +823,10 @@ void HostSandbox::Handle(std::string_view packet, std::vector<os::Fd> fds) {
                 return;
             }
             if (!answer->error.empty()) {
-                wait->Set(Result<Created>(errors::Unavailable("environment: " + answer->error)));
+                wait->Set(Result<Created>(
+                    answer->unusable
+                        ? Error(Error::Kind::kConflict, "", "snapshot: " + answer->error, 500)
+                        : errors::Unavailable("environment: " + answer->error)));
             } else if (fds.size() < kCreatedFdsMin) {
                 wait->Set(Result<Created>(errors::Internal("the host sent too few descriptors")));
                 Destroy(answer->id, nullptr);

@@ -476,6 +476,83 @@ TEST_P(HostSandboxTest, AWaitingRuntimeIsSavedAndEndsWithIt) {
     });
 }
 
+// Saved once, it goes on in as many environments as are asked for, each with its own connections,
+// output and end.
+TEST_P(HostSandboxTest, ASavedRuntimeGoesOnInOthers) {
+    if (std::string(GetParam()) == "none") {
+        GTEST_SKIP() << "nothing to save without namespaces";
+    }
+    Run([&]() -> Task<void> {
+        const std::string image = data_ + "/image";
+        const auto spec = [&] {
+            EnvironmentSpec made = Shell("");
+            made.argv = {"/usr/bin/python3", "-S", "-c", kWaitingRuntime};
+            return made;
+        };
+        {
+            auto environment = co_await sandbox_->Create(spec());
+            CHECK(environment.ok());
+            const os::Fd listener = (*environment)->TakeRuntimeApiListener();
+            EXPECT_TRUE((co_await (*environment)->Start()).ok());
+            ::fcntl(listener.get(), F_SETFL, 0);
+            sockaddr_in peer{};
+            socklen_t size = sizeof(peer);
+            const os::Fd connection(
+                ::accept4(listener.get(), reinterpret_cast<sockaddr*>(&peer), &size, SOCK_CLOEXEC));
+            char next[4];
+            EXPECT_EQ(::recv(connection.get(), next, sizeof(next), MSG_WAITALL), 4);
+            SaveRequest request;
+            request.image =
+                os::Fd(::open(image.c_str(), O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600));
+            request.ports = {ntohs(peer.sin_port)};
+            const auto report = co_await (*environment)->Save(std::move(request));
+            CHECK(report.ok(), "{}", report.error().message());
+            EXPECT_EQ(report->refusal, "");
+            EXPECT_TRUE((co_await (*environment)->Destroy()).ok());
+        }
+        auto made = co_await sandbox_->MakeTemplate(
+            spec(), os::Fd(::open(image.c_str(), O_RDONLY | O_CLOEXEC)));
+        CHECK(made.ok(), "{}", made.error().message());
+        std::vector<std::unique_ptr<Environment>> clones;
+        std::vector<os::Fd> connections;
+        for (int i = 0; i < 5; ++i) {
+            EnvironmentSpec clone = spec();
+            clone.from = made->get();
+            clone.connections = 1;
+            auto environment = co_await sandbox_->Create(std::move(clone));
+            CHECK(environment.ok(), "{}", environment.error().message());
+            auto ends = (*environment)->TakeConnections();
+            CHECK(ends.size() == 1);
+            connections.push_back(std::move(ends[0]));
+            clones.push_back(*std::move(environment));
+        }
+        // The template is not needed any more once they are there.
+        made->reset();
+        for (int i = 0; i < 5; ++i) {
+            const std::string event = "event " + std::to_string(i);
+            const os::Fd& connection = connections[static_cast<size_t>(i)];
+            EXPECT_GT(::send(connection.get(), event.data(), event.size(), MSG_NOSIGNAL), 0);
+            char answer[100];
+            const ssize_t count = ::recv(connection.get(), answer, sizeof(answer), 0);
+            EXPECT_EQ(
+                std::string(answer, static_cast<size_t>(std::max<ssize_t>(count, 0))),
+                event + " made before");
+        }
+        for (int i = 0; i < 5; ++i) {
+            auto& environment = clones[static_cast<size_t>(i)];
+            const os::Fd output = environment->TakeStdout();
+            // The end of its connection ends the program, by itself and with its own exit status.
+            connections[static_cast<size_t>(i)].Close();
+            const auto exit = co_await environment->WaitExit();
+            EXPECT_TRUE(exit.ok() && exit->exit_code == 0);
+            const auto usage = co_await environment->ReadUsage();
+            EXPECT_TRUE(usage.ok());
+            EXPECT_TRUE((co_await environment->Destroy()).ok());
+            EXPECT_EQ(ReadAll(output), "event " + std::to_string(i) + " made before\n");
+        }
+    });
+}
+
 TEST_P(HostSandboxTest, ARuntimeWithAChildCannotBeSavedAndSaysWhy) {
     if (std::string(GetParam()) == "none") {
         GTEST_SKIP() << "nothing to save without namespaces";

@@ -23,9 +23,9 @@ struct DumpJob {
 };
 
 // In an image: what a clone is given for each. Connections follow in the order of their ports.
-inline constexpr uint32_t kStandInStdout = 1;
-inline constexpr uint32_t kStandInStderr = 2;
-inline constexpr uint32_t kStandInConnection = 3;
+inline constexpr uint32_t kStandInStdout = 0;
+inline constexpr uint32_t kStandInStderr = 1;
+inline constexpr uint32_t kStandInConnection = 2;
 
 // Saves, sends the SaveAnswer as the host passes it on, and ends.
 [[noreturn]] void RunDump(const DumpJob& job, int channel, int image);

@@ -7,11 +7,14 @@
 #include "sandbox/host/egress.h"
 
 #include <fcntl.h>
+#include <sched.h>
 #include <signal.h>
 #include <sys/epoll.h>
+#include <sys/resource.h>
 #include <sys/signalfd.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/timerfd.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -28,8 +31,10 @@ constexpr uint64_t kSignalsTag = 2;
 constexpr uint64_t kRetryTag = 3;
 constexpr uint64_t kRefillTag = 4;
 constexpr uint64_t kSlotTag = 16;
-// Above them all.
+// Above them all; then templates and their reports, by slot.
 constexpr uint64_t kSavingTag = 1ULL << 32;
+constexpr uint64_t kTemplateTag = 1ULL << 33;
+constexpr uint64_t kReportTag = 1ULL << 34;
 
 // The pool is refilled this long after the last request: making an environment takes a few
 // milliseconds of CPU, which the one that was just handed out needs itself.
@@ -42,6 +47,8 @@ constexpr uint32_t kSlotsMax = 16'320;
 constexpr int64_t kMiB = 1 << 20;
 // hearth-init and the kernel's own bookkeeping are charged to the environment, too.
 constexpr int64_t kOverheadBytes = 4 * kMiB;
+// A template begins as this program once more, and has the tables of a whole process on top.
+constexpr int64_t kTemplateBytes = 64 * kMiB;
 
 // What plain environments see instead of a mount: every path that starts with a mount's target,
 // alone or in a list with colons, starts with its source.
@@ -137,6 +144,10 @@ HostFacts Host::Facts() const {
     facts.own_uids = !parts_.rootless;
     facts.egress = parts_.options.egress;
     facts.overlay = parts_.can_overlay;
+#if defined(__x86_64__)
+    // What a process or a kernel lacks is told when it is tried (docs/internals/snapshots.md).
+    facts.snapshots = parts_.namespaces;
+#endif
     return facts;
 }
 
@@ -264,7 +275,7 @@ void Host::Prepared(Slot& slot) {
         Destroy(slot);
         while (!waiting_.empty()) {
             CreateAnswer answer;
-            answer.id = waiting_.front().id;
+            answer.id = waiting_.front().request.id;
             answer.error = "cannot prepare an environment: " + problem;
             waiting_.pop_front();
             Answer(answer, {});
@@ -280,15 +291,15 @@ void Host::Prepared(Slot& slot) {
     slot.door_port = ready.door_port;
     slot.state = Slot::State::kReady;
     if (!waiting_.empty()) {
-        CreateRequest request = std::move(waiting_.front());
+        Waiting next = std::move(waiting_.front());
         waiting_.pop_front();
-        Create(std::move(request));
+        Create(std::move(next.request), std::move(next.image));
     }
 }
 
 // ---- requests ----
 
-void Host::Create(CreateRequest request) {
+void Host::Create(CreateRequest request, os::Fd image) {
     Slot* ready = nullptr;
     for (Slot& slot : slots_) {
         if (slot.state == Slot::State::kReady) {
@@ -297,11 +308,11 @@ void Host::Create(CreateRequest request) {
         }
     }
     if (ready == nullptr) {
-        waiting_.push_back(std::move(request));
+        waiting_.push_back({std::move(request), std::move(image)});
         if (CountOf(Slot::State::kPreparing) < waiting_.size()) {
             if (auto started = StartSlot(); !started.ok()) {
                 CreateAnswer answer;
-                answer.id = waiting_.back().id;
+                answer.id = waiting_.back().request.id;
                 answer.error = started.error().message();
                 waiting_.pop_back();
                 Answer(answer, {});
@@ -310,7 +321,7 @@ void Host::Create(CreateRequest request) {
         return;
     }
     std::vector<os::Fd> fds;
-    auto answer = Assign(*ready, request, fds);
+    auto answer = Assign(*ready, request, std::move(image), fds);
     if (!answer.ok()) {
         log::Warn("host: environment {}: {}", request.name, answer.error().message());
         CreateAnswer failure;
@@ -320,11 +331,16 @@ void Host::Create(CreateRequest request) {
         Answer(failure, {});
         return;
     }
+    if (ready->pending != nullptr) {
+        ready->pending->answer = *std::move(answer);
+        ready->pending->fds = std::move(fds);
+        return;
+    }
     Answer(*answer, std::move(fds));
 }
 
 Result<CreateAnswer> Host::Assign(
-    Slot& slot, const CreateRequest& request, std::vector<os::Fd>& fds) {
+    Slot& slot, const CreateRequest& request, os::Fd image, std::vector<os::Fd>& fds) {
     const bool plain = !parts_.namespaces;
     CreateAnswer answer;
     answer.id = request.id;
@@ -336,8 +352,8 @@ Result<CreateAnswer> Host::Assign(
         HEARTH_RETURN_IF_ERROR(netlink.Remove(slot.group));
     }
     os::CgroupLimits limits;
-    limits.memory_bytes =
-        (request.memory_mb + request.ephemeral_storage_mb) * kMiB + kOverheadBytes;
+    limits.memory_bytes = (request.memory_mb + request.ephemeral_storage_mb) * kMiB +
+                          kOverheadBytes + (request.holds_template ? kTemplateBytes : 0);
     limits.pids = request.pids_max + 1;
     // 1,769 MB is one CPU's worth, as on AWS, and here everybody's default weight.
     limits.cpu_weight = request.memory_mb * 100 / 1769;
@@ -403,8 +419,15 @@ Result<CreateAnswer> Host::Assign(
         companion_outputs.push_back(std::move(pipe));
     }
 
+    slot.role = request.holds_template     ? kInitHoldsTemplate
+                : request.template_id != 0 ? kInitHoldsClone
+                                           : kInitRunsProgram;
+    if (slot.role != kInitRunsProgram && (plain || (request.holds_template && !image.valid()))) {
+        return errors::Malformed("a template without namespaces, or without an image");
+    }
     InitAssign head{};
     head.magic = kInitMagic;
+    head.role = slot.role;
     head.argument_count = static_cast<uint32_t>(arguments.size());
     head.environment_count = static_cast<uint32_t>(environment.size());
     head.mount_count = static_cast<uint32_t>(trees.size());
@@ -454,6 +477,11 @@ Result<CreateAnswer> Host::Assign(
     for (const os::Fd& tree : trees) {
         handed.push_back(tree.get());
     }
+    std::pair<os::Fd, os::Fd> ready;
+    if (slot.role != kInitRunsProgram) {
+        HEARTH_TRY(ready, os::Pipe());
+        handed.push_back(ready.second.get());
+    }
     HEARTH_TRY(const bool sent, os::SendPacket(slot.channel.get(), message, handed));
     (void)sent;
 
@@ -486,12 +514,195 @@ Result<CreateAnswer> Host::Assign(
     ::timerfd_settime(refill_.get(), 0, &later, nullptr);
     // Nothing more is said to this environment, and nothing it might say is read.
     slot.channel.Close();
+    if (slot.role == kInitHoldsTemplate) {
+        slot.pending = std::make_unique<Slot::Pending>();
+        HEARTH_RETURN_IF_ERROR(MakeTemplate(slot, image, ready.first));
+    } else if (slot.role == kInitHoldsClone) {
+        slot.pending = std::make_unique<Slot::Pending>();
+        slot.pending->template_id = request.template_id;
+        std::vector<os::Fd> stand_ins;
+        stand_ins.push_back(std::move(output.second));
+        stand_ins.push_back(std::move(error.second));
+        for (uint32_t i = 0; i < request.connections; ++i) {
+            int ends[2] = {-1, -1};
+            if (::socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends) != 0) {
+                return errors::System("socketpair", errno);
+            }
+            fds.emplace_back(ends[0]);
+            stand_ins.emplace_back(ends[1]);
+        }
+        HEARTH_RETURN_IF_ERROR(MakeClone(slot, head, ready.first, stand_ins));
+    }
     log::Debug("host: environment {} is {}", request.name, slot.group);
     return answer;
 }
 
 void Host::Answer(const CreateAnswer& answer, std::vector<os::Fd> fds) {
     Send(EncodeCreated(answer), std::move(fds));
+}
+
+// ---- templates and clones ----
+
+Status Host::MakeTemplate(Slot& slot, const os::Fd& image, const os::Fd& ready) {
+    HEARTH_TRY(auto control, snapshot::TemplateSockets());
+    HEARTH_TRY(auto report, os::MakeChannel());
+    const TemplateJob job{.init = slot.pid, .one_user = parts_.rootless};
+    HEARTH_TRY(
+        slot.template_pid,
+        parts_.maker.MakeTemplate(
+            job,
+            {.control = control.second,
+             .report = report.second,
+             .image = image,
+             .filter = filter_,
+             .ready = ready}));
+    // The image's memory is charged to the template's own environment.
+    HEARTH_RETURN_IF_ERROR(parts_.cgroups.Join(slot.group, slot.template_pid));
+    slot.control = std::make_unique<snapshot::TemplateControl>(std::move(control.first));
+    slot.report = std::move(report.first);
+    Watch(slot.control->fd(), true, false, kTemplateTag + slot.index);
+    Watch(slot.report.get(), true, false, kReportTag + slot.index);
+    return {};
+}
+
+Status Host::MakeClone(
+    Slot& slot, const InitAssign& head, const os::Fd& ready, const std::vector<os::Fd>& stand_ins) {
+    const Slot* from = FindById(slot.pending->template_id);
+    if (from == nullptr || from->state != Slot::State::kAssigned || from->control == nullptr ||
+        from->pending != nullptr) {
+        return errors::Unavailable("the template is gone");
+    }
+    HEARTH_TRY(const std::vector<os::Fd> joins, parts_.cgroups.OpenJoins(slot.group));
+    const os::Fd init(static_cast<int>(::syscall(SYS_pidfd_open, slot.pid, 0)));
+    if (!init.valid()) {
+        return errors::System("pidfd_open", errno);
+    }
+    snapshot::CloneRequest request;
+    request.sandbox_pidfd = init.get();
+    request.namespaces =
+        CLONE_NEWUSER | CLONE_NEWNS | CLONE_NEWNET | CLONE_NEWIPC | CLONE_NEWUTS | CLONE_NEWCGROUP;
+    request.ready_fd = ready.get();
+    request.adopted = true;
+    request.restrict_files = true;
+    for (const os::Fd& join : joins) {
+        request.cgroup_fds.push_back(join.get());
+    }
+    for (const os::Fd& stand_in : stand_ins) {
+        request.stand_ins.push_back(stand_in.get());
+    }
+    const auto limit = [&request](int resource, uint64_t value) {
+        request.limits.push_back({.resource = resource, .soft = value, .hard = value});
+    };
+    // As hearth-init sets them for a runtime that it starts.
+    limit(RLIMIT_NOFILE, head.open_files_max);
+    limit(RLIMIT_CORE, 0);
+    limit(RLIMIT_MEMLOCK, 64 << 10);
+    limit(RLIMIT_MSGQUEUE, 0);
+    if (head.processes_max != 0) {
+        limit(RLIMIT_NPROC, head.processes_max);
+    }
+    if (head.data_bytes != 0) {
+        limit(RLIMIT_DATA, head.data_bytes);
+    }
+    HEARTH_TRY(slot.pending->serial, from->control->RequestClone(request));
+    return {};
+}
+
+void Host::FinishPending(Slot& slot, const std::string& error) {
+    if (slot.pending == nullptr) {
+        return;
+    }
+    const auto pending = std::move(slot.pending);
+    if (error.empty()) {
+        Answer(pending->answer, std::move(pending->fds));
+        return;
+    }
+    CreateAnswer failure;
+    failure.id = slot.id;
+    failure.error = error;
+    failure.unusable = pending->answer.unusable;
+    Answer(failure, {});
+    Destroy(slot);
+}
+
+void Host::TemplateSaid(uint32_t index) {
+    using Kind = snapshot::CloneEvent::Kind;
+    for (;;) {
+        Slot* holding = nullptr;
+        for (Slot& slot : slots_) {
+            if (slot.index == index && slot.control != nullptr) {
+                holding = &slot;
+            }
+        }
+        if (holding == nullptr) {
+            return;
+        }
+        auto event = holding->control->Receive();
+        if (!event.ok()) {
+            if (holding->pending != nullptr && holding->report.valid()) {
+                // What it has to say comes on the other channel.
+                ::epoll_ctl(epoll_.get(), EPOLL_CTL_DEL, holding->control->fd(), nullptr);
+                return;
+            }
+            TemplateGone(*holding, "the template has died");
+            return;
+        }
+        if (!event->has_value()) {
+            return;
+        }
+        if ((*event)->kind == Kind::kServing) {
+            FinishPending(*holding, "");
+        } else if ((*event)->kind == Kind::kRestored || (*event)->kind == Kind::kFailed) {
+            for (Slot& slot : slots_) {
+                if (slot.pending != nullptr && slot.role == kInitHoldsClone &&
+                    slot.pending->template_id == holding->id &&
+                    slot.pending->serial == (*event)->serial) {
+                    FinishPending(
+                        slot,
+                        (*event)->kind == Kind::kRestored ? ""
+                                                          : "restoring it: " + (*event)->error);
+                    break;
+                }
+            }
+        }
+    }
+}
+
+// The channel ends when the process has become a template.
+void Host::TemplateFailed(uint32_t index) {
+    for (Slot& slot : slots_) {
+        if (slot.index != index || !slot.report.valid()) {
+            continue;
+        }
+        auto packet = os::ReceivePacket(slot.report.get(), false);
+        if (packet.ok() && !packet->has_value()) {
+            return;
+        }
+        slot.report.Close();
+        if (packet.ok() && !(*packet)->bytes.empty()) {
+            if (slot.pending != nullptr) {
+                slot.pending->answer.unusable = (*packet)->bytes[0] == kTemplateUnusable;
+            }
+            TemplateGone(slot, (*packet)->bytes.substr(1));
+        } else if (!slot.control) {
+            TemplateGone(slot, "the template has died");
+        }
+        return;
+    }
+}
+
+void Host::TemplateGone(Slot& slot, const std::string& reason) {
+    const uint64_t id = slot.id;
+    slot.control.reset();
+    FinishPending(slot, reason);
+    // Whoever waits for a clone of it waits in vain.
+    for (auto next = slots_.begin(); next != slots_.end();) {
+        Slot& clone = *next++;
+        if (clone.pending != nullptr && clone.role == kInitHoldsClone &&
+            clone.pending->template_id == id) {
+            FinishPending(clone, reason);
+        }
+    }
 }
 
 // ---- saving ----
@@ -568,6 +779,13 @@ void Host::Destroy(Slot& slot) {
     }
     slot.state = Slot::State::kDying;
     StopSaving(slot.id);
+    slot.pending.reset();
+    if (slot.template_pid > 0) {
+        ::kill(slot.template_pid, SIGKILL);
+        slot.template_pid = -1;
+    }
+    slot.control.reset();
+    slot.report.Close();
     slot.channel.Close();
     slot.runtime_api.Close();
     slot.door.Close();
@@ -669,6 +887,10 @@ void Host::DestroyAll(bool with_pool) {
                 Retry();
             } else if (events[i].data.u64 == kRefillTag) {
                 RefillDue();
+            } else if (events[i].data.u64 >= kReportTag) {
+                TemplateFailed(static_cast<uint32_t>(events[i].data.u64 - kReportTag));
+            } else if (events[i].data.u64 >= kTemplateTag) {
+                TemplateSaid(static_cast<uint32_t>(events[i].data.u64 - kTemplateTag));
             } else if (events[i].data.u64 >= kSavingTag) {
                 Saved(events[i].data.u64);
             } else if (events[i].data.u64 == kChannelTag) {
@@ -777,12 +999,12 @@ void Host::Handle(const std::string& packet, std::vector<os::Fd> fds) {
             }
             // A cloud that sees a new host asks again for what it had asked the old one.
             if (FindById(request->id) != nullptr ||
-                std::any_of(waiting_.begin(), waiting_.end(), [&](const CreateRequest& other) {
-                    return other.id == request->id;
+                std::any_of(waiting_.begin(), waiting_.end(), [&](const Waiting& other) {
+                    return other.request.id == request->id;
                 })) {
                 return;
             }
-            Create(*std::move(request));
+            Create(*std::move(request), fds.empty() ? os::Fd() : std::move(fds[0]));
             return;
         }
         case PacketKind::kDestroy: {
@@ -798,7 +1020,7 @@ void Host::Handle(const std::string& packet, std::vector<os::Fd> fds) {
             }
             // Still waiting for a prepared one, or unknown.
             std::erase_if(
-                waiting_, [&](const CreateRequest& request) { return request.id == *id; });
+                waiting_, [&](const Waiting& waiting) { return waiting.request.id == *id; });
             Send(EncodeId(PacketKind::kDestroyed, *id), {});
             return;
         }
@@ -867,6 +1089,10 @@ bool Host::Step(int timeout_ms) {
             Retry();
         } else if (tag == kRefillTag) {
             RefillDue();
+        } else if (tag >= kReportTag) {
+            TemplateFailed(static_cast<uint32_t>(tag - kReportTag));
+        } else if (tag >= kTemplateTag) {
+            TemplateSaid(static_cast<uint32_t>(tag - kTemplateTag));
         } else if (tag >= kSavingTag) {
             Saved(tag);
         } else {

@@ -8,6 +8,7 @@
 #include "sandbox/host/root.h"
 #include "sandbox/protocol/init_protocol.h"
 #include "sandbox/protocol/protocol.h"
+#include "sandbox/snapshot/template.h"
 
 #include <deque>
 #include <list>
@@ -42,6 +43,22 @@ struct Slot {
     uint64_t id = 0;
     // The cloud asked, and wants to hear when it is gone.
     bool destroy_requested = false;
+    InitRole role = kInitRunsProgram;
+
+    // What the cloud is told when the template or the clone is there.
+    struct Pending {
+        CreateAnswer answer;
+        std::vector<os::Fd> fds;
+        // Of a clone: the environment of its template, and the template's number for it.
+        uint64_t template_id = 0;
+        uint64_t serial = 0;
+    };
+
+    std::unique_ptr<Pending> pending;
+    // Of an environment that holds a template: its process, and what it says when it cannot be one.
+    pid_t template_pid = -1;
+    std::unique_ptr<snapshot::TemplateControl> control;
+    os::Fd report;
     // Of the pipes that take the runtime's output.
     uint64_t stdout_inode = 0;
     uint64_t stderr_inode = 0;
@@ -91,8 +108,20 @@ class Host final {
     Status StartSlot();
     Status Link(const Slot& slot);
     void Prepared(Slot& slot);
-    void Create(CreateRequest request);
-    Result<CreateAnswer> Assign(Slot& slot, const CreateRequest& request, std::vector<os::Fd>& fds);
+    void Create(CreateRequest request, os::Fd image);
+    Result<CreateAnswer> Assign(
+        Slot& slot, const CreateRequest& request, os::Fd image, std::vector<os::Fd>& fds);
+    Status MakeTemplate(Slot& slot, const os::Fd& image, const os::Fd& ready);
+    Status MakeClone(
+        Slot& slot,
+        const InitAssign& head,
+        const os::Fd& ready,
+        const std::vector<os::Fd>& stand_ins);
+    // A template is there, or one of its clones; or why not; or it has died.
+    void TemplateSaid(uint32_t index);
+    void TemplateFailed(uint32_t index);
+    void TemplateGone(Slot& slot, const std::string& reason);
+    void FinishPending(Slot& slot, const std::string& error);
     void Answer(const CreateAnswer& answer, std::vector<os::Fd> fds);
     void Destroy(Slot& slot);
     // Waits until all slots that are not in the pool are gone.
@@ -136,7 +165,13 @@ class Host final {
     std::list<Slot> slots_;
     std::set<uint32_t> used_;
     uint32_t next_index_ = 0;
-    std::deque<CreateRequest> waiting_;
+
+    struct Waiting {
+        CreateRequest request;
+        os::Fd image;
+    };
+
+    std::deque<Waiting> waiting_;
     std::deque<Outgoing> outgoing_;
     std::list<Saving> savings_;
     uint64_t next_saving_tag_ = 0;

@@ -19,10 +19,13 @@ namespace hearth::sandbox {
 
 namespace {
 
+constexpr size_t kJobFdsMax = 5;
+
 // The first byte of a request.
 constexpr char kNamespaces = 'n';
 constexpr char kPlain = 'p';
 constexpr char kDump = 'd';
+constexpr char kTemplate = 't';
 
 // The child between clone3 and exec: system calls only, since the memory is a copy of a process
 // that may have been anywhere.
@@ -65,18 +68,20 @@ constexpr char kDump = 'd';
     ::_exit(112);
 }
 
-// Unlike hearth-init it runs on in this program: the maker has one thread and holds no lock here.
-[[noreturn]] void BecomeDumper(const DumpJob& job, int channel, int image) {
-    // Wherever the two were, they end up below everything else, which is closed.
-    const int high_channel = ::fcntl(channel, F_DUPFD_CLOEXEC, 300);
-    const int high_image = ::fcntl(image, F_DUPFD_CLOEXEC, 300);
-    if (high_channel < 0 || high_image < 0 || ::dup2(high_channel, 3) < 0 ||
-        ::dup2(high_image, 4) < 0) {
-        ::_exit(114);
+// Unlike hearth-init, jobs run on in this program: the maker has one thread and holds no lock here.
+// What they were given ends up at 3 and above, and nothing else is open.
+void KeepOnly(std::span<const int> fds) {
+    int high[kJobFdsMax];
+    for (size_t i = 0; i < fds.size(); ++i) {
+        high[i] = ::fcntl(fds[i], F_DUPFD_CLOEXEC, 300);
     }
-    ::syscall(SYS_close_range, 5, ~0U, 0);
+    for (size_t i = 0; i < fds.size(); ++i) {
+        if (high[i] < 0 || ::dup2(high[i], 3 + static_cast<int>(i)) < 0) {
+            ::_exit(114);
+        }
+    }
+    ::syscall(SYS_close_range, 3 + fds.size(), ~0U, 0);
     ::prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0);
-    RunDump(job, 3, 4);
 }
 
 [[noreturn]] void RunMaker(os::Fd socket_below, os::Fd program_below) {
@@ -99,13 +104,26 @@ constexpr char kDump = 'd';
         }
         const std::string& bytes = (*packet)->bytes;
         const char kind = bytes[0];
-        DumpJob job;
-        const bool dump = kind == kDump && bytes.size() == 1 + sizeof(job);
-        if ((*packet)->fds.size() != (dump ? 2U : 1U) || (!dump && bytes.size() != 1)) {
+        DumpJob dump;
+        TemplateJob hold;
+        size_t job_bytes = 0;
+        size_t fd_count = 1;
+        if (kind == kDump) {
+            job_bytes = sizeof(dump);
+            fd_count = 2;
+        } else if (kind == kTemplate) {
+            job_bytes = sizeof(hold);
+            fd_count = 5;
+        }
+        if ((*packet)->fds.size() != fd_count || bytes.size() != 1 + job_bytes) {
             ::_exit(0);
         }
         const bool namespaces = kind == kNamespaces;
-        const int channel = ::fcntl((*packet)->fds[0].get(), F_DUPFD_CLOEXEC, 210);
+        int fds[kJobFdsMax] = {};
+        fds[0] = ::fcntl((*packet)->fds[0].get(), F_DUPFD_CLOEXEC, 210);
+        for (size_t i = 1; i < fd_count; ++i) {
+            fds[i] = (*packet)->fds[i].get();
+        }
         clone_args arguments{};
         // The host becomes the parent, and its death the child's.
         arguments.flags = CLONE_PARENT;
@@ -114,13 +132,20 @@ constexpr char kDump = 'd';
                                CLONE_NEWIPC | CLONE_NEWUTS;
         }
         const long pid = ::syscall(SYS_clone3, &arguments, sizeof(arguments));
-        if (pid == 0 && dump) {
-            std::memcpy(&job, bytes.data() + 1, sizeof(job));
-            BecomeDumper(job, channel, (*packet)->fds[1].get());
+        if (pid == 0 && kind == kDump) {
+            std::memcpy(&dump, bytes.data() + 1, sizeof(dump));
+            KeepOnly(std::span(fds).first(fd_count));
+            RunDump(dump, 3, 4);
+        }
+        if (pid == 0 && kind == kTemplate) {
+            std::memcpy(&hold, bytes.data() + 1, sizeof(hold));
+            KeepOnly(std::span(fds).first(fd_count));
+            RunTemplate(hold, 3, 4, 5, 6, 7);
         }
         if (pid == 0) {
-            BecomeInit(channel, program, namespaces);
+            BecomeInit(fds[0], program, namespaces);
         }
+        const int channel = fds[0];
         const int32_t answer = pid < 0 ? -errno : static_cast<int32_t>(pid);
         ::close(channel);
         (void)os::SendPacket(
@@ -155,6 +180,14 @@ Result<pid_t> Maker::Dump(const DumpJob& job, const os::Fd& channel, const os::F
     request.append(reinterpret_cast<const char*>(&job), sizeof(job));
     const int fds[] = {channel.get(), image.get()};
     return Ask(request, fds);
+}
+
+Result<pid_t> Maker::MakeTemplate(const TemplateJob& job, const TemplateFds& fds) {
+    std::string request(1, kTemplate);
+    request.append(reinterpret_cast<const char*>(&job), sizeof(job));
+    const int numbers[] = {
+        fds.control.get(), fds.report.get(), fds.image.get(), fds.filter.get(), fds.ready.get()};
+    return Ask(request, numbers);
 }
 
 Result<pid_t> Maker::Ask(std::string_view request, std::span<const int> fds) {

@@ -3,6 +3,7 @@
 #include "base/result.h"
 #include "os/fd.h"
 #include "sandbox/host/dump_job.h"
+#include "sandbox/host/template_job.h"
 
 #include <sys/types.h>
 
@@ -32,6 +33,17 @@ class Maker final {
     // Starts a process that saves a runtime into `image` and tells on `channel`. It is our child,
     // without namespaces of its own and without any other descriptor.
     Result<pid_t> Dump(const DumpJob& job, const os::Fd& channel, const os::Fd& image);
+
+    // Starts a process that becomes a template (RunTemplate). It is our child, too.
+    struct TemplateFds {
+        const os::Fd& control;
+        const os::Fd& report;
+        const os::Fd& image;
+        const os::Fd& filter;
+        const os::Fd& ready;
+    };
+
+    Result<pid_t> MakeTemplate(const TemplateJob& job, const TemplateFds& fds);
 
     pid_t pid() const { return pid_; }
 

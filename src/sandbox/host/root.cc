@@ -282,6 +282,10 @@ Result<HostRoot> HostRoot::Enter(const RootOptions& options) {
     }
     HEARTH_RETURN_IF_ERROR(MakePath(scratch, "/proc"));
     HEARTH_RETURN_IF_ERROR(MakePath(scratch, "/template"));
+    // For templates, whose processes begin in this root.
+    HEARTH_RETURN_IF_ERROR(MakePath(scratch, "/dev"));
+    HEARTH_RETURN_IF_ERROR(Put(scratch + "/dev/null", ""));
+    HEARTH_RETURN_IF_ERROR(os::BindReadOnly("/dev/null", scratch + "/dev/null", true));
     // Without root the machine's pid namespace is not ours to mount; a copy of what is there will
     // do.
     if (!os::Mount("proc", scratch + "/proc", "proc", MS_NOSUID | MS_NODEV | MS_NOEXEC).ok()) {

@@ -2,8 +2,8 @@
 //
 // In namespaces it is pid 1: it turns its copy of the host's mounts into the environment's root,
 // opens the listeners, waits to be given a function, starts the runtime as pid 2 and companions
-// after it, reaps, and ends with the runtime or, with companions, when the cloud lets go of it. As a
-// plain process (argument "plain": a machine without namespaces) it does what is left of that.
+// after it, reaps, and ends with the runtime or, with companions, when the cloud lets go of it. As
+// a plain process (argument "plain": a machine without namespaces) it does what is left of that.
 //
 // Trust: nothing here reads a byte that function code wrote, but the wait status of pid 2 and the
 // control socket, which function code never holds. It keeps a user id that differs from the
@@ -263,6 +263,7 @@ struct Assignment {
     char* companions[kCompanionsMax];
     int companion_outputs[kCompanionsMax];
     int mounts[kInitFdsMax];
+    int ready;  // -1: nobody waits for it
 };
 
 // The next string of the message; the count of bytes left shrinks.
@@ -309,7 +310,9 @@ void ReceiveAssignment(Assignment& assignment) {
         sizeof(head) + head.string_bytes != static_cast<size_t>(count) ||
         head.argument_count == 0 || head.argument_count >= 4096 || head.environment_count >= 4096 ||
         head.companion_count > kCompanionsMax || head.companion_environment_count >= 4096 ||
-        head.mount_count > kInitFdsMax || fd_count != 4 + head.companion_count + head.mount_count) {
+        head.mount_count > kInitFdsMax ||
+        fd_count !=
+            4 + head.companion_count + head.mount_count + (head.role == kInitRunsProgram ? 0 : 1)) {
         Fail("assignment", EINVAL);
     }
     char* position = message + sizeof(head);
@@ -337,6 +340,7 @@ void ReceiveAssignment(Assignment& assignment) {
     assignment.output = fds[1];
     assignment.error = fds[2];
     assignment.filter = fds[3];
+    assignment.ready = head.role == kInitRunsProgram ? -1 : fds[fd_count - 1];
 }
 
 // ---- the runtime ----
@@ -586,6 +590,11 @@ class Supervisor final {
         : assignment_(assignment), control_(assignment.control), signals_(signals) {}
 
     [[noreturn]] void Run() {
+        if (assignment_.head.role != kInitRunsProgram) {
+            // A clone comes by itself, as pid 2; a template's environment runs nothing.
+            pids_[0] = assignment_.head.role == kInitHoldsClone ? 2 : -1;
+            BecomeBystander();
+        }
         for (;;) {
             pollfd polls[2] = {{control_, POLLIN, 0}, {signals_, POLLIN, 0}};
             if (poll(polls, 2, -1) < 0 && errno != EINTR) {
@@ -647,6 +656,11 @@ class Supervisor final {
                 Fail("fork");
             }
         }
+        BecomeBystander();
+    }
+
+    void BecomeBystander() {
+        started_ = true;
         // Ours are not needed again; the function's output ends when the function has.
         close(assignment_.output);
         close(assignment_.error);
@@ -799,6 +813,11 @@ int Main(int argc, char** argv) {
     Check(sigprocmask(SIG_BLOCK, &watched, nullptr) == 0, "signal mask");
     const int signals = signalfd(-1, &watched, SFD_CLOEXEC | SFD_NONBLOCK);
     Check(signals >= 0, "signalfd");
+    if (assignment.ready >= 0) {
+        // Whoever makes the template or the clone opens files from here on.
+        Check(write(assignment.ready, "1", 1) == 1, "say that the mounts are there");
+        close(assignment.ready);
+    }
     Supervisor(assignment, signals).Run();
 }
 

@@ -12,8 +12,9 @@
 //    sends InitReady with descriptors: runtime API listener, door listener, the /tmp directory.
 // 3. For an environment the host sends InitAssign with descriptors: control socket, stdout, stderr,
 // filter,
-//    then the output of each companion, then one tree per mount. Nothing is answered; hearth-init
-//    closes the socket to the host.
+//    then the output of each companion, then one tree per mount; where there is a template
+//    or a clone, last the end of a pipe that gets one byte when the mounts are there. Nothing is
+//    answered; hearth-init closes the socket to the host.
 // 4. The cloud writes kControlStart to the control socket: the runtime starts. Other packets are
 // a signal
 //    number for it, or a signal number and the number of a companion. When the runtime has ended,
@@ -60,10 +61,20 @@ struct InitReady {
     char step[48];
 };
 
+// What an environment is for.
+enum InitRole : uint32_t {
+    kInitRunsProgram = 0,
+    // The mounts are all: files of an image are looked up in them (docs/internals/snapshots.md).
+    kInitHoldsTemplate = 1,
+    // The runtime is made by a template, as pid 2 and with hearth-init as its parent.
+    kInitHoldsClone = 2,
+};
+
 // Followed by `string_bytes` bytes of strings, each ended by NUL: arguments, environment, mount
 // targets, working directory, companions (paths), their environment.
 struct InitAssign {
     uint32_t magic;
+    uint32_t role;  // InitRole
     uint32_t argument_count;
     uint32_t environment_count;
     uint32_t mount_count;

@@ -134,6 +134,7 @@ std::string EncodeCreated(const CreateAnswer& answer) {
     return Start(PacketKind::kCreated)
         .Add(answer.id)
         .Add(std::string_view(answer.error))
+        .Add(answer.unusable)
         .Add(answer.flags)
         .Add(std::string_view(answer.runtime_api_address))
         .Add(std::string_view(answer.door_address))
@@ -300,6 +301,7 @@ Result<CreateAnswer> DecodeCreated(std::string_view packet) {
     WireReader reader(Body(packet));
     reader.Read(answer.id)
         .Read(answer.error)
+        .Read(answer.unusable)
         .Read(answer.flags)
         .Read(answer.runtime_api_address)
         .Read(answer.door_address);

@@ -89,6 +89,8 @@ inline constexpr size_t kCreatedFdsMin = 6;
 struct CreateAnswer {
     uint64_t id = 0;
     std::string error;  // empty: it worked
+    // With an error: the image does not fit this machine or its files any more.
+    bool unusable = false;
     uint32_t flags = 0;
     std::string runtime_api_address;  // "127.0.0.1:9001"
     std::string door_address;         // "http://127.0.0.1:4566"
