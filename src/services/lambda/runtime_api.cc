@@ -486,7 +486,9 @@ void RuntimeApi::Handle(const std::shared_ptr<Connection>& connection, RuntimeAp
 bool RuntimeApi::BeginStreamed(const std::shared_ptr<Connection>& connection) {
     const RuntimeApiRequest& request = connection->parser.request();
     const std::string wanted = fmt::format("{}invocation/{}/response", kPrefix, request_id_);
-    if (state_ != State::kRunning || request.method != "POST" || request.target != wanted) {
+    std::string_view target = request.target;
+    target = target.substr(0, target.find('?'));
+    if (state_ != State::kRunning || request.method != "POST" || target != wanted) {
         // Read as a whole, it gets the answer that any such request gets.
         return false;
     }
@@ -625,16 +627,18 @@ void RuntimeApi::HandleAnswer(
         .began_at = now,
         .ended_at = now};
     answer_->produced_bytes = answer_->body.size();
+    if (!is_error && request.response_mode == "streaming" && stream_ != nullptr) {
+        // It has no body, so that it never began to flow.
+        stream_->Begin(std::move(request.content_type), true);
+        stream_->Append(answer_->body);
+        answer_->body = std::string();
+        answer_->streamed = true;
+    }
     if (!is_error && !answer_->error_type.empty()) {
         // A response in chunks says in a trailer that it broke off.
         answer_->is_error = true;
         auto error = codec::Base64Decode(request.error_body);
         answer_->body = error.ok() ? *std::move(error) : std::string();
-    }
-    if (!is_error && request.response_mode == "streaming" && stream_ != nullptr) {
-        // Streamed, and empty: it had no body to begin with.
-        stream_->Begin(std::move(request.content_type), true);
-        answer_->streamed = true;
     }
     stream_.reset();
     if (answer_->invalid_mode) {

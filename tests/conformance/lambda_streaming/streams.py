@@ -61,6 +61,8 @@ while True:
         s.sendall(answer + b"0\r\n\r\n")
     elif how == "length":
         s.sendall(head("invocation/" + id + "/response", STREAM[0], "Content-Length: 5") + b"fixed")
+    elif how == "query":
+        s.sendall(head("invocation/" + id + "/response?a=b", *STREAM) + chunk(b"queried") + b"0\r\n\r\n")
     elif how == "nothing":
         s.sendall(head("invocation/" + id + "/response", STREAM[0], "Content-Length: 0"))
     elif how == "hang":

@@ -39,7 +39,8 @@ def test_the_head_and_the_events(hearth, bytes_function):
     assert f"REPORT RequestId: {request_id}\tDuration: " in complete["LogResult"]
 
 
-@pytest.mark.parametrize("how, body", [("empty", b""), ("length", b"fixed"), ("nothing", b""), ("ok", b"one two")])
+@pytest.mark.parametrize(
+    "how, body", [("empty", b""), ("length", b"fixed"), ("nothing", b""), ("query", b"queried"), ("ok", b"one two")])
 def test_forms_of_streamed_answers(hearth, bytes_function, how, body):
     assert call(hearth, bytes_function.name, {"how": how}) == (body, {})
     assert call(hearth, bytes_function.name, {"how": "seen"})[0] == json.dumps({how: [202, None]}).encode()
