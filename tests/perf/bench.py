@@ -3,7 +3,7 @@
 
 usage: bench.py BUILD_DIR [SECTION ...] [--seconds S] [--json FILE]
 
-Sections: gateway, invoke, cold, layers, burst, start, idle, size, logs, stream, tls, enforce. Nothing here passes or
+Sections: gateway, invoke, cold, layers, extensions, burst, start, idle, size, logs, stream, tls, enforce. Nothing here passes or
 fails by a time; docs/performance.md says what the figures were and how they are meant.
 """
 
@@ -38,6 +38,7 @@ BURST_FUNCTIONS = 50
 START_FUNCTIONS = 10_000
 LOG_LINES = 10_000
 COLD_RUNS = 15
+EXTENSION_RUNS = 6
 STREAM_TICKS = 300
 STREAM_MEGABYTES = 200
 RESULTS = {}
@@ -304,6 +305,35 @@ def layer_zip(files, megabytes, name="data"):
         for number in range(files):
             zipped.writestr(f"{name}/{number % 100}/{number}", content)
     return buffer.getvalue()
+
+
+def bench_extensions(options, directory, load):
+    print("extensions: what one that only asks for the next event adds to a warm call, runs in turn")
+    hearth = hearth_up.Hearth(options.build)
+    try:
+        client = hearth.client("lambda")
+        with open(os.path.join(options.build, "examples", "counter-extension"), "rb") as program:
+            layer = client.publish_layer_version(
+                LayerName="counter",
+                Content={"ZipFile": package([("extensions/counter", program.read(), 0o755)])},
+            )["LayerVersionArn"]
+        for language, parts in echo_functions(options).items():
+            requests = []
+            for layers in ([], [layer]):
+                name = f"extended-{language.replace('+', 'p')}-{len(layers)}"
+                create(client, name, *parts, Layers=layers)
+                client.get_waiter("function_active_v2").wait(FunctionName=name)
+                requests.append(invoke_request(hearth, name))
+                load.run(hearth.port, requests[-1], 1, 0.5)
+            times = [[], []]
+            for _ in range(EXTENSION_RUNS):
+                for kind, request in enumerate(requests):
+                    times[kind].append(load.run(hearth.port, request, 1, SECONDS / EXTENSION_RUNS)["p50_us"])
+            without, with_one = (statistics.median(one) / 1000 for one in times)
+            report(f"{language}: warm call without, p50", without, "ms")
+            report(f"{language}: added by an idle extension", with_one - without, "ms", target="<= 0.1 ms")
+    finally:
+        hearth.stop()
 
 
 def bench_layers(options, directory, load):
@@ -689,6 +719,7 @@ SECTIONS = {
     "invoke": bench_invoke,
     "cold": bench_cold,
     "layers": bench_layers,
+    "extensions": bench_extensions,
     "burst": bench_burst,
     "start": bench_start,
     "size": bench_size,
