@@ -67,4 +67,4 @@ def test_deleted_while_functions_take_it(hearth, client, unique):
             client.delete_function(FunctionName=name)
             ran += 1
     assert ran + refused == 12
-    hearth_up.wait_for(lambda: cached() == before, "code that nobody uses to be removed")
+    hearth_up.wait_for(lambda: cached() <= before, "code that nobody uses to be removed")
