@@ -38,6 +38,10 @@ constexpr std::array<std::pair<uint32_t, uint32_t>, 9> kLeaves = {{
     {0x80000008, 0},
 }};
 
+constexpr uint64_t kTileData = 1ULL << 18;
+// The x87 and SSE registers and the header, which every XSAVE area begins with.
+constexpr uint64_t kLegacyXsaveBytes = 576;
+
 CpuidLeaf ReadLeaf(uint32_t leaf, uint32_t subleaf) {
     CpuidLeaf read{.leaf = leaf, .subleaf = subleaf, .registers = {}};
     if (__get_cpuid_max(leaf & 0x80000000U, nullptr) >= leaf) {
@@ -111,9 +115,15 @@ Result<MachineIdentity> CurrentMachine() {
     if (__get_cpuid(1, &a, &b, &c, &d) == 0 || (c & bit_OSXSAVE) == 0) {
         return errors::Unavailable("snapshots need a CPU with XSAVE");
     }
-    machine.xcr0 = ReadXcr0();
-    __cpuid_count(0xd, 0, a, b, c, d);
-    machine.xsave_bytes = b;
+    // AMX's tiles are given to a thread on request only; frames of others leave them out.
+    machine.xcr0 = ReadXcr0() & ~kTileData;
+    machine.xsave_bytes = kLegacyXsaveBytes;
+    for (uint32_t component = 2; component < 63; ++component) {
+        if ((machine.xcr0 >> component & 1) != 0) {
+            __cpuid_count(0xd, component, a, b, c, d);
+            machine.xsave_bytes = std::max<uint64_t>(machine.xsave_bytes, uint64_t{a} + b);
+        }
+    }
     machine.page_bytes = static_cast<uint64_t>(::sysconf(_SC_PAGESIZE));
     machine.vdso_checksum = Fnv1a(OwnVdso());
     return machine;

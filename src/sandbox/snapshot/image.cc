@@ -706,6 +706,21 @@ Status Validate(const Image& image, uint64_t data_offset, uint64_t file_bytes) {
     return ValidateEntropyCalls(image);
 }
 
+std::string SealHead(std::string_view metadata, uint64_t file_bytes) {
+    FileHeader header;
+    std::ranges::copy(kMagic, header.magic.begin());
+    header.version = kFormatVersion;
+    header.header_bytes = sizeof(header);
+    header.metadata_bytes = metadata.size();
+    header.metadata_checksum = Fnv1a(metadata);
+    header.data_offset = kPageBytes + RoundUp(metadata.size());
+    header.file_bytes = file_bytes;
+    std::string head(header.data_offset, '\0');
+    std::memcpy(head.data(), &header, sizeof(header));
+    std::memcpy(head.data() + kPageBytes, metadata.data(), metadata.size());
+    return head;
+}
+
 Result<std::string> Encode(Image& image) {
     // The offsets are numbers of fixed width, so the size is known before they are.
     Writer sized;
@@ -724,18 +739,7 @@ Result<std::string> Encode(Image& image) {
     HEARTH_RETURN_IF_ERROR(Validate(image, data_offset, offset));
     Writer writer;
     Fields(writer, image);
-    FileHeader header;
-    std::ranges::copy(kMagic, header.magic.begin());
-    header.version = kFormatVersion;
-    header.header_bytes = sizeof(header);
-    header.metadata_bytes = metadata_bytes;
-    header.metadata_checksum = Fnv1a(writer.bytes());
-    header.data_offset = data_offset;
-    header.file_bytes = offset;
-    std::string head(data_offset, '\0');
-    std::memcpy(head.data(), &header, sizeof(header));
-    std::memcpy(head.data() + kPageBytes, writer.bytes().data(), metadata_bytes);
-    return head;
+    return SealHead(writer.bytes(), offset);
 }
 
 namespace {

@@ -331,6 +331,10 @@ struct Image {
 //   errors    Malformed: the image breaks one of Decode's rules or a limit; the message says which.
 Result<std::string> Encode(Image& image);
 
+// The head and metadata of a file of `file_bytes`, sealed with lengths and checksum but not looked
+// at: what Encode ends with. For tests of the reader.
+std::string SealHead(std::string_view metadata, uint64_t file_bytes);
+
 // Reads what Encode wrote, trusting nothing. `file_bytes` is the size of the whole file.
 //   errors    Malformed: with the rule that is broken.
 Result<Image> Decode(std::string_view head, uint64_t file_bytes);
