@@ -77,6 +77,9 @@ resource "aws_lambda_function" "greeter" {
   memory_size      = 256
   timeout          = 10
   publish          = true
+  layers           = [aws_lambda_layer_version.words.arn]
+  # Never more than ten calls at once, and room for ten whatever other functions do.
+  reserved_concurrent_executions = 10
   depends_on       = [aws_cloudwatch_log_group.greeter]
   tags             = { team = "examples" }
 
@@ -85,12 +88,53 @@ resource "aws_lambda_function" "greeter" {
   }
 }
 
+# What several functions share.
+resource "aws_lambda_layer_version" "words" {
+  layer_name          = "words"
+  filename            = "${path.module}/words.zip"
+  source_code_hash    = filebase64sha256("${path.module}/words.zip")
+}
+
 resource "aws_lambda_alias" "live" {
   name             = "live"
   function_name    = aws_lambda_function.greeter.function_name
   function_version = aws_lambda_function.greeter.version
 }
 
+# http://<id>.lambda-url.us-east-1.localhost:4566/, open to everybody.
+resource "aws_lambda_function_url" "live" {
+  function_name      = aws_lambda_function.greeter.function_name
+  qualifier          = aws_lambda_alias.live.name
+  authorization_type = "NONE"
+
+  cors {
+    allow_origins = ["*"]
+    allow_methods = ["GET"]
+  }
+}
+
+resource "aws_lambda_permission" "everybody" {
+  statement_id           = "everybody"
+  function_name          = aws_lambda_function.greeter.function_name
+  qualifier              = aws_lambda_alias.live.name
+  action                 = "lambda:InvokeFunctionUrl"
+  principal              = "*"
+  function_url_auth_type = "NONE"
+}
+
+# A URL needs this one, too, since October 2025.
+resource "aws_lambda_permission" "everybody_calls" {
+  statement_id  = "everybody-calls"
+  function_name = aws_lambda_function.greeter.function_name
+  qualifier     = aws_lambda_alias.live.name
+  action        = "lambda:InvokeFunction"
+  principal     = "*"
+}
+
 output "arn" {
   value = aws_lambda_alias.live.arn
+}
+
+output "url" {
+  value = aws_lambda_function_url.live.function_url
 }
