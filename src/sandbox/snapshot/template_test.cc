@@ -1,0 +1,348 @@
+#include "sandbox/snapshot/template.h"
+
+#include "sandbox/snapshot/template_plan.h"
+#include "sandbox/snapshot/testing/round_trip.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <linux/filter.h>
+#include <linux/seccomp.h>
+#include <sys/resource.h>
+
+#include <cstddef>
+#include <fstream>
+#include <set>
+#include <sstream>
+
+// Round trips: a living process, its image, a template, clones that go on where it was. They need
+// root's rights, as the dumper's tests do.
+namespace hearth::snapshot {
+namespace {
+
+using testing::StartsWith;
+using testing_support::Original;
+using testing_support::Picture;
+using testing_support::Pool;
+using testing_support::Restore;
+using testing_support::Restored;
+using testing_support::TakePicture;
+
+std::string TargetProgram() {
+    std::string self(4096, '\0');
+    const ssize_t got = ::readlink("/proc/self/exe", self.data(), self.size());
+    self.resize(static_cast<size_t>(std::max<ssize_t>(got, 0)));
+    return self.substr(0, self.rfind('/')) + "/testing/snapshot_target";
+}
+
+// A template of a program that has said "ready".
+struct Prepared {
+    std::string error;
+    Picture picture;
+    std::unique_ptr<Template> made;
+};
+
+Prepared Prepare(std::vector<std::string> argv, TemplateOptions options = {}) {
+    Prepared prepared;
+    {
+        const Pool pool;
+        const Original original(pool, std::move(argv));
+        if (original.talk().ReadLine() != "ready") {
+            prepared.error = "the program does not start";
+            return prepared;
+        }
+        prepared.picture = TakePicture(original);
+        if (!prepared.picture.error.empty()) {
+            prepared.error = prepared.picture.error;
+            return prepared;
+        }
+    }
+    const os::Fd root(::open("/", O_PATH | O_DIRECTORY | O_CLOEXEC));
+    options.image_fd = prepared.picture.file.get();
+    options.root_fd = root.get();
+    auto made = Template::Start(*prepared.picture.image, options);
+    if (!made.ok()) {
+        prepared.error = made.error().message();
+        return prepared;
+    }
+    prepared.made = *std::move(made);
+    return prepared;
+}
+
+std::string ReadText(const std::string& path) {
+    std::ifstream file(path);
+    std::stringstream text;
+    text << file.rdbuf();
+    return text.str();
+}
+
+TEST(FindHole, IsTheMiddleOfTheLargestGap) {
+    EXPECT_EQ(FindHole({{0x10000, kUserEnd}}, 4096), 0U);
+    const uint64_t hole = FindHole({{0x400000, 0x500000}, {0x7f0000000000, 0x7f0000001000}}, 8192);
+    EXPECT_GT(hole, 0x500000U);
+    EXPECT_LT(hole, 0x7f0000000000U);
+    EXPECT_EQ(hole % kPageBytes, 0U);
+    // Overlapping and unsorted, with the only room at the very start.
+    EXPECT_GE(FindHole({{0x2000000, kUserEnd}, {0x1000000, 0x3000000}}, 4096), kUserStart);
+}
+
+TEST(Template, AProcessOfOneThreadGoesOnInClones) {
+    Prepared prepared = Prepare({TargetProgram(), "heap"});
+    ASSERT_EQ(prepared.error, "");
+    for (int i = 0; i < 3; ++i) {
+        const Pool pool;
+        ASSERT_TRUE(pool.ok());
+        const Restored restored = Restore(*prepared.made, pool);
+        ASSERT_EQ(restored.error, "");
+        // Each starts from the same state, as pid 2.
+        EXPECT_THAT(restored.talk.Ask('p'), StartsWith("ok 1 2 "));
+        EXPECT_THAT(restored.talk.Ask('c'), StartsWith("ok 2 2 "));
+        EXPECT_THAT(restored.talk.Ask('b'), StartsWith("ok 3 2 "));
+        EXPECT_THAT(restored.talk.Ask('c'), StartsWith("ok 4 2 "));
+    }
+}
+
+TEST(Template, ThreadsDescriptorsAndTimersGoOnInClones) {
+    Prepared prepared = Prepare({TargetProgram(), "heap", "threads", "files", "wipe"});
+    ASSERT_EQ(prepared.error, "");
+    std::set<std::string> random;
+    for (int i = 0; i < 10; ++i) {
+        const Pool pool(CLONE_NEWNS | CLONE_NEWIPC | CLONE_NEWUTS);
+        ASSERT_TRUE(pool.ok());
+        const Restored restored = Restore(*prepared.made, pool);
+        ASSERT_EQ(restored.error, "");
+        EXPECT_THAT(restored.talk.Ask('w'), StartsWith("ok 1 2 "));
+        EXPECT_THAT(restored.talk.Ask('c'), StartsWith("ok 2 2 "));
+        EXPECT_THAT(restored.talk.Ask('b'), StartsWith("ok 3 2 "));
+        EXPECT_THAT(restored.talk.Ask('c'), StartsWith("ok 4 2 "));
+        const std::string line = restored.talk.Ask('r');
+        random.insert(line.substr(line.rfind(' ')));
+    }
+    EXPECT_EQ(random.size(), 10U);
+}
+
+TEST(Template, CloneHasOnlyTheImagesDescriptorsAndAlmostOnlyItsMemory) {
+    Prepared prepared = Prepare({TargetProgram(), "threads", "files"});
+    ASSERT_EQ(prepared.error, "");
+    const Pool pool;
+    const Restored restored = Restore(*prepared.made, pool);
+    ASSERT_EQ(restored.error, "");
+    EXPECT_THAT(restored.talk.Ask('c'), StartsWith("ok "));
+    const std::string base = fmt::format("/proc/{}", restored.clone.pid);
+    for (const Descriptor& descriptor : prepared.picture.image->descriptors) {
+        EXPECT_EQ(::access(fmt::format("{}/fd/{}", base, descriptor.number).c_str(), F_OK), 0)
+            << descriptor.number;
+    }
+    std::string count =
+        fmt::format("ls {0}/fd | wc -l; ls {0}/task | wc -l; cat {0}/comm; readlink {0}/exe", base);
+    FILE* pipe = ::popen(count.c_str(), "r");
+    std::string said(512, '\0');
+    said.resize(::fread(said.data(), 1, said.size(), pipe));
+    ::pclose(pipe);
+    EXPECT_EQ(
+        said,
+        fmt::format(
+            "{}\n11\nsnapshot me\n{}\n",
+            prepared.picture.image->descriptors.size(),
+            TargetProgram()));
+    EXPECT_EQ(
+        ReadText(base + "/cmdline"),
+        std::string(TargetProgram()) + '\0' + "threads" + '\0' + "files" + '\0');
+    // Of the restorer only the gate and the signal frames are left: two areas.
+    const std::string maps = ReadText(base + "/maps");
+    const auto lines = static_cast<size_t>(std::count(maps.begin(), maps.end(), '\n'));
+    EXPECT_LE(lines, prepared.picture.image->areas.size() + 3);
+}
+
+TEST(Template, CloneLosesItsRightsBeforeItRuns) {
+    // Everything but one system call, to see that a filter is on all threads.
+    const std::array<sock_filter, 4> filter = {
+        sock_filter BPF_STMT(BPF_LD | BPF_W | BPF_ABS, 0),
+        sock_filter BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_ptrace, 0, 1),
+        sock_filter BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_KILL_PROCESS),
+        sock_filter BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW)};
+    TemplateOptions options;
+    options.uid = 65534;
+    options.gid = 65534;
+    options.filter.assign(
+        static_cast<const char*>(static_cast<const void*>(filter.data())), sizeof(filter));
+    Prepared prepared = Prepare({TargetProgram(), "threads"}, options);
+    ASSERT_EQ(prepared.error, "");
+    const Pool pool(CLONE_NEWNS | CLONE_NEWIPC | CLONE_NEWUTS | CLONE_NEWNET);
+    CloneRequest request;
+    request.limits = {{RLIMIT_NOFILE, 100, 100}};
+    const Restored restored = Restore(*prepared.made, pool, std::move(request));
+    ASSERT_EQ(restored.error, "");
+    EXPECT_THAT(restored.talk.Ask('c'), StartsWith("ok "));
+    EXPECT_THAT(restored.talk.Ask('b'), StartsWith("ok "));
+    FILE* pipe = ::popen(
+        fmt::format(
+            "cat /proc/{}/task/*/status | grep -E "
+            "'^(Uid|Gid|Groups|CapEff|CapPrm|CapBnd|CapInh|NoNewPrivs|Seccomp):' | sort | uniq -c",
+            restored.clone.pid)
+            .c_str(),
+        "r");
+    std::string said(2048, '\0');
+    said.resize(::fread(said.data(), 1, said.size(), pipe));
+    ::pclose(pipe);
+    for (const char* line : {
+             "11 CapBnd:\t0000000000000000",
+             "11 CapEff:\t0000000000000000",
+             "11 CapInh:\t0000000000000000",
+             "11 CapPrm:\t0000000000000000",
+             "11 Gid:\t65534\t65534\t65534\t65534",
+             "11 NoNewPrivs:\t1",
+             "11 Seccomp:\t2",
+             "11 Uid:\t65534\t65534\t65534\t65534",
+         }) {
+        EXPECT_THAT(said, testing::HasSubstr(line));
+    }
+}
+
+TEST(Template, ACloneMayBeTheChildOfItsSandboxsFirstProcess) {
+    Prepared prepared = Prepare({TargetProgram(), "threads"});
+    ASSERT_EQ(prepared.error, "");
+    for (int i = 0; i < 3; ++i) {
+        const Pool pool(CLONE_NEWNS | CLONE_NEWIPC | CLONE_NEWUTS);
+        ASSERT_TRUE(pool.ok());
+        int ready[2] = {-1, -1};
+        ASSERT_EQ(::pipe2(ready, O_CLOEXEC), 0);
+        ASSERT_EQ(::write(ready[1], "", 1), 1);
+        const os::Fd read_end(ready[0]);
+        const os::Fd write_end(ready[1]);
+        CloneRequest request;
+        request.adopted = true;
+        request.restrict_files = true;
+        request.ready_fd = read_end.get();
+        const Restored restored = Restore(*prepared.made, pool, std::move(request));
+        ASSERT_EQ(restored.error, "");
+        EXPECT_THAT(restored.talk.Ask('c'), StartsWith("ok 1 2 "));
+        const std::string status =
+            ReadText(fmt::format("/proc/{}/status", PidOf(restored.clone.pidfd)));
+        EXPECT_THAT(status, testing::HasSubstr(fmt::format("PPid:\t{}\n", pool.pid())));
+        siginfo_t info{};
+        EXPECT_EQ(
+            ::waitid(
+                P_PIDFD,
+                static_cast<id_t>(restored.clone.pidfd.get()),
+                &info,
+                WEXITED | WNOHANG | __WALL),
+            -1);
+    }
+}
+
+TEST(Template, AMissingStandInIsAnErrorAndTheNextCloneWorks) {
+    Prepared prepared = Prepare({TargetProgram()});
+    ASSERT_EQ(prepared.error, "");
+    const Pool pool;
+    CloneRequest request;
+    request.sandbox_pidfd = pool.pidfd();
+    const auto refused = prepared.made->MakeClone(request);
+    ASSERT_FALSE(refused.ok());
+    EXPECT_EQ(refused.error().message(), "clone: a stand-in is missing: Bad file descriptor");
+    const Pool second;
+    const Restored restored = Restore(*prepared.made, second);
+    ASSERT_EQ(restored.error, "");
+    EXPECT_THAT(restored.talk.Ask('p'), StartsWith("ok 1 "));
+}
+
+TEST(Template, ClonesOutliveATemplateThatIsKilled) {
+    Prepared prepared = Prepare({TargetProgram(), "threads"});
+    ASSERT_EQ(prepared.error, "");
+    const Pool pool;
+    const Restored restored = Restore(*prepared.made, pool);
+    ASSERT_EQ(restored.error, "");
+    ASSERT_EQ(::kill(prepared.made->pid(), SIGKILL), 0);
+    const Pool second;
+    EXPECT_THAT(Restore(*prepared.made, second).error, testing::HasSubstr("the template"));
+    prepared.made.reset();
+    EXPECT_THAT(restored.talk.Ask('c'), StartsWith("ok 1 "));
+}
+
+TEST(Template, AFileThatChangedIsRefused) {
+    Prepared prepared = Prepare({TargetProgram()});
+    ASSERT_EQ(prepared.error, "");
+    Image image = *prepared.picture.image;
+    image.files.at(image.memory.exe).mtime_s += 1;
+    const os::Fd root(::open("/", O_PATH | O_DIRECTORY | O_CLOEXEC));
+    const auto made =
+        Template::Start(image, {.image_fd = prepared.picture.file.get(), .root_fd = root.get()});
+    EXPECT_FALSE(made.ok());
+}
+
+constexpr const char* kPython = R"(
+import json, os, random, ssl, sys, uuid, secrets, subprocess, threading, gc
+context = ssl.create_default_context()
+ssl.RAND_bytes(4)
+os.write(0, b"ready\n")
+while True:
+    command = os.read(0, 1)
+    if not command:
+        break
+    if command == b"b":
+        gc.collect()
+        t = threading.Thread(target=lambda: None); t.start(); t.join()
+        assert subprocess.run(["/bin/echo", "hi"], capture_output=True).stdout == b"hi\n"
+    values = [str(uuid.uuid4()), ssl.RAND_bytes(8).hex(), secrets.token_hex(8)]
+    os.write(0, b"ok " + json.dumps(values).encode() + b"\n")
+)";
+
+TEST(Template, PythonClonesAgreeOnNothingRandom) {
+    if (::access("/usr/bin/python3", X_OK) != 0) {
+        GTEST_SKIP() << "no /usr/bin/python3";
+    }
+    Prepared prepared = Prepare({"/usr/bin/python3", "-c", kPython});
+    ASSERT_EQ(prepared.error, "");
+    std::set<std::string> seen;
+    constexpr int kClones = 20;
+    for (int i = 0; i < kClones; ++i) {
+        const Pool pool;
+        const Restored restored = Restore(*prepared.made, pool);
+        ASSERT_EQ(restored.error, "");
+        std::string line = restored.talk.Ask(i % 2 == 0 ? 'p' : 'b');
+        ASSERT_THAT(line, StartsWith("ok ["));
+        std::stringstream words(line.substr(4));
+        for (std::string word; words >> word;) {
+            word.erase(word.find_last_not_of(",]") + 1);
+            EXPECT_TRUE(seen.insert(word).second) << "again: " << word;
+        }
+    }
+    EXPECT_EQ(seen.size(), 3U * kClones);
+}
+
+constexpr const char* kNode = R"(
+const fs = require("fs"), crypto = require("crypto"), child = require("child_process");
+crypto.randomBytes(16);
+setInterval(() => {}, 100000);
+const stream = new (require("net").Socket)({fd: 0});
+fs.promises.readFile("/proc/self/stat").then(() => stream.write("ready\n"));
+stream.on("data", async (data) => {
+    if (data[0] == 98) {
+        await fs.promises.readFile("/proc/self/stat");
+        await new Promise((resolve) => setTimeout(resolve, 1));
+        await new Promise((resolve) => crypto.pbkdf2("a", "b", 10, 10, "sha256", resolve));
+        if (child.execFileSync("/bin/echo", ["hi"]).toString() != "hi\n") process.exit(1);
+    }
+    stream.write("ok " + crypto.randomBytes(8).toString("hex") + "\n");
+});
+)";
+
+TEST(Template, NodeClonesAnswerAndAgreeOnNothingRandom) {
+    if (::access("/usr/bin/node", X_OK) != 0) {
+        GTEST_SKIP() << "no /usr/bin/node";
+    }
+    Prepared prepared = Prepare({"/usr/bin/node", "-e", kNode});
+    ASSERT_EQ(prepared.error, "");
+    std::set<std::string> seen;
+    constexpr int kClones = 10;
+    for (int i = 0; i < kClones; ++i) {
+        const Pool pool;
+        const Restored restored = Restore(*prepared.made, pool);
+        ASSERT_EQ(restored.error, "");
+        const std::string line = restored.talk.Ask(i % 2 == 0 ? 'p' : 'b');
+        ASSERT_THAT(line, StartsWith("ok "));
+        EXPECT_TRUE(seen.insert(line).second) << "again: " << line;
+    }
+}
+
+}  // namespace
+}  // namespace hearth::snapshot

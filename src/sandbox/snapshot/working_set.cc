@@ -1,0 +1,148 @@
+#include "sandbox/snapshot/working_set.h"
+
+#include "os/fd.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cstring>
+
+namespace hearth::snapshot {
+namespace {
+
+constexpr uint64_t kPresent = 1ULL << 63;
+constexpr uint64_t kFileOrShared = 1ULL << 61;
+constexpr uint64_t kExclusive = 1ULL << 56;
+// Entries of pagemap read at once.
+constexpr uint64_t kChunkPages = 4096;
+// Reading a gap of file pages that are in the page cache is cheaper than another range; a written
+// page too many costs memory of each spare.
+constexpr uint64_t kReadGapPages = 8;
+// Reservations of terabytes have next to nothing in them.
+constexpr uint64_t kAreaPagesMax = 1 << 20;
+constexpr size_t kRangesMax = 8192;
+constexpr uint32_t kMagic = 0x31535748;  // "HWS1"
+
+struct Entry {
+    uint64_t address;
+    uint64_t pages_and_written;  // pages * 2 + written
+};
+
+void Extend(
+    std::vector<WorkingSetRange>& ranges, uint64_t address, bool written, uint64_t area_start) {
+    if (!ranges.empty()) {
+        WorkingSetRange& last = ranges.back();
+        const uint64_t end = last.address + last.pages * kPageBytes;
+        const uint64_t gap_max = written ? 0 : kReadGapPages * kPageBytes;
+        if (last.written == written && last.address >= area_start && address - end <= gap_max) {
+            last.pages = (address - last.address) / kPageBytes + 1;
+            return;
+        }
+    }
+    ranges.push_back({address, 1, written});
+}
+
+}  // namespace
+
+Result<std::vector<WorkingSetRange>> ReadWorkingSet(const Image& image, int32_t pid) {
+    const std::string path = "/proc/" + std::to_string(pid) + "/pagemap";
+    const os::Fd pagemap(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
+    if (!pagemap.valid()) {
+        return errors::Unavailable("no " + path);
+    }
+    std::vector<WorkingSetRange> ranges;
+    std::vector<uint64_t> entries(kChunkPages);
+    for (const Area& area : image.areas) {
+        const bool file = area.kind == AreaKind::kPrivateFile;
+        if ((area.kind != AreaKind::kAnonymous && !file) || area.protection == PROT_NONE ||
+            (area.flags & (kDroppable | kWipeOnFork | kDontFork)) != 0 ||
+            (area.end - area.start) / kPageBytes > kAreaPagesMax) {
+            continue;
+        }
+        for (uint64_t at = area.start; at < area.end; at += kChunkPages * kPageBytes) {
+            const uint64_t pages = std::min(kChunkPages, (area.end - at) / kPageBytes);
+            const ssize_t got = ::pread(
+                pagemap.get(),
+                entries.data(),
+                pages * sizeof(uint64_t),
+                static_cast<off_t>(at / kPageBytes * sizeof(uint64_t)));
+            if (got < 0) {
+                return errors::System("read " + path, errno);
+            }
+            if (got == 0) {
+                return errors::Unavailable("the clone has ended");
+            }
+            for (uint64_t i = 0; i < static_cast<uint64_t>(got) / sizeof(uint64_t); ++i) {
+                const uint64_t entry = entries[i];
+                if ((entry & kPresent) == 0) {
+                    continue;
+                }
+                if ((entry & kFileOrShared) != 0) {
+                    if (file) {
+                        Extend(ranges, at + i * kPageBytes, false, area.start);
+                    }
+                } else if ((entry & kExclusive) != 0 && (area.protection & PROT_WRITE) != 0) {
+                    Extend(ranges, at + i * kPageBytes, true, area.start);
+                }
+            }
+        }
+    }
+    if (ranges.size() > kRangesMax) {
+        ranges.resize(kRangesMax);
+    }
+    return ranges;
+}
+
+std::string EncodeWorkingSet(const std::vector<WorkingSetRange>& ranges) {
+    std::string text(sizeof(kMagic) + ranges.size() * sizeof(Entry), '\0');
+    std::memcpy(text.data(), &kMagic, sizeof(kMagic));
+    size_t offset = sizeof(kMagic);
+    for (const WorkingSetRange& range : ranges) {
+        const Entry entry{range.address, range.pages * 2 + (range.written ? 1 : 0)};
+        std::memcpy(text.data() + offset, &entry, sizeof(entry));
+        offset += sizeof(entry);
+    }
+    return text;
+}
+
+Result<std::vector<WorkingSetRange>> DecodeWorkingSet(std::string_view text, const Image& image) {
+    uint32_t magic = 0;
+    if (text.size() < sizeof(magic) || (text.size() - sizeof(magic)) % sizeof(Entry) != 0 ||
+        (text.size() - sizeof(magic)) / sizeof(Entry) > kRangesMax) {
+        return errors::Malformed("working set: its size");
+    }
+    std::memcpy(&magic, text.data(), sizeof(magic));
+    if (magic != kMagic) {
+        return errors::Malformed("working set: not one");
+    }
+    std::vector<WorkingSetRange> ranges;
+    uint64_t free_from = 0;
+    for (size_t at = sizeof(magic); at < text.size(); at += sizeof(Entry)) {
+        Entry entry{};
+        std::memcpy(&entry, text.data() + at, sizeof(entry));
+        const WorkingSetRange range{
+            entry.address, entry.pages_and_written / 2, (entry.pages_and_written & 1) != 0};
+        if (range.address % kPageBytes != 0 || range.address < free_from ||
+            range.address >= kUserEnd || range.pages == 0 ||
+            range.pages > (kUserEnd - range.address) / kPageBytes) {
+            return errors::Malformed("working set: a range");
+        }
+        const uint64_t end = range.address + range.pages * kPageBytes;
+        const auto area = std::upper_bound(
+            image.areas.begin(),
+            image.areas.end(),
+            range.address,
+            [](uint64_t address, const Area& candidate) { return address < candidate.end; });
+        if (area == image.areas.end() || area->start > range.address || area->end < end) {
+            return errors::Malformed("working set: a range outside of the image");
+        }
+        free_from = end;
+        ranges.push_back(range);
+    }
+    return ranges;
+}
+
+}  // namespace hearth::snapshot
