@@ -21,6 +21,15 @@ def make_everything(client):
     )
     client.create_alias(FunctionName="kept", Name="live", FunctionVersion="1")
     client.update_function_code(FunctionName="kept", ZipFile=zip_of({"index.py": "# 2\n"}))
+    layer = client.publish_layer_version(LayerName="words", Content={"ZipFile": zip_of({"word.txt": "phage"})})
+    client.update_function_configuration(FunctionName="kept", Layers=[layer["LayerVersionArn"]])
+    client.create_function_url_config(
+        FunctionName="kept", Qualifier="live", AuthType="AWS_IAM", Cors={"AllowOrigins": ["https://phage.example"]}
+    )
+    client.add_permission(
+        FunctionName="kept", StatementId="s", Action="lambda:InvokeFunction", Principal="111122223333"
+    )
+    client.put_function_concurrency(FunctionName="kept", ReservedConcurrentExecutions=7)
     client.create_function(
         FunctionName="gone",
         Runtime="python3.12",
@@ -44,6 +53,10 @@ def everything(client):
         plain(client.list_versions_by_function(FunctionName="kept")),
         plain(client.list_aliases(FunctionName="kept")),
         plain(client.list_functions()),
+        plain(client.list_layers()),
+        plain(client.get_function_url_config(FunctionName="kept", Qualifier="live")),
+        plain(client.get_policy(FunctionName="kept")),
+        plain(client.get_function_concurrency(FunctionName="kept")),
     ]
 
 
