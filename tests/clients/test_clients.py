@@ -22,8 +22,23 @@ export const handler = async (event, context) => {
 """
 
 
-def zipped(directory, name, content):
-    path = os.path.join(directory, "function.zip")
+STREAMING_MJS = """
+import { createRequire } from "node:module";
+// A module's import looks for packages beside itself alone, on AWS too; a layer's come with require.
+const words = createRequire(import.meta.url)("words");
+export const handler = awslambda.streamifyResponse(async (event, stream) => {
+    stream.write(`${words.greeting}, `);
+    if (event.fail) {
+        throw new TypeError("as asked");
+    }
+    stream.write(event.name ?? event.queryStringParameters?.name ?? "nobody");
+    stream.end();
+});
+"""
+
+
+def zipped(directory, name, content, file="function.zip"):
+    path = os.path.join(directory, file)
     with zipfile.ZipFile(path, "w") as package:
         package.writestr(name, content)
     return path
@@ -68,6 +83,39 @@ def test_sdk_v3_on_node(hearth, tmp_path):
     assert seen["deleted"] == "ResourceNotFoundException"
 
 
+def test_sdk_v3_layers_urls_streams_and_permissions(tmp_path):
+    sdk = sdk_directory()
+    layer = zipped(tmp_path, "nodejs/node_modules/words/index.js", "exports.greeting = 'good day';\n", "layer.zip")
+    with hearth_up.Hearth() as hearth:
+        done = subprocess.run(
+            ["/usr/bin/node", os.path.join(os.path.dirname(__file__), "sdk_v3_features_job.cjs"), sdk]
+            + [zipped(tmp_path, "index.mjs", STREAMING_MJS), layer],
+            env=hearth.aws_environment(),
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            timeout=600,
+        )
+    assert done.returncode == 0, done.stderr
+    seen = json.loads(done.stdout.splitlines()[-1])
+    assert seen["layer"] == {"arn": "arn:aws:lambda:us-east-1:000000000000:layer:words:1", "version": 1}
+    assert seen["layers"] == [seen["layer"]["arn"]]
+    assert seen["streamed"] == {"text": "good day, phage"}
+    assert seen["broken"]["text"] == "good day, "
+    assert seen["broken"]["errorCode"] == "TypeError"
+    assert "as asked" in seen["broken"]["errorDetails"]
+    assert (seen["withoutPermission"], seen["afterRemoval"]) == (403, 403)
+    assert [one["Action"] for one in seen["policy"]["Statement"]] == ["lambda:InvokeFunctionUrl", "lambda:InvokeFunction"]
+    assert seen["withPermission"] == {"status": 200, "body": "good day, url"}
+    assert seen["reserved"] == 0
+    assert seen["throttled"] == {
+        "name": "TooManyRequestsException",
+        "reason": "ReservedFunctionConcurrentInvocationLimitExceeded",
+        "status": 429,
+    }
+    assert seen["again"] == "good day, again"
+
+
 def test_aws_command_line(tmp_path):
     # A Hearth of its own: in the other one, account 000000000000 has roles, and this role is none of them.
     with hearth_up.Hearth() as hearth:
@@ -91,6 +139,30 @@ def test_aws_command_line(tmp_path):
             "aws logs tail to show the call",
         )
         assert "START RequestId" in tail
+        name = ("--function-name", "doubles")
+        layer = hearth.aws(
+            "lambda", "publish-layer-version", "--layer-name", "notes", "--zip-file",
+            f"fileb://{zipped(tmp_path, 'note.txt', 'a note', 'layer.zip')}",
+        )
+        hearth.aws("lambda", "update-function-configuration", *name, "--layers", layer["LayerVersionArn"])
+        shown = hearth.aws("lambda", "get-function", *name)
+        assert [one["Arn"] for one in shown["Configuration"]["Layers"]] == [layer["LayerVersionArn"]]
+        url = hearth.aws("lambda", "create-function-url-config", *name, "--auth-type", "NONE")["FunctionUrl"]
+        for action, more in (("InvokeFunctionUrl", ["--function-url-auth-type", "NONE"]), ("InvokeFunction", [])):
+            hearth.aws(
+                "lambda", "add-permission", *name, "--statement-id", action, "--principal", "*",
+                "--action", f"lambda:{action}", *more,
+            )
+        policy = json.loads(hearth.aws("lambda", "get-policy", *name)["Policy"])
+        assert {one["Sid"] for one in policy["Statement"]} == {"InvokeFunctionUrl", "InvokeFunction"}
+        # curl knows that names below localhost are this machine. The function wants an n that a URL cannot give.
+        curl = ["/usr/bin/curl", "-s", "-o", "/dev/null", "-w", "%{http_code}", "--noproxy", "*", url]
+        assert subprocess.run(curl, capture_output=True, text=True, timeout=120).stdout == "502"
+        reserved = hearth.aws(
+            "lambda", "put-function-concurrency", *name, "--reserved-concurrent-executions", "0"
+        )
+        assert reserved["ReservedConcurrentExecutions"] == 0
+        assert subprocess.run(curl, capture_output=True, text=True, timeout=120).stdout == "429"
         missing = hearth.aws_raw("lambda", "get-function", "--function-name", "nobody")
         assert missing.returncode == 254
         assert "(ResourceNotFoundException)" in missing.stderr

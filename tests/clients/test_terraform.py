@@ -23,12 +23,19 @@ pytestmark = pytest.mark.skipif(
 )
 
 
-def test_life_of_a_stack(hearth, tmp_path):
-    shutil.copy(os.path.join(HERE, "terraform", "main.tf"), tmp_path)
+def zip_of(name, content):
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w") as archive:
-        archive.writestr("index.py", "def handler(event, context):\n    return 'by terraform'\n")
-    (tmp_path / "code.zip").write_bytes(buffer.getvalue())
+        archive.writestr(name, content)
+    return buffer.getvalue()
+
+
+def test_life_of_a_stack(hearth, tmp_path):
+    shutil.copy(os.path.join(HERE, "terraform", "main.tf"), tmp_path)
+    (tmp_path / "code.zip").write_bytes(
+        zip_of("index.py", "import words\ndef handler(event, context):\n    return words.ANSWER\n")
+    )
+    (tmp_path / "layer.zip").write_bytes(zip_of("python/words.py", "ANSWER = 'by terraform'\n"))
     settings = tmp_path / "settings"
     settings.write_text(f'provider_installation {{ filesystem_mirror {{ path = "{MIRROR}" }} }}')
     environment = {
@@ -59,6 +66,10 @@ def test_life_of_a_stack(hearth, tmp_path):
     answer = client.invoke(FunctionName="terraform-function", Qualifier="live")
     assert json.loads(answer["Payload"].read()) == "by terraform"
     assert answer["ExecutedVersion"] == "1"
+    host = terraform("output", "-raw", "url").split("/")[2]
+    with hearth.get("/", headers={"Host": host}) as shown:
+        assert shown.read() == b"by terraform"
+    assert client.get_function_concurrency(FunctionName="terraform-function")["ReservedConcurrentExecutions"] == 10
 
     terraform("plan", "-detailed-exitcode", status=2, TF_VAR_timeout="9")
     terraform("apply", "-auto-approve", TF_VAR_timeout="9")
@@ -68,3 +79,4 @@ def test_life_of_a_stack(hearth, tmp_path):
 
     terraform("destroy", "-auto-approve", TF_VAR_timeout="9")
     assert client.list_functions()["Functions"] == []
+    assert client.list_layers()["Layers"] == []
