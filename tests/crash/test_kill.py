@@ -31,9 +31,13 @@ RETRYABLE_CODES = ("InternalFailure", "ServiceException", "ServiceUnavailable", 
 
 
 def package(text):
+    return zip_of("f.py", f"def handler(event, context):\n    return {text!r}\n")
+
+
+def zip_of(name, content):
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w") as zipped:
-        zipped.writestr("f.py", f"def handler(event, context):\n    return {text!r}\n")
+        zipped.writestr(name, content)
     return buffer.getvalue()
 
 
@@ -44,6 +48,10 @@ class Record:
         self.lock = threading.Lock()
         self.functions = {}  # name: {"answers": {qualifier: text}, "aliases": {alias: version}}
         self.uncertain = set()  # functions whose last call had no answer
+        self.layers = {}  # ARN of a layer version: CodeSha256
+        self.urls = {}  # function: its URL
+        self.statements = {}  # function: Sid in its policy
+        self.reserved = {}  # function: reserved concurrency
         self.roles = {}  # name: description
         self.keys = {}  # access key id: user
         self.events = {}  # stream: [message, ...]
@@ -76,7 +84,7 @@ class Worker(threading.Thread):
         self.failure = None
 
     def run(self):
-        steps = [self.function, self.function, self.role, self.access_key, self.log]
+        steps = [self.function, self.function, self.extras, self.role, self.access_key, self.log]
         while not self.stop_event.is_set():
             self.count += 1
             try:
@@ -112,6 +120,36 @@ class Worker(threading.Thread):
             # An environment that was killed under the call is an error of the function.
             if "FunctionError" not in answer:
                 assert body == first
+
+    def extras(self, name):
+        """What a function has beside its code: a layer, a URL, a policy, reserved concurrency."""
+        record, function = self.record, dict(FunctionName=name)
+        layer = self.lambda_.publish_layer_version(
+            LayerName=name, Content={"ZipFile": zip_of("python/word.py", f"WORD = {name!r}\n")}
+        )
+        record.layers[layer["LayerVersionArn"]] = layer["Content"]["CodeSha256"]
+        record.note()
+        self.lambda_.create_function(
+            **function, Runtime="python3.12", Handler="f.handler", Role=ROLE, Timeout=60,
+            Layers=[layer["LayerVersionArn"]],
+            Code={"ZipFile": zip_of("f.py", "import word\ndef handler(event, context):\n    return word.WORD\n")},
+        )
+        record.functions[name] = {"answers": {"$LATEST": name}, "aliases": {}}
+        record.note()
+        url = self.lambda_.create_function_url_config(**function, AuthType="NONE")
+        record.urls[name] = url["FunctionUrl"]
+        record.note()
+        self.lambda_.add_permission(
+            **function, StatementId="all", Action="lambda:InvokeFunctionUrl", Principal="*",
+            FunctionUrlAuthType="NONE",
+        )
+        record.statements[name] = "all"
+        record.note()
+        # At most 900 of an account can be reserved.
+        if self.random.random() < 0.2:
+            self.lambda_.put_function_concurrency(**function, ReservedConcurrentExecutions=1)
+            record.reserved[name] = 1
+            record.note()
 
     def role(self, name):
         trust = {
@@ -191,6 +229,17 @@ def check(hearth, record):
             assert found["Version"] == qualifier
         for alias, version in wanted["aliases"].items():
             assert lambda_.get_alias(FunctionName=name, Name=alias)["FunctionVersion"] == version
+
+    for arn, sha256 in record.layers.items():
+        assert lambda_.get_layer_version_by_arn(Arn=arn)["Content"]["CodeSha256"] == sha256
+    for name, url in record.urls.items():
+        assert lambda_.get_function_url_config(FunctionName=name)["FunctionUrl"] == url
+    for name, statement in record.statements.items():
+        policy = json.loads(lambda_.get_policy(FunctionName=name)["Policy"])
+        assert [one["Sid"] for one in policy["Statement"]] == [statement]
+    for name, reserved in record.reserved.items():
+        found = lambda_.get_function_concurrency(FunctionName=name)
+        assert found["ReservedConcurrentExecutions"] == reserved
 
     def invoke(item):
         name, wanted = item
