@@ -158,7 +158,7 @@ def test_hostile_archives(hearth, publish, files):
         400,
     ):
         publish(files)
-    assert {name for name in os.listdir(code) if not name.startswith(".")} == before
+    assert {name for name in os.listdir(code) if not name.startswith(".")} <= before
 
 
 def test_lists_filter_and_page(client, publish, unique):
