@@ -379,6 +379,7 @@ Task<InitOutcome> ExecutionEnvironment::Init(std::chrono::nanoseconds limit) {
         outcome.ok = true;
     } else {
         outcome.timed_out = true;
+        stopped_after_timeout_ = true;
     }
     init_failed_ = !outcome.ok;
     log_->Drain();

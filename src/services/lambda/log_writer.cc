@@ -253,9 +253,7 @@ Task<void> LogWriter::Read(Pipe& pipe) {
             break;
         }
     }
-    std::vector<LogLine> lines;
-    pipe.splitter.Finish(clock_.Now(), lines);
-    Keep(std::move(lines), pipe.source);
+    FinishLine(pipe);
 }
 
 Task<void> LogWriter::WaitForRoom() {
@@ -276,10 +274,16 @@ void LogWriter::Drain() {
 void LogWriter::DrainAll() {
     Drain();
     for (const auto& pipe : pipes_) {
-        std::vector<LogLine> lines;
-        pipe->splitter.Finish(clock_.Now(), lines);
-        Keep(std::move(lines), pipe->source);
+        if (pipe->source == Source::kFunction) {
+            FinishLine(*pipe);
+        }
     }
+}
+
+void LogWriter::FinishLine(Pipe& pipe) {
+    std::vector<LogLine> lines;
+    pipe.splitter.Finish(clock_.Now(), lines);
+    Keep(std::move(lines), pipe.source);
 }
 
 void LogWriter::Write(std::string text) {
@@ -364,7 +368,10 @@ Task<void> LogWriter::Flush() {
 }
 
 Task<void> LogWriter::Stop() {
-    DrainAll();
+    Drain();
+    for (const auto& pipe : pipes_) {
+        FinishLine(*pipe);
+    }
     const auto deadline = std::chrono::steady_clock::now() + kStopFlushMax;
     while (sending_ && std::chrono::steady_clock::now() < deadline) {
         co_await sent_.WaitUntil(deadline);

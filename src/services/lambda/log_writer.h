@@ -72,7 +72,8 @@ class LogWriter final {
     // Takes what is in the pipes now without waiting: all that the function wrote before an answer
     // that has just been read. At most a pipe's capacity.
     void Drain();
-    // As Drain, and a last line without its newline becomes a line.
+    // As Drain, and a function's last line without its newline becomes a line. An extension's lines
+    // know nothing of calls.
     void DrainAll();
 
     // Forgets the tail; an invocation begins.
@@ -96,6 +97,7 @@ class LogWriter final {
     Task<void> Read(Pipe& pipe);
     // False: the pipe has ended, or nothing was there.
     bool ReadOnce(Pipe& pipe, bool& ended);
+    void FinishLine(Pipe& pipe);
     void Keep(std::vector<LogLine> lines, Source source);
     Task<void> Send();
 
