@@ -37,6 +37,11 @@ SOAKS = {
         "hostile functions, again and again", 20,
         [*PYTEST, "tests/hostile_functions"],
     ),
+    "restored": (
+        "clones of saved processes, each answer checked, no two alike", 10_000,
+        ["{build}/src/sandbox/snapshot/sandbox_snapshot_test",
+         "--gtest_filter=*ManyClones*:*AgreeOnNothing*"],
+    ),
     "tsan": (
         "mixed operations on four threads under the thread sanitizer", 5000,
         [*PYTEST, "tests/soak/test_threads.py"],

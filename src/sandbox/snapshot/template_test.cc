@@ -2,6 +2,7 @@
 
 #include "sandbox/snapshot/template_plan.h"
 #include "sandbox/snapshot/testing/round_trip.h"
+#include "sandbox/snapshot/working_set.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -9,7 +10,11 @@
 #include <linux/seccomp.h>
 #include <sys/resource.h>
 
+#include <algorithm>
+#include <array>
 #include <cstddef>
+#include <cstdlib>
+#include <filesystem>
 #include <fstream>
 #include <set>
 #include <sstream>
@@ -66,6 +71,11 @@ Prepared Prepare(std::vector<std::string> argv, TemplateOptions options = {}) {
     }
     prepared.made = *std::move(made);
     return prepared;
+}
+
+int SoakCount(int usual) {
+    const char* const soak = ::getenv("HEARTH_SOAK_COUNT");
+    return soak == nullptr ? usual : std::atoi(soak);
 }
 
 std::string ReadText(const std::string& path) {
@@ -269,6 +279,188 @@ TEST(Template, AFileThatChangedIsRefused) {
     EXPECT_FALSE(made.ok());
 }
 
+// Values that only the process chose: whatever they are, an error or a dead clone is the worst.
+TEST(Template, HostileValuesOfAnImageHarmOnlyTheirClone) {
+    Prepared prepared = Prepare({TargetProgram(), "threads", "files"});
+    ASSERT_EQ(prepared.error, "");
+    const os::Fd root(::open("/", O_PATH | O_DIRECTORY | O_CLOEXEC));
+    const TemplateOptions options{
+        .image_fd = prepared.picture.file.get(), .root_fd = root.get(), .uid = 65534};
+
+    struct Change {
+        const char* what;
+        void (*make)(Image&);
+    };
+
+    const std::array<Change, 15> changes = {{
+        {"tid of pid 1", [](Image& image) { image.threads[0].tid = 1; }},
+        {"tid of another thread",
+         [](Image& image) { image.threads[2].tid = image.threads[1].tid; }},
+        {"tid beyond pid_max", [](Image& image) { image.threads[1].tid = 0x7ffffff0; }},
+        {"thread pointer", [](Image& image) { image.threads[1].registers[kFsBase] = ~0ULL - 8; }},
+        {"leader's thread pointer",
+         [](Image& image) { image.threads[0].registers[kFsBase] = 0x8000000000000000; }},
+        {"gs", [](Image& image) { image.threads[3].registers[kGsBase] = ~0ULL; }},
+        {"rseq", [](Image& image) { image.threads[1].rseq_address = 0x10001; }},
+        {"robust list", [](Image& image) { image.threads[1].robust_list_bytes = 7; }},
+        {"instruction pointer", [](Image& image) { image.threads[0].registers[kRip] = 0xfff; }},
+        {"instruction pointer of the kernel",
+         [](Image& image) { image.threads[0].registers[kRip] = 0xffffffff81000000; }},
+        {"stack pointer", [](Image& image) { image.threads[0].registers[kRsp] = 0; }},
+        {"vector state", [](Image& image) { image.threads[0].xstate.assign(2696, '\xff'); }},
+        {"flags", [](Image& image) { image.threads[0].registers[kEflags] = ~0ULL; }},
+        {"working directory", [](Image& image) { image.process.working_directory = "/root/x"; }},
+        {"entropy",
+         [](Image& image) { image.entropy_calls = {{EntropyKind::kRandPoll, 0x10000}}; }},
+    }};
+    for (const Change& change : changes) {
+        SCOPED_TRACE(change.what);
+        Image image = *prepared.picture.image;
+        change.make(image);
+        auto made = Template::Start(image, options);
+        if (!made.ok()) {
+            continue;
+        }
+        const Pool pool;
+        const Restored restored = Restore(**made, pool);
+        if (restored.error.empty()) {
+            // It may go on, end, or be killed; the template knows nothing of it.
+            restored.talk.Send('p');
+            pollfd poll_fd{restored.talk.fd(), POLLIN, 0};
+            EXPECT_GE(::poll(&poll_fd, 1, 100), 0);
+        }
+        EXPECT_EQ(::kill((*made)->pid(), 0), 0);
+        EXPECT_TRUE((*made)->ReadMemory().ok());
+    }
+    // And the good one still works.
+    const Pool pool;
+    EXPECT_EQ(Restore(*prepared.made, pool).error, "");
+}
+
+TEST(Template, AKilledSandboxIsAnErrorAndTheNextCloneWorks) {
+    Prepared prepared = Prepare({TargetProgram()});
+    ASSERT_EQ(prepared.error, "");
+    for (const bool adopted : {false, true}) {
+        const Pool pool;
+        ASSERT_EQ(::kill(pool.pid(), SIGKILL), 0);
+        siginfo_t info{};
+        ASSERT_EQ(
+            ::waitid(P_PID, static_cast<id_t>(pool.pid()), &info, WEXITED | WNOWAIT | __WALL), 0);
+        CloneRequest request;
+        request.adopted = adopted;
+        EXPECT_NE(Restore(*prepared.made, pool, std::move(request)).error, "");
+        const Pool second;
+        const Restored restored = Restore(*prepared.made, second);
+        ASSERT_EQ(restored.error, "");
+        EXPECT_THAT(restored.talk.Ask('p'), StartsWith("ok 1 "));
+    }
+}
+
+TEST(Template, MountsThatNeverComeAreAnError) {
+    Prepared prepared = Prepare({TargetProgram()});
+    ASSERT_EQ(prepared.error, "");
+    const Pool pool;
+    int ready[2] = {-1, -1};
+    ASSERT_EQ(::pipe2(ready, O_CLOEXEC), 0);
+    const os::Fd read_end(ready[0]);
+    ::close(ready[1]);
+    CloneRequest request;
+    request.ready_fd = read_end.get();
+    EXPECT_THAT(
+        Restore(*prepared.made, pool, std::move(request)).error,
+        testing::HasSubstr("wait for the sandbox's mounts"));
+}
+
+TEST(WorkingSet, ARecordedOneMakesClonesThatAnswerAsBefore) {
+    Prepared prepared = Prepare({TargetProgram(), "heap", "threads", "files"});
+    ASSERT_EQ(prepared.error, "");
+    std::vector<WorkingSetRange> ranges;
+    {
+        const Pool pool;
+        const Restored restored = Restore(*prepared.made, pool);
+        ASSERT_EQ(restored.error, "");
+        EXPECT_THAT(restored.talk.Ask('c'), StartsWith("ok 1 "));
+        auto read = ReadWorkingSet(*prepared.picture.image, restored.clone.pid);
+        ASSERT_TRUE(read.ok()) << read.error().message();
+        ranges = *std::move(read);
+    }
+    const auto written = [](const WorkingSetRange& range) { return range.written; };
+    EXPECT_TRUE(std::any_of(ranges.begin(), ranges.end(), written));
+    EXPECT_FALSE(std::all_of(ranges.begin(), ranges.end(), written));
+    const std::string text = EncodeWorkingSet(ranges);
+    const auto decoded = DecodeWorkingSet(text, *prepared.picture.image);
+    ASSERT_TRUE(decoded.ok()) << decoded.error().message();
+    ASSERT_EQ(decoded->size(), ranges.size());
+    ASSERT_TRUE(prepared.made->SetWorkingSet(*decoded).ok());
+    for (const bool populate : {false, true}) {
+        const Pool pool;
+        CloneRequest request;
+        request.populate = populate;
+        const Restored restored = Restore(*prepared.made, pool, std::move(request));
+        ASSERT_EQ(restored.error, "");
+        EXPECT_THAT(restored.talk.Ask('c'), StartsWith("ok 1 "));
+        EXPECT_THAT(restored.talk.Ask('b'), StartsWith("ok 2 "));
+    }
+}
+
+TEST(WorkingSet, WhatIsNotOneIsRefused) {
+    Image image;
+    Area area;
+    area.start = 0x10000;
+    area.end = 0x20000;
+    image.areas = {area};
+    const std::string good = EncodeWorkingSet({{0x10000, 1, true}, {0x12000, 2, false}});
+    EXPECT_TRUE(DecodeWorkingSet(good, image).ok());
+    EXPECT_TRUE(DecodeWorkingSet(EncodeWorkingSet({}), image).ok());
+    for (size_t size = 0; size < good.size(); ++size) {
+        if ((size - 4) % 16 != 0) {
+            EXPECT_FALSE(DecodeWorkingSet(good.substr(0, size), image).ok()) << size;
+        }
+    }
+    for (const std::vector<WorkingSetRange>& bad : std::vector<std::vector<WorkingSetRange>>{
+             {{0x10001, 1, true}},
+             {{0x10000, 0, true}},
+             {{0x10000, 17, true}},
+             {{0x10000, 1ULL << 61, true}},
+             {{0x20000, 1, true}},
+             {{0x12000, 1, true}, {0x10000, 1, true}},
+             {{0x10000, 2, true}, {0x11000, 1, false}},
+             {{~0ULL << 12, 1, true}},
+         }) {
+        EXPECT_FALSE(DecodeWorkingSet(EncodeWorkingSet(bad), image).ok()) << bad[0].address;
+    }
+}
+
+// One after the other; HEARTH_SOAK_COUNT for more.
+TEST(Template, ManyClonesAllAnswerAndLeaveNothing) {
+    const int clones = SoakCount(50);
+    Prepared prepared = Prepare({TargetProgram(), "heap", "threads", "files"});
+    ASSERT_EQ(prepared.error, "");
+    const auto descriptors_of_template = [&] {
+        size_t count = 0;
+        const std::string path = fmt::format("/proc/{}/fd", prepared.made->pid());
+        for ([[maybe_unused]] const auto& entry : std::filesystem::directory_iterator(path)) {
+            ++count;
+        }
+        return count;
+    };
+    const size_t descriptors = descriptors_of_template();
+    const auto memory = prepared.made->ReadMemory();
+    ASSERT_TRUE(memory.ok());
+    for (int i = 0; i < clones; ++i) {
+        const Pool pool;
+        CloneRequest request;
+        request.adopted = i % 2 == 0;
+        const Restored restored = Restore(*prepared.made, pool, std::move(request));
+        ASSERT_EQ(restored.error, "") << i;
+        ASSERT_THAT(restored.talk.Ask(i % 10 == 0 ? 'c' : 'p'), StartsWith("ok 1 2 ")) << i;
+    }
+    EXPECT_EQ(descriptors_of_template(), descriptors);
+    const auto after = prepared.made->ReadMemory();
+    ASSERT_TRUE(after.ok());
+    EXPECT_LT(after->resident_bytes, memory->resident_bytes + (1 << 20));
+}
+
 constexpr const char* kPython = R"(
 import json, os, random, ssl, sys, uuid, secrets, subprocess, threading, gc
 context = ssl.create_default_context()
@@ -293,8 +485,8 @@ TEST(Template, PythonClonesAgreeOnNothingRandom) {
     Prepared prepared = Prepare({"/usr/bin/python3", "-c", kPython});
     ASSERT_EQ(prepared.error, "");
     std::set<std::string> seen;
-    constexpr int kClones = 20;
-    for (int i = 0; i < kClones; ++i) {
+    const int clones = SoakCount(20);
+    for (int i = 0; i < clones; ++i) {
         const Pool pool;
         const Restored restored = Restore(*prepared.made, pool);
         ASSERT_EQ(restored.error, "");
@@ -306,7 +498,7 @@ TEST(Template, PythonClonesAgreeOnNothingRandom) {
             EXPECT_TRUE(seen.insert(word).second) << "again: " << word;
         }
     }
-    EXPECT_EQ(seen.size(), 3U * kClones);
+    EXPECT_EQ(seen.size(), 3U * static_cast<size_t>(clones));
 }
 
 constexpr const char* kNode = R"(
@@ -333,8 +525,8 @@ TEST(Template, NodeClonesAnswerAndAgreeOnNothingRandom) {
     Prepared prepared = Prepare({"/usr/bin/node", "-e", kNode});
     ASSERT_EQ(prepared.error, "");
     std::set<std::string> seen;
-    constexpr int kClones = 10;
-    for (int i = 0; i < kClones; ++i) {
+    const int clones = SoakCount(10);
+    for (int i = 0; i < clones; ++i) {
         const Pool pool;
         const Restored restored = Restore(*prepared.made, pool);
         ASSERT_EQ(restored.error, "");
