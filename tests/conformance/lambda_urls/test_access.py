@@ -179,3 +179,42 @@ def test_pages_of_other_origins_may_call_a_url_but_not_the_api(hearth, serve):
             {"Content-Type": "application/x-www-form-urlencoded", "Origin": origin},
         )
         assert function_url.Answer(connection.getresponse()).status == status, origin
+
+
+def test_a_function_calls_the_url_of_another(hearth, client, deploy, serve):
+    url = serve(WHO)
+    signed = function_url.create(hearth, client, deploy(WHO).name, "AWS_IAM")
+    caller = deploy(
+        "import http.client, json, os, urllib.parse\n"
+        "import botocore.auth, botocore.awsrequest, botocore.session\n"
+        "def call(id, host, path, signed):\n"
+        "    endpoint = urllib.parse.urlsplit(os.environ['AWS_ENDPOINT_URL'])\n"
+        "    headers = {'Host': host}\n"
+        "    if signed:\n"
+        "        request = botocore.awsrequest.AWSRequest('GET', f'http://{host}{path}', headers=headers)\n"
+        "        credentials = botocore.session.get_session().get_credentials()\n"
+        "        botocore.auth.SigV4Auth(credentials, 'lambda', os.environ['AWS_REGION']).add_auth(request)\n"
+        "        headers = dict(request.headers.items())\n"
+        "    connection = http.client.HTTPConnection(endpoint.hostname, endpoint.port)\n"
+        "    connection.request('GET', path, headers=headers)\n"
+        "    answer = connection.getresponse()\n"
+        "    return [answer.status, json.loads(answer.read())]\n"
+        "def handler(event, context):\n"
+        "    return call(**event)\n"
+    )
+    status, context = caller.invoke({"id": url.id, "host": url.host, "path": "/in?a=b", "signed": False}).json()
+    assert (status, context["accountId"], context["http"]["path"]) == (200, "anonymous", "/in")
+    status, context = caller.invoke({"id": signed.id, "host": signed.host, "path": "/", "signed": True}).json()
+    assert status == 200, context
+    assert context["authorizer"]["iam"]["userArn"].startswith("arn:aws:sts::000000000000:assumed-role/")
+    status, refused = caller.invoke({"id": signed.id, "host": signed.host, "path": "/", "signed": False}).json()
+    assert (status, refused) == (403, FORBIDDEN)
+
+
+def test_who_may_not_call_is_not_asked_for_a_body(hearth, client, deploy):
+    url = function_url.create(hearth, client, deploy(WHO).name)
+    with socket.create_connection(("127.0.0.1", hearth.port), 120) as peer:
+        peer.sendall(
+            f"POST / HTTP/1.1\r\nHost: {url.host}\r\nContent-Length: 1000000\r\nExpect: 100-continue\r\n\r\n".encode()
+        )
+        assert peer.recv(65536).startswith(b"HTTP/1.1 403 ")

@@ -236,3 +236,22 @@ def test_six_megabytes_and_no_more(serve):
     refused = raw(small, head.encode())
     assert refused.startswith(b"HTTP/1.1 413 ")
     assert message.encode() in refused
+
+
+def test_heads_have_limits(url):
+    answer = raw(url, f"GET / HTTP/1.1\r\nHost: {url.host}\r\nX-Long: {'x' * 40_000}\r\n\r\n".encode())
+    assert answer.startswith(b"HTTP/1.1 431 ")
+    many = "".join(f"X-{number}: y\r\n" for number in range(200))
+    assert raw(url, f"GET / HTTP/1.1\r\nHost: {url.host}\r\n{many}\r\n".encode()).split(b" ")[1] in (b"400", b"431")
+    long = "a" * 10_000
+    event = url.call(f"/{long}?{long}").json()["event"]
+    assert event["rawPath"] == f"/{long}"
+    assert event["queryStringParameters"] == {long: ""}
+
+
+def test_pipelined_requests_are_answered_in_order(url):
+    one = f"GET /{{}} HTTP/1.1\r\nHost: {url.host}\r\n"
+    requests = "".join(one.format(number) + "\r\n" for number in range(4))
+    answer = raw(url, (requests + one.format(4) + "Connection: close\r\n\r\n").encode())
+    paths = re.findall(rb'"rawPath": ?"/(\d)"', answer)
+    assert paths == [b"0", b"1", b"2", b"3", b"4"]
