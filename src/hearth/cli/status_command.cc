@@ -1,6 +1,8 @@
 #include "hearth/cli/command.h"
 #include "hearth/cli/commands.h"
 
+#include <algorithm>
+
 namespace hearth::cli {
 namespace {
 
@@ -26,6 +28,22 @@ std::string Shown(const codec::Json& value) {
     return codec::WriteJson(value);
 }
 
+// "3 in us-east-1, 2 of them without a signature"; empty: none, or an older cloud.
+std::string FunctionUrls(CloudClient& cloud) {
+    const auto body = cloud.Admin("GET", "/_hearth/function-urls");
+    const auto answer = body.ok() ? codec::ParseJson(*body) : codec::Json();
+    const auto* urls = answer.ok() ? answer->Find("urls") : nullptr;
+    if (urls == nullptr || urls->AsArray() == nullptr || urls->AsArray()->empty()) {
+        return {};
+    }
+    const auto open = std::ranges::count_if(*urls->AsArray(), [](const codec::Json& url) {
+        const auto* auth = url.FindString("auth");
+        return auth != nullptr && *auth == "NONE";
+    });
+    return fmt::format(
+        "{} in {}, {} of them without a signature", urls->AsArray()->size(), cloud.region(), open);
+}
+
 Result<int> Status(CloudClient& cloud, const CloudOptions& options) {
     // `status` says more than `health`, which needs no signature; an older cloud has only that.
     auto body = cloud.Admin("GET", "/_hearth/status");
@@ -45,6 +63,9 @@ Result<int> Status(CloudClient& cloud, const CloudOptions& options) {
                 rows.push_back({member.name, Shown(member.value)});
             }
         }
+    }
+    if (const auto urls = FunctionUrls(cloud); !urls.empty()) {
+        rows.push_back({"function URLs", urls});
     }
     Print(Table(rows));
     return 0;

@@ -223,5 +223,9 @@ def test_the_url_has_the_name_by_which_hearth_was_called(hearth, client, deploy)
 
 def test_hearth_shows_urls(hearth, client, deploy):
     function = deploy(ECHO)
+    for listed in client.list_functions()["Functions"]:
+        if listed["FunctionName"] != function.name:
+            client.delete_function(FunctionName=listed["FunctionName"])
     url = function_url.create(hearth, client, function.name)
     assert url.text in hearth.hearth("functions").stdout
+    assert "1 of them without a signature" in hearth.hearth("status").stdout
