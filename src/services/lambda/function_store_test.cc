@@ -97,6 +97,8 @@ TEST_F(FunctionStoreTest, KeepsEveryFieldOfARecord) {
     record.system_log_level = "DEBUG";
     record.ignored = {{"VpcConfig.SubnetIds", "subnet-1"}};
     record.hot_reload_directory = "/src";
+    record.update_runtime_on = "Manual";
+    record.runtime_version_arn = "arn:aws:lambda:us-east-1::runtime:1";
     record.last_modified = WallClock::time_point(std::chrono::milliseconds(1'769'853'600'123));
     const std::string stored = EncodeRecord(record, sealing_key_);
     EXPECT_EQ(stored.find("s3cr3t"), std::string::npos) << "secrets must not be readable";
@@ -113,6 +115,8 @@ TEST_F(FunctionStoreTest, KeepsEveryFieldOfARecord) {
     EXPECT_EQ(read->ignored, record.ignored);
     EXPECT_EQ(read->last_modified, record.last_modified);
     EXPECT_EQ(read->application_log_level, record.application_log_level);
+    EXPECT_EQ(read->update_runtime_on, record.update_runtime_on);
+    EXPECT_EQ(read->runtime_version_arn, record.runtime_version_arn);
 }
 
 TEST_F(FunctionStoreTest, SealedVariablesCannotBeMovedToAnotherFunction) {

@@ -294,6 +294,10 @@ Status ApplyShared(
     if (request.runtime) {
         HEARTH_RETURN_IF_ERROR(CheckRuntime(*request.runtime));
         record.runtime = *request.runtime;
+        if (!record.runtime_version_arn.empty()) {
+            // Pinned (runtime_management.cc): to the one build that the new runtime has.
+            record.runtime_version_arn = RuntimeVersionArn(record);
+        }
     }
     record.handler = request.handler.value_or(record.handler);
     record.role = request.role.value_or(record.role);

@@ -34,6 +34,21 @@ def test_they_are_kept_and_named(client, create):
     assert shown["Architectures"] == ["arm64"]
 
 
+def test_code_signing_and_file_systems(client, create):
+    config = "arn:aws:lambda:us-east-1:000000000000:code-signing-config:csc-0123456789abcdef0"
+    mount = {
+        "Arn": "arn:aws:elasticfilesystem:us-east-1:000000000000:access-point/fsap-0123456789abcdef0",
+        "LocalMountPath": "/mnt/genomes",
+    }
+    made = create(CodeSigningConfigArn=config, FileSystemConfigs=[mount])
+    assert set(ignored(made).split(", ")) == {"CodeSigningConfigArn", "FileSystemConfigs"}
+    name = made["FunctionName"]
+    assert client.get_function_configuration(FunctionName=name)["FileSystemConfigs"] == [mount]
+    assert client.get_function_code_signing_config(FunctionName=name)["CodeSigningConfigArn"] == config
+    client.delete_function_code_signing_config(FunctionName=name)
+    assert not client.get_function_code_signing_config(FunctionName=name).get("CodeSigningConfigArn")
+
+
 def test_what_is_honoured_is_not_named(client, create):
     made = create(Timeout=5, VpcConfig={"SubnetIds": [], "SecurityGroupIds": []})
     assert ignored(made) is None

@@ -44,6 +44,10 @@ def test_manual_names_the_build_that_is_there(hearth, client, create):
     manual = {"UpdateRuntimeOn": "Manual", "RuntimeVersionArn": runtime}
     assert put(hearth, name, manual).json() == {**manual, "FunctionArn": arn(name, "$LATEST")}
     assert get(hearth, name).json() == {**manual, "FunctionArn": arn(name, "$LATEST")}
+    # Another runtime has another build.
+    client.update_function_configuration(FunctionName=name, Runtime="python3.11")
+    moved = get(hearth, name).json()
+    assert moved["UpdateRuntimeOn"] == "Manual" and moved["RuntimeVersionArn"] != runtime
     # It is no setting of the function: nothing is updated and the RevisionId stays.
     before = client.get_function_configuration(FunctionName=name)["RevisionId"]
     put(hearth, name, {"UpdateRuntimeOn": "Auto"})
