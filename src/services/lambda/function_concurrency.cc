@@ -13,13 +13,23 @@ Error NoFunction(const FunctionKey& key) {
     return errors::FunctionNotFound(FunctionArn(key.account, key.region, key.name));
 }
 
+Status RefuseQualified(const FunctionReference& reference) {
+    if (!reference.qualifier.empty()) {
+        return errors::InvalidParameterValue(
+            "This operation is permitted on Lambda functions only. Aliases and versions do not "
+            "support this operation. Please specify either a function name or an unqualified "
+            "function ARN.");
+    }
+    return Status();
+}
+
 }  // namespace
 
 Task<Result<model::PutFunctionConcurrency::Output>> LambdaService::PutFunctionConcurrency(
     aws::RequestContext& context, model::PutFunctionConcurrency::Input input) {
     HEARTH_CO_TRY(
         const FunctionReference reference, co_await SharedReference(context, input.function_name));
-    HEARTH_CO_RETURN_IF_ERROR(RefuseQualifier(reference));
+    HEARTH_CO_RETURN_IF_ERROR(RefuseQualified(reference));
     const FunctionKey key = KeyOf(reference);
     const int32_t wanted = *input.reserved_concurrent_executions;
     const FunctionStore::Body body = [&](FunctionTransaction& transaction) -> Task<Status> {
@@ -55,6 +65,7 @@ Task<Result<model::GetFunctionConcurrency::Output>> LambdaService::GetFunctionCo
     aws::RequestContext& context, model::GetFunctionConcurrency::Input input) {
     HEARTH_CO_TRY(
         const FunctionReference reference, co_await SharedReference(context, input.function_name));
+    HEARTH_CO_RETURN_IF_ERROR(RefuseQualified(reference));
     const FunctionKey key = KeyOf(reference);
     HEARTH_CO_TRY(const auto head, co_await store_.FindHead(key));
     if (!head) {
@@ -69,7 +80,7 @@ Task<Result<model::DeleteFunctionConcurrency::Output>> LambdaService::DeleteFunc
     aws::RequestContext& context, model::DeleteFunctionConcurrency::Input input) {
     HEARTH_CO_TRY(
         const FunctionReference reference, co_await SharedReference(context, input.function_name));
-    HEARTH_CO_RETURN_IF_ERROR(RefuseQualifier(reference));
+    HEARTH_CO_RETURN_IF_ERROR(RefuseQualified(reference));
     const FunctionKey key = KeyOf(reference);
     const FunctionStore::Body body = [&](FunctionTransaction& transaction) -> Task<Status> {
         HEARTH_CO_TRY(const auto head, co_await transaction.FindHead(key));

@@ -305,5 +305,60 @@ TEST_F(FunctionStoreTest, UsageCountsFunctionsAndCodeOnce) {
     EXPECT_EQ(usage->code_bytes, 100);
 }
 
+TEST_F(FunctionStoreTest, APolicyGoesWithItsFunction) {
+    Create("f");
+    AddVersion("f", 1);
+    Run([&](FunctionTransaction& transaction) -> Task<Status> {
+        transaction.PutAlias(Key("f"), "id-1", {.name = "live", .function_version = "1"});
+        transaction.PutPolicy(Key("f"), "id-1", "", "own");
+        transaction.PutPolicy(Key("f"), "id-1", "1", "of the version");
+        transaction.PutPolicy(Key("f"), "id-1", "live", "of the alias");
+        co_return Status();
+    });
+    const auto find = [&](std::string_view qualifier) {
+        return RunTask(store_.FindPolicy(Key("f"), qualifier))->value_or("none");
+    };
+    EXPECT_EQ(find(""), "own");
+    EXPECT_EQ(find("$LATEST"), "own");
+    EXPECT_EQ(find("1"), "of the version");
+    EXPECT_EQ(find("live"), "of the alias");
+    EXPECT_EQ(find("2"), "none");
+    EXPECT_EQ(*RunTask(store_.FindPolicy(Key("g"), "")), std::nullopt);
+    Run([&](FunctionTransaction& transaction) -> Task<Status> {
+        transaction.DeleteHead(Key("f"));
+        transaction.PutGarbage(Key("f"), "id-1");
+        co_return Status();
+    });
+    EXPECT_EQ(find(""), "none");
+    ASSERT_TRUE(RunTask(store_.ClearGarbage(Key("f"), "id-1")).ok());
+    // Nothing is left, not even for one who knows the old life's id.
+    Run([&](FunctionTransaction& transaction) -> Task<Status> {
+        for (const std::string_view qualifier : {"", "1", "live"}) {
+            HEARTH_CO_TRY(
+                const auto left, co_await transaction.FindPolicy(Key("f"), "id-1", qualifier));
+            EXPECT_EQ(left, std::nullopt) << qualifier;
+        }
+        co_return Status();
+    });
+}
+
+TEST_F(FunctionStoreTest, ReservesAreOfOneAccountAndRegion) {
+    const FunctionKey elsewhere{account_, Region("eu-west-1"), "f"};
+    Run([&](FunctionTransaction& transaction) -> Task<Status> {
+        transaction.PutReserve(Key("f"), 7);
+        transaction.PutReserve(Key("g"), 0);
+        transaction.PutReserve(elsewhere, 9);
+        co_return Status();
+    });
+    EXPECT_EQ(*RunTask(store_.FindReserve(Key("f"))), 7);
+    EXPECT_EQ(*RunTask(store_.FindReserve(Key("h"))), std::nullopt);
+    EXPECT_EQ(*RunTask(store_.ReadReserves(account_, region_)), (Reserves{{"f", 7}, {"g", 0}}));
+    Run([&](FunctionTransaction& transaction) -> Task<Status> {
+        transaction.DeleteReserve(Key("f"));
+        co_return Status();
+    });
+    EXPECT_EQ(*RunTask(store_.ReadReserves(account_, region_)), (Reserves{{"g", 0}}));
+}
+
 }  // namespace
 }  // namespace hearth::lambda

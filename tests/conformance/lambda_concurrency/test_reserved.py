@@ -1,5 +1,6 @@
 """Reserved concurrency: what is kept and shown, and what the calls see of it."""
 
+import concurrent.futures
 import time
 
 from held_calls import invoke, refused, throttled
@@ -64,7 +65,21 @@ def test_a_hundred_stay_unreserved(client, deploy):
     assert unreserved(client) == 601
 
 
-def test_what_is_refused(client):
+def test_the_sum_holds_whoever_reserves_at_once(client, deploy):
+    functions = [deploy() for _ in range(8)]
+
+    def reserve(function):
+        try:
+            return put(client, function, 200)["ReservedConcurrentExecutions"]
+        except client.exceptions.InvalidParameterValueException:
+            return 0
+
+    with concurrent.futures.ThreadPoolExecutor(len(functions)) as callers:
+        assert sum(callers.map(reserve, functions)) == 800
+    assert unreserved(client) == 200
+
+
+def test_what_is_refused(client, deploy):
     for call in (
         lambda: client.put_function_concurrency(
             FunctionName="absent", ReservedConcurrentExecutions=1
@@ -77,6 +92,16 @@ def test_what_is_refused(client):
             "Function not found: arn:aws:lambda:us-east-1:000000000000:function:absent",
         ):
             call()
+    name = deploy().name
+    version = client.publish_version(FunctionName=name)["Version"]
+    with refused(
+        "InvalidParameterValueException",
+        "This operation is permitted on Lambda functions only. Aliases and versions do not support "
+        "this operation. Please specify either a function name or an unqualified function ARN.",
+    ):
+        client.put_function_concurrency(
+            FunctionName=f"{name}:{version}", ReservedConcurrentExecutions=1
+        )
 
 
 def test_none_stops_a_function_at_once_and_any_starts_it_again(client, deploy):
