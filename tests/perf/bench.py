@@ -366,11 +366,12 @@ def bench_layers(options, directory, load):
                 result = load.run(hearth.port, invoke_request(hearth, name), 1, 0.000001)
                 if run > 0:
                     times[kind].append(result["max_us"] / 1000)
-        plain = statistics.median(times["none"])
-        report("no layer: cold start p50", plain, "ms")
-        for kind in list(kinds)[1:]:
-            added = statistics.median(times[kind]) - plain
-            report(f"{kind}: added, p50", added, "ms", target="<= 2 ms")
+        # The best run, too: what a layer adds is far below what a busy machine adds to the median.
+        for what, of in (("p50", statistics.median), ("best", min)):
+            plain = of(times["none"])
+            report(f"no layer: cold start, {what}", plain, "ms")
+            for kind in list(kinds)[1:]:
+                report(f"{kind}: added, {what}", of(times[kind]) - plain, "ms", target="<= 2 ms")
     finally:
         hearth.stop()
 
