@@ -3,6 +3,7 @@
 #include "os/channel.h"
 #include "os/file.h"
 #include "sandbox/snapshot/identity.h"
+#include "sandbox/snapshot/tracee.h"
 
 #include <fcntl.h>
 #include <fmt/format.h>
@@ -17,7 +18,9 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <cstdlib>
 #include <cstring>
+#include <fstream>
 #include <optional>
 
 // Dumps of living processes. They need the right to trace, which root has in containers too unless
@@ -255,6 +258,17 @@ TEST(Dumper, WhatCannotBeSnapshottedIsRefusedAndGoesOn) {
     for (const Refused& refused : {
              Refused{"child", "child processes"},
              Refused{"shared", "shared memory"},
+             Refused{"memfd", "could be shared"},
+             Refused{"deleted", "is deleted"},
+             Refused{"lock", "holds a lock"},
+             Refused{"inotify", "cannot hold"},
+             Refused{"signalfd", "cannot hold"},
+             Refused{"pidfd", "pidfd"},
+             Refused{"timer", "POSIX timers"},
+             Refused{"alarm", "interval timer"},
+             Refused{"rights", "different rights"},
+             Refused{"watch", "which is closed"},
+             Refused{"unmapped", "vdso"},
          }) {
         const Target target({TargetProgram(), refused.kind});
         ASSERT_EQ(target.ReadLine(), "ready");
@@ -263,6 +277,64 @@ TEST(Dumper, WhatCannotBeSnapshottedIsRefusedAndGoesOn) {
         EXPECT_THAT(dumped.error, HasSubstr(refused.reason));
         EXPECT_THAT(target.Ask('p'), StartsWith("ok "));
     }
+}
+
+TEST(Dumper, APendingSignalIsNotRest) {
+    const Target target({TargetProgram(), "pending"});
+    ASSERT_EQ(target.ReadLine(), "ready");
+    const Dumped dumped = DumpInChild(RequestFor(target));
+    EXPECT_EQ(dumped.kind, static_cast<int>(Error::Kind::kUnavailable)) << dumped.error;
+    EXPECT_THAT(target.Ask('p'), StartsWith("ok "));
+}
+
+TEST(Dumper, AHelperThatIsKilledTakesTheProcessAlong) {
+    const Target target({TargetProgram(), "threads"});
+    ASSERT_EQ(target.ReadLine(), "ready");
+    auto pipe = os::Pipe();
+    ASSERT_TRUE(pipe.ok());
+    const pid_t helper = ::fork();
+    if (helper == 0) {
+        const auto stopped = Tracee::Seize(target.pid());
+        (void)!::write(pipe->second.get(), stopped.ok() ? "y" : "n", 1);
+        ::pause();
+        ::_exit(0);
+    }
+    char byte = 0;
+    ASSERT_EQ(::read(pipe->first.get(), &byte, 1), 1);
+    EXPECT_EQ(byte, 'y');
+    ::kill(helper, SIGKILL);
+    ::waitpid(helper, nullptr, 0);
+    EXPECT_EQ(::read(target.connection(), &byte, 1), 0);
+}
+
+TEST(Dumper, AMappedFileThatWasReplacedDoesNotFit) {
+    // A copy of the program, replaced by another copy after the dump.
+    std::string folder = "/tmp/hearth-dumper-XXXXXX";
+    ASSERT_NE(::mkdtemp(folder.data()), nullptr);
+    const std::string program = folder + "/program";
+    const auto copy = [&] {
+        std::ifstream from(TargetProgram(), std::ios::binary);
+        std::ofstream(program + ".new", std::ios::binary) << from.rdbuf();
+        ::chmod((program + ".new").c_str(), 0755);
+        ::rename((program + ".new").c_str(), program.c_str());
+    };
+    copy();
+    const Target target({program});
+    ASSERT_EQ(target.ReadLine(), "ready");
+    const Dumped dumped = DumpInChild(RequestFor(target));
+    ASSERT_EQ(dumped.error, "");
+    const auto image = ReadImage(dumped.image.get());
+    ASSERT_TRUE(image.ok());
+    const os::Fd root(::open("/", O_PATH | O_DIRECTORY));
+    EXPECT_TRUE(CheckIdentity(*image, root.get()).ok());
+    copy();
+    const Status changed = CheckIdentity(*image, root.get());
+    ASSERT_FALSE(changed.ok());
+    EXPECT_THAT(changed.error().message(), HasSubstr("is another file"));
+    // And a process of the old one cannot be dumped any more.
+    EXPECT_THAT(DumpInChild(RequestFor(target)).error, HasSubstr("deleted"));
+    ::unlink(program.c_str());
+    ::rmdir(folder.c_str());
 }
 
 TEST(Dumper, BytesThatWaitOnAConnectionAreNotRest) {

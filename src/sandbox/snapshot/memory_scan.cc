@@ -1,18 +1,13 @@
 #include "sandbox/snapshot/memory_scan.h"
 
-#include "os/fd.h"
+#include "sandbox/snapshot/pagemap.h"
 #include "sandbox/snapshot/refusal.h"
 
-#include <fcntl.h>
 #include <fmt/format.h>
-#include <sys/ioctl.h>
 #include <sys/mman.h>
-#include <sys/uio.h>
-#include <unistd.h>
 
 #include <algorithm>
 #include <array>
-#include <bit>
 #include <cerrno>
 #include <cstring>
 #include <unordered_map>
@@ -20,31 +15,6 @@
 
 namespace hearth::snapshot {
 namespace {
-
-// PAGEMAP_SCAN of Linux 6.7, which Debian 12's headers do not have yet.
-struct ScanRegion {
-    uint64_t start = 0, end = 0, categories = 0;
-};
-
-struct ScanArgument {
-    uint64_t size = sizeof(ScanArgument);
-    uint64_t flags = 0;
-    uint64_t start = 0, end = 0, walk_end = 0;
-    uint64_t regions = 0, regions_count = 0, pages_max = 0;
-    uint64_t inverted = 0, mask = 0, any_of = 0, wanted = 0;
-};
-
-constexpr unsigned long kPagemapScan = _IOWR('f', 16, ScanArgument);
-constexpr uint64_t kIsFile = 1 << 2;
-constexpr uint64_t kIsPresent = 1 << 3;
-constexpr uint64_t kIsSwapped = 1 << 4;
-constexpr uint64_t kIsZeroPage = 1 << 5;
-constexpr uint64_t kIsGuard = 1 << 8;
-// The same in the numbers of /proc/<pid>/pagemap, for older kernels.
-constexpr uint64_t kEntryGuard = 1ULL << 58;
-constexpr uint64_t kEntryFile = 1ULL << 61;
-constexpr uint64_t kEntrySwapped = 1ULL << 62;
-constexpr uint64_t kEntryPresent = 1ULL << 63;
 
 constexpr uint64_t kReadPages = 256;
 
@@ -114,126 +84,6 @@ Result<AreaKind> KindOf(const MapsEntry& entry) {
     }
     return NotSnapshottable("it maps something without a name in the file system (" + name + ")");
 }
-
-// What PAGEMAP_SCAN or its stand-in found, called with neighbouring pages joined.
-class Found final {
-  public:
-    void AddPages(uint64_t start, uint64_t end) {
-        if (!pages.empty() && pages.back().second == start) {
-            pages.back().second = end;
-        } else {
-            pages.emplace_back(start, end);
-        }
-    }
-
-    void AddGuard(uint64_t start, uint64_t end) {
-        if (!guards.empty() && guards.back().second == start) {
-            guards.back().second = end;
-        } else {
-            guards.emplace_back(start, end);
-        }
-    }
-
-    std::vector<std::pair<uint64_t, uint64_t>> pages;
-    std::vector<std::pair<uint64_t, uint64_t>> guards;
-};
-
-class Scanner final {
-  public:
-    static Result<Scanner> Open(int pid) {
-        Scanner scanner;
-        scanner.pagemap_ =
-            os::Fd(::open(fmt::format("/proc/{}/pagemap", pid).c_str(), O_RDONLY | O_CLOEXEC));
-        if (!scanner.pagemap_.valid()) {
-            return errors::System("opening pagemap", errno);
-        }
-        return scanner;
-    }
-
-    Status Scan(const Area& area, bool present, Found& found) {
-        while (mode_ != Mode::kEntries) {
-            const int error = ScanFast(area, found);
-            if (error == 0) {
-                return {};
-            }
-            // A kernel that does not know guards refuses their bit, an older one the whole call.
-            if (error != EINVAL && error != ENOTTY) {
-                return errors::System("PAGEMAP_SCAN", error);
-            }
-            mode_ = mode_ == Mode::kWithGuards ? Mode::kWithoutGuards : Mode::kEntries;
-        }
-        // Where only this is left there are no guards, and reservations can be a terabyte.
-        return present ? ScanEntries(area, found) : Status{};
-    }
-
-  private:
-    enum class Mode : uint8_t { kWithGuards, kWithoutGuards, kEntries };
-
-    int ScanFast(const Area& area, Found& found) {
-        std::array<ScanRegion, 512> regions;
-        const uint64_t guard = mode_ == Mode::kWithGuards ? kIsGuard : 0;
-        uint64_t at = area.start;
-        while (at < area.end) {
-            ScanArgument argument;
-            argument.start = at;
-            argument.end = area.end;
-            argument.regions = reinterpret_cast<uint64_t>(regions.data());
-            argument.regions_count = regions.size();
-            // Not of a file and not the zero page, but there or guarded.
-            argument.inverted = kIsFile | kIsZeroPage;
-            argument.mask = kIsFile | kIsZeroPage;
-            argument.any_of = kIsPresent | kIsSwapped | guard;
-            argument.wanted = kIsPresent | kIsSwapped | guard;
-            const int count = ::ioctl(pagemap_.get(), kPagemapScan, &argument);
-            if (count < 0) {
-                return errno;
-            }
-            for (int i = 0; i < count; ++i) {
-                const ScanRegion& region = regions[static_cast<size_t>(i)];
-                if ((region.categories & kIsGuard) != 0) {
-                    found.AddGuard(region.start, region.end);
-                } else {
-                    found.AddPages(region.start, region.end);
-                }
-            }
-            if (argument.walk_end <= at) {
-                break;
-            }
-            at = argument.walk_end;
-        }
-        return 0;
-    }
-
-    Status ScanEntries(const Area& area, Found& found) {
-        std::vector<uint64_t> entries(4'096);
-        uint64_t page = area.start / kPageBytes;
-        const uint64_t last = area.end / kPageBytes;
-        while (page < last) {
-            const uint64_t wanted = std::min<uint64_t>(entries.size(), last - page);
-            const ssize_t got = ::pread(
-                pagemap_.get(),
-                entries.data(),
-                wanted * sizeof(uint64_t),
-                static_cast<off_t>(page * sizeof(uint64_t)));
-            if (got <= 0) {
-                return errors::System("reading pagemap", got < 0 ? errno : EIO);
-            }
-            for (uint64_t i = 0; i < static_cast<uint64_t>(got) / sizeof(uint64_t); ++i, ++page) {
-                const uint64_t entry = entries[i];
-                if ((entry & kEntryGuard) != 0) {
-                    found.AddGuard(page * kPageBytes, (page + 1) * kPageBytes);
-                } else if (
-                    (entry & (kEntryPresent | kEntrySwapped)) != 0 && (entry & kEntryFile) == 0) {
-                    found.AddPages(page * kPageBytes, (page + 1) * kPageBytes);
-                }
-            }
-        }
-        return {};
-    }
-
-    os::Fd pagemap_;
-    Mode mode_ = Mode::kWithGuards;
-};
 
 bool IsZero(const char* page) {
     // Whole lines of the cache at a time: the compiler makes vector instructions of it.
@@ -331,7 +181,7 @@ Result<ListedAreas> ListAreas(const std::vector<MapsEntry>& entries) {
 Result<ScannedMemory> ScanMemory(
     const Tracee& tracee, const ListedAreas& listed, uint64_t bytes_max, PageBuffer& pages) {
     ScannedMemory scanned;
-    HEARTH_TRY(Scanner scanner, Scanner::Open(tracee.pid()));
+    HEARTH_TRY(Pagemap pagemap, Pagemap::Open(tracee.pid()));
     uint64_t kept = 0;
     for (size_t i = 0; i < listed.areas.size(); ++i) {
         const Area& area = listed.areas[i];
@@ -341,9 +191,8 @@ Result<ScannedMemory> ScanMemory(
         if (!has_pages || (area.kind == AreaKind::kPrivateFile && !listed.present[i])) {
             continue;
         }
-        Found found;
-        HEARTH_RETURN_IF_ERROR(scanner.Scan(area, listed.present[i], found));
-        for (const auto& [start, end] : found.guards) {
+        HEARTH_TRY(const auto found, pagemap.ScanOwn(area, listed.present[i]));
+        for (const auto& [start, end] : found.guards.list()) {
             if (area.kind != AreaKind::kAnonymous) {
                 return NotSnapshottable("it has guard pages in a mapped file");
             }
@@ -352,7 +201,7 @@ Result<ScannedMemory> ScanMemory(
         if ((area.flags & (kDroppable | kWipeOnFork)) != 0) {
             continue;
         }
-        for (const auto& [start, end] : found.pages) {
+        for (const auto& [start, end] : found.pages.list()) {
             bool open_run = false;
             for (uint64_t at = start; at < end;) {
                 const uint64_t bytes = std::min(kReadPages * kPageBytes, end - at);

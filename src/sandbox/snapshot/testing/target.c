@@ -2,7 +2,7 @@
 // on descriptor 0. The answer is one line that begins with "ok" when all is as it was before the
 // snapshot. Built without sanitizers, whose memory is not what functions have.
 //
-//   target KIND...    kinds: heap threads files wipe deny child shared
+//   target KIND...    kinds: heap threads files wipe deny, and those of MakeRefused
 //
 #define _GNU_SOURCE
 #include <arpa/inet.h>
@@ -19,15 +19,20 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/auxv.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
+#include <sys/file.h>
+#include <sys/inotify.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/random.h>
+#include <sys/signalfd.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
 #include <sys/timerfd.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 #define THREADS 10
@@ -308,6 +313,76 @@ static void DenyTracing(void) {
         "seccomp");
 }
 
+static void* Forever(void* argument) {
+    for (;;) {
+        pause();
+    }
+    return argument;
+}
+
+static void* OtherRights(void* argument) {
+    // Of this thread only: libc's setuid would change all.
+    Need(syscall(SYS_setgroups, 0, NULL) == 0 && syscall(SYS_setuid, 65534) == 0, "setuid");
+    pthread_barrier_wait(argument);
+    return Forever(NULL);
+}
+
+// One thing each that an image cannot hold.
+static void MakeRefused(const char* kind) {
+    if (strcmp(kind, "child") == 0) {
+        if (fork() == 0) {
+            prctl(PR_SET_PDEATHSIG, SIGKILL);
+            Forever(NULL);
+        }
+    } else if (strcmp(kind, "shared") == 0) {
+        Need(
+            mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0) !=
+                MAP_FAILED,
+            kind);
+    } else if (strcmp(kind, "memfd") == 0) {
+        Need(memfd_create("x", 0) >= 0, kind);
+    } else if (strcmp(kind, "deleted") == 0) {
+        Need(open("/tmp", O_TMPFILE | O_RDWR, 0600) >= 0, kind);
+    } else if (strcmp(kind, "lock") == 0) {
+        Need(flock(open("/proc/self/exe", O_RDONLY), LOCK_SH) == 0, kind);
+    } else if (strcmp(kind, "inotify") == 0) {
+        Need(inotify_init1(0) >= 0, kind);
+    } else if (strcmp(kind, "signalfd") == 0) {
+        sigset_t set;
+        sigemptyset(&set);
+        Need(signalfd(-1, &set, 0) >= 0, kind);
+    } else if (strcmp(kind, "pidfd") == 0) {
+        Need(syscall(SYS_pidfd_open, getpid(), 0) >= 0, kind);
+    } else if (strcmp(kind, "timer") == 0) {
+        timer_t created;
+        struct sigevent event_of = {.sigev_notify = SIGEV_NONE};
+        Need(timer_create(CLOCK_MONOTONIC, &event_of, &created) == 0, kind);
+    } else if (strcmp(kind, "alarm") == 0) {
+        alarm(100000);
+    } else if (strcmp(kind, "rights") == 0) {
+        pthread_barrier_t barrier;
+        pthread_t thread;
+        pthread_barrier_init(&barrier, NULL, 2);
+        Need(pthread_create(&thread, NULL, OtherRights, &barrier) == 0, kind);
+        pthread_barrier_wait(&barrier);
+    } else if (strcmp(kind, "pending") == 0) {
+        sigset_t set;
+        sigemptyset(&set);
+        sigaddset(&set, SIGUSR2);
+        Need(sigprocmask(SIG_BLOCK, &set, NULL) == 0 && raise(SIGUSR2) == 0, kind);
+    } else if (strcmp(kind, "watch") == 0) {
+        struct epoll_event member = {.events = EPOLLIN};
+        const int watcher = epoll_create1(0);
+        const int watched = eventfd(0, 0);
+        Need(dup(watched) >= 0, kind);
+        Need(epoll_ctl(watcher, EPOLL_CTL_ADD, watched, &member) == 0, kind);
+        close(watched);
+    } else if (strcmp(kind, "unmapped") == 0) {
+        // Without its vdso there is nowhere to make system calls in it.
+        Need(munmap((void*)getauxval(AT_SYSINFO_EHDR), 8192) == 0, kind);
+    }
+}
+
 static int Has(int count, char** kinds, const char* kind) {
     for (int i = 1; i < count; ++i) {
         if (strcmp(kinds[i], kind) == 0) {
@@ -336,18 +411,8 @@ int main(int count, char** kinds) {
     if (Has(count, kinds, "wipe")) {
         MakeWiped();
     }
-    if (Has(count, kinds, "child")) {
-        const pid_t child = fork();
-        if (child == 0) {
-            prctl(PR_SET_PDEATHSIG, SIGKILL);
-            pause();
-            _exit(0);
-        }
-        prctl(PR_SET_CHILD_SUBREAPER, 1);
-    }
-    if (Has(count, kinds, "shared")) {
-        void* shared = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-        Need(shared != MAP_FAILED, "shared");
+    for (int i = 1; i < count; ++i) {
+        MakeRefused(kinds[i]);
     }
     if (Has(count, kinds, "deny")) {
         DenyTracing();
