@@ -11,6 +11,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <array>
 #include <cerrno>
 #include <utility>
@@ -157,7 +158,11 @@ class ProcessEnvironment final : public sandbox::Environment {
                 }
                 co_return exit;
             }
-            if (gone_) {
+            // What was killed is reaped first: its end tells more than that all is gone.
+            const bool all_reaped = std::ranges::all_of(processes_, [](const Process& process) {
+                return process.pid <= 0 || process.reaped;
+            });
+            if (gone_ && all_reaped) {
                 co_return sandbox::ProcessExit{
                     .report = {.signal = SIGKILL, .lost = true}, .last = true};
             }
