@@ -431,6 +431,46 @@ TEST(WorkingSet, WhatIsNotOneIsRefused) {
     }
 }
 
+// A group of the memory controller; empty where none can be made.
+std::string MakeGroup(const std::string& name) {
+    for (const char* root : {"/sys/fs/cgroup/memory/", "/sys/fs/cgroup/"}) {
+        const std::string group = root + name;
+        if (::access((std::string(root) + "cgroup.procs").c_str(), W_OK) == 0 &&
+            ::mkdir(group.c_str(), 0755) == 0) {
+            return group;
+        }
+    }
+    return {};
+}
+
+TEST(Template, ACloneIsInItsControlGroupAlone) {
+    const std::string group = MakeGroup(fmt::format("hearth-clone-test-{}", ::getpid()));
+    if (group.empty()) {
+        GTEST_SKIP() << "no control group can be made";
+    }
+    Prepared prepared = Prepare({TargetProgram(), "heap"});
+    ASSERT_EQ(prepared.error, "");
+    for (const bool adopted : {false, true}) {
+        const os::Fd procs(::open((group + "/cgroup.procs").c_str(), O_WRONLY | O_CLOEXEC));
+        ASSERT_TRUE(procs.valid());
+        const Pool pool;
+        CloneRequest request;
+        request.adopted = adopted;
+        request.cgroup_fds = {procs.get()};
+        Restored restored = Restore(*prepared.made, pool, std::move(request));
+        EXPECT_EQ(restored.error, "");
+        EXPECT_THAT(restored.talk.Ask('p'), StartsWith("ok 1 "));
+        EXPECT_EQ(
+            ReadText(group + "/cgroup.procs"), fmt::format("{}\n", PidOf(restored.clone.pidfd)));
+        // Empty again before the group can go.
+        const os::Fd other(::open(
+            (group.substr(0, group.rfind('/')) + "/cgroup.procs").c_str(), O_WRONLY | O_CLOEXEC));
+        const std::string pid = std::to_string(PidOf(restored.clone.pidfd));
+        EXPECT_EQ(::write(other.get(), pid.data(), pid.size()), static_cast<ssize_t>(pid.size()));
+    }
+    EXPECT_EQ(::rmdir(group.c_str()), 0);
+}
+
 // One after the other; HEARTH_SOAK_COUNT for more.
 TEST(Template, ManyClonesAllAnswerAndLeaveNothing) {
     const int clones = SoakCount(50);

@@ -579,8 +579,11 @@ void Join(const Plan* plan, const RestorerRequest& request, const ReceivedFds& r
     uint32_t next = 0;
     const int32_t sandbox = request.has_sandbox != 0 ? received.fds[next++] : -1;
     const int32_t ready = request.has_ready != 0 ? received.fds[next++] : -1;
+    if (request.adopted != 0) {
+        next += request.cgroups;  // inherited from the parent
+    }
     // While there is one thread; with several it would be migrated one by one.
-    for (uint32_t i = 0; i < request.cgroups; ++i) {
+    for (uint32_t i = 0; request.adopted == 0 && i < request.cgroups; ++i) {
         Check(plan, Call(SYS_write, received.fds[next++], Address("0"), 1), "join a cgroup", i);
     }
     if (sandbox >= 0 && request.namespaces != 0) {
@@ -1148,6 +1151,7 @@ struct Birth {
     const RestorerRequest* request;
     const ReceivedFds* received;
     uint64_t requested;
+    const char* step;
     long pid;
     int32_t pidfd;
 };
@@ -1177,7 +1181,21 @@ void Bear(Birth& birth) {
 extern "C" {
 
 [[noreturn]] HIDDEN void RunParent(Birth* birth) {
-    Bear(*birth);
+    // The kernel charges what a fork allocates (page tables above all, which stay as long as the
+    // clone) to the group of who forks: that has to be the clone's group, not the template's.
+    const RestorerRequest& request = *birth->request;
+    const int32_t* fds =
+        birth->received->fds + (request.has_sandbox != 0) + (request.has_ready != 0);
+    for (uint32_t i = 0; i < request.cgroups && birth->pid == 0; ++i) {
+        const long joined = Call(SYS_write, fds[i], Address("0"), 1);
+        if (Failed(joined)) {
+            birth->step = "join a cgroup";
+            birth->pid = joined;
+        }
+    }
+    if (birth->pid == 0) {
+        Bear(*birth);
+    }
     for (;;) {
         (void)Call(SYS_exit, 0);
     }
@@ -1246,14 +1264,14 @@ void Clone(Plan* plan, const RestorerRequest& request, const ReceivedFds& receiv
         SendFailure(plan, "enter the sandbox's pid namespace", joined, 0);
         return;
     }
-    Birth birth{plan, &request, &received, requested, 0, -1};
+    Birth birth{plan, &request, &received, requested, "clone", 0, -1};
     if (request.adopted != 0) {
         BearByParent(birth);
     } else {
         Bear(birth);
     }
     if (Failed(birth.pid)) {
-        SendFailure(plan, "clone", birth.pid, 0);
+        SendFailure(plan, birth.step, birth.pid, 0);
         return;
     }
     // Its parent in the sandbox learns another number than ours.
