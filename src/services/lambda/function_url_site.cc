@@ -59,6 +59,16 @@ std::string Domain(std::string_view id, const Region& region, std::string_view p
     return fmt::format("{}.{}.{}.{}", id, kFunctionUrlLabel, region.text(), parent);
 }
 
+// A URL exists in its region alone.
+bool IsInRegion(const aws::SiteRequest& request, const Region& region) {
+    if (request.by_path) {
+        return true;
+    }
+    const size_t begin = request.id.size() + kFunctionUrlLabel.size() + 2;
+    const size_t end = std::min(request.host.find('.', begin), request.host.size());
+    return request.host.substr(begin, end - begin) == region.text();
+}
+
 http::Response Answer(int status, std::string_view type, std::string body) {
     http::Response response;
     response.status = status;
@@ -106,12 +116,15 @@ http::Response FunctionFailed() {
 http::Response ToResponse(const Error& error, std::string_view request_id) {
     const int status = error.http_status();
     if (error.kind() == Error::Kind::kInternal || status >= 500 || status < 400) {
-        log::Warn(
-            "{} function URL: {} ({}:{})",
-            request_id,
-            error.message(),
-            error.where().file_name(),
-            error.where().line());
+        // Our own troubles; a refusal for lack of room is a metric, not a line per request.
+        if (error.kind() != Error::Kind::kUnavailable || error.code().empty()) {
+            log::Warn(
+                "{} function URL: {} ({}:{})",
+                request_id,
+                error.message(),
+                error.where().file_name(),
+                error.where().line());
+        }
         return status == 503 || error.kind() == Error::Kind::kUnavailable
                    ? Refusal(503, "ServiceUnavailableException", "Service Unavailable")
                    : FunctionFailed();
@@ -204,7 +217,9 @@ Task<http::Response> FunctionUrlSite::Serve(aws::SiteRequest& request) {
         auto head = co_await service_.store_.FindHead((*found)->owner.key);
         if (!head.ok()) {
             found = std::move(head).error();
-        } else if (!*head || (*head)->id != (*found)->owner.function_id) {
+        } else if (
+            !*head || (*head)->id != (*found)->owner.function_id ||
+            !IsInRegion(request, (*found)->owner.key.region)) {
             found = std::optional<FunctionUrlStore::Found>();
         }
     }
@@ -406,6 +421,7 @@ Task<Result<http::Response>> FunctionUrlSite::Call(Visit& visit, std::string eve
     request.request_id = visit.request.request_id;
     request.invoked_function_arn = visit.function_arn;
     request.payload = std::move(event);
+    request.snapshot = std::move(prepared->snapshot);
     const std::string_view trace = visit.request.Header("x-amzn-trace-id");
     request.trace_header =
         trace.find("Root=") != std::string_view::npos

@@ -41,7 +41,8 @@ Status CheckQualifier(const std::string& qualifier) {
     return Status();
 }
 
-UrlCors ReadCors(const model::Cors& input) {
+// Settings without any member take them away.
+std::optional<UrlCors> ReadCors(const model::Cors& input) {
     UrlCors cors;
     cors.allow_credentials = input.allow_credentials.value_or(false);
     cors.max_age_s = input.max_age;
@@ -49,7 +50,7 @@ UrlCors ReadCors(const model::Cors& input) {
     cors.allow_methods = input.allow_methods;
     cors.allow_origins = input.allow_origins;
     cors.expose_headers = input.expose_headers;
-    return cors;
+    return cors == UrlCors() ? std::nullopt : std::optional(std::move(cors));
 }
 
 std::optional<model::Cors> ShowCors(const std::optional<UrlCors>& cors) {

@@ -149,6 +149,14 @@ def test_nobodys_url(hearth):
         assert answer.headers["x-amzn-ErrorType"] == "AccessDeniedException"
 
 
+def test_a_url_exists_in_its_region_alone(hearth, serve):
+    url = serve(WHO)
+    assert url.call(headers={"Host": f"{url.id}.lambda-url.us-east-1"}).status == 200
+    for region in ("us-east-2", "us-east-1x", "us-east", "localhost"):
+        answer = url.call(headers={"Host": f"{url.id}.lambda-url.{region}.localhost"})
+        assert (answer.status, answer.body) == (403, b'{"Message":null}'), region
+
+
 @pytest.mark.parametrize(
     "host",
     ["x.lambda-url.y", ".lambda-url.y", "a.b.lambda-url.us-east-1.localhost", "x" * 250 + ".lambda-url.y",

@@ -61,6 +61,7 @@ def test_a_url_from_its_creation_to_its_end(hearth, client, deploy):
     changed = client.update_function_url_config(FunctionName=function.name, Cors={"MaxAge": 1})
     assert changed["AuthType"] == "AWS_IAM"
     assert changed["Cors"] == {"MaxAge": 1}
+    assert "Cors" not in client.update_function_url_config(FunctionName=function.name, Cors={})
 
     gone = client.delete_function_url_config(FunctionName=function.name)
     assert gone["ResponseMetadata"]["HTTPStatusCode"] == 204
