@@ -112,6 +112,8 @@ Named NamesOf(const Json& element, const AccessPrincipal& principal) {
         return found;
     };
     const std::vector<std::string_view> aws = entries("AWS");
+    // Everybody, services and the unsigned included: AWS's own examples let S3 deliver to a queue
+    // so.
     if (std::ranges::find(aws, "*") != aws.end()) {
         named.some = named.all = true;
         return named;
