@@ -340,6 +340,9 @@ Task<http::Response> FunctionUrlSite::ServeUrl(Visit& visit) {
     if (request.by_path) {
         SetHeader(event.headers, "host", visit.domain);
     }
+    // Only a front may say how the client's TLS was, and this one does not.
+    std::erase_if(
+        event.headers, [](const auto& header) { return header.first.starts_with("x-amzn-tls-"); });
     SetHeader(event.headers, "x-forwarded-for", std::move(forwarded));
     SetHeader(event.headers, "x-forwarded-proto", request.secure ? "https" : "http");
     SetHeader(event.headers, "x-forwarded-port", port);

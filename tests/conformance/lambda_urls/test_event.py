@@ -255,3 +255,18 @@ def test_pipelined_requests_are_answered_in_order(url):
     answer = raw(url, (requests + one.format(4) + "Connection: close\r\n\r\n").encode())
     paths = re.findall(rb'"rawPath": ?"/(\d)"', answer)
     assert paths == [b"0", b"1", b"2", b"3", b"4"]
+
+
+def test_a_client_cannot_pretend_tls(url):
+    forged = {"X-Forwarded-Proto": "https", "X-Forwarded-Port": "443", "X-Amzn-Tls-Version": "TLSv1.3"}
+    headers = url.call(headers=forged).json()["event"]["headers"]
+    assert (headers["x-forwarded-proto"], headers["x-forwarded-port"]) == ("http", str(url.hearth.port))
+    assert "x-amzn-tls-version" not in headers
+
+
+def test_a_target_without_a_path_is_refused(url):
+    answer = raw(url, f"OPTIONS * HTTP/1.1\r\nHost: {url.host}\r\nConnection: close\r\n\r\n".encode())
+    assert answer.startswith(b"HTTP/1.1 400 ")
+    # A client that takes Hearth for a proxy.
+    absolute = raw(url, f"GET {url.text}x HTTP/1.1\r\nHost: {url.host}\r\nConnection: close\r\n\r\n".encode())
+    assert b'"rawPath": "/x"' in absolute
