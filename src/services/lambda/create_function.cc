@@ -48,7 +48,8 @@ Task<Result<model::CreateFunction::Output>> LambdaService::CreateFunction(
         // Looked at once more with the code in hand; here, because unpacking is the dear part.
         const FunctionStore::Body look = [&](FunctionTransaction& transaction) -> Task<Status> {
             HEARTH_CO_TRY(
-                record.layers, co_await ResolveLayers(context, transaction, *input.layers));
+                record.layers,
+                co_await ResolveLayers(context, transaction, *input.layers, ignored));
             co_return CheckUnzippedSize(record);
         };
         HEARTH_CO_RETURN_IF_ERROR(co_await store_.Transact(look));
@@ -80,7 +81,8 @@ Task<Result<model::CreateFunction::Output>> LambdaService::CreateFunction(
         kept.WriteTo(latest);
         if (input.layers) {
             HEARTH_CO_TRY(
-                latest.layers, co_await ResolveLayers(context, transaction, *input.layers));
+                latest.layers,
+                co_await ResolveLayers(context, transaction, *input.layers, ignored));
         }
         HEARTH_CO_RETURN_IF_ERROR(CheckUnzippedSize(latest));
         transaction.AddCodeReference(latest, head.id, 0);

@@ -20,7 +20,8 @@ namespace hearth::lambda {
 inline constexpr std::string_view kLatest = "$LATEST";
 
 // A layer version as a function uses it. The code is named here, too: the function keeps it when
-// the layer version is deleted.
+// the layer version is deleted. Without a code_blob it is one that this Hearth does not have, taken
+// and shown with --lenient.
 struct LayerUse {
     std::string arn;  // of the version
     std::string code_blob;

@@ -256,7 +256,8 @@ std::string LayerHolder(const LayerUse& layer, std::string_view function_id) {
     return fmt::format("{} {}", function_id, layer.arn);
 }
 
-// VersionSnapshot: 1 state, 2 reason, 3 reason code, 4 note, 5 image, 6 used.
+// VersionSnapshot: 1 state, 2 reason, 3 reason code, 4 note, 5 image, 6 used, 7 connections,
+// 8 in restore.
 std::string EncodeSnapshot(const VersionSnapshot& snapshot) {
     FieldWriter writer;
     writer.Integer(1, static_cast<int64_t>(snapshot.state));
@@ -559,7 +560,8 @@ void FunctionTransaction::AddCodeReference(
         AddReference(record.account, record.region, record.code_sha256, function_id, number);
     }
     for (const LayerUse& layer : record.layers) {
-        if (const auto owner = ParseLayerVersionArn(layer.arn, "layers"); owner.ok()) {
+        const auto owner = ParseLayerVersionArn(layer.arn, "layers");
+        if (owner.ok() && !layer.code_blob.empty()) {
             AddReference(
                 owner->account,
                 owner->region,
@@ -593,6 +595,9 @@ Task<Result<std::vector<std::string>>> FunctionTransaction::DropReferences(
     HEARTH_CO_TRY(std::string blob, co_await DropCodeReference(record, function_id, number));
     if (!blob.empty()) {
         unused.push_back(std::move(blob));
+    if (layer.code_blob.empty()) {
+        co_return std::string();
+    }
     }
     for (const LayerUse& layer : record.layers) {
         HEARTH_CO_TRY(
@@ -1010,7 +1015,9 @@ std::shared_ptr<const FunctionVersion> MakeFunctionVersion(const FunctionRecord&
                             ? record.code_blob
                             : HotReload::CodeId(record.hot_reload_directory);
     for (const LayerUse& layer : record.layers) {
-        function->layer_code_ids.push_back(layer.code_blob);
+        if (!layer.code_blob.empty()) {
+            function->layer_code_ids.push_back(layer.code_blob);
+        }
     }
     function->snap_start = record.snap_start && record.version != kLatest;
     function->log_group = record.log_group;

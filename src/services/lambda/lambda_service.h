@@ -321,11 +321,12 @@ class LambdaService final : public aws::ServiceApi {
     // --- layer_use.cc
 
     // The layer versions that Layers of a request names, in its order, when its caller may use
-    // them.
+    // them. With --lenient also those of accounts that are elsewhere, named in `ignored`.
     Task<Result<std::vector<LayerUse>>> ResolveLayers(
         const aws::RequestContext& context,
         FunctionTransaction& transaction,
-        const std::vector<std::string>& arns);
+        const std::vector<std::string>& arns,
+        std::vector<std::string>& ignored);
     // Code and layers together have a limit.
     static Status CheckUnzippedSize(const FunctionRecord& record);
     // Gives $LATEST other layers inside a transaction, without storing it. Returns the blobs that

@@ -15,7 +15,8 @@ namespace hearth::lambda {
 Task<Result<std::vector<LayerUse>>> LambdaService::ResolveLayers(
     const aws::RequestContext& context,
     FunctionTransaction& transaction,
-    const std::vector<std::string>& arns) {
+    const std::vector<std::string>& arns,
+    std::vector<std::string>& ignored) {
     if (arns.size() > limits::kLayersMax) {
         co_return errors::InvalidParameterValue(
             fmt::format("Cannot reference more than {} layers.", limits::kLayersMax));
@@ -48,10 +49,11 @@ Task<Result<std::vector<LayerUse>>> LambdaService::ResolveLayers(
         if (near) {
             HEARTH_CO_TRY(record, co_await layers.FindVersion(key, reference->version));
         }
-        if (!own && (!record || !LayerPolicyAllows(context, *record, arn))) {
+        const bool elsewhere = !own && !record && Mode().lenient;
+        if (!own && !elsewhere && (!record || !LayerPolicyAllows(context, *record, arn))) {
             co_return LayerAccessDenied(context, "GetLayerVersion", arn);
         }
-        if (!record) {
+        if (!record && !elsewhere) {
             co_return errors::InvalidParameterValue(
                 fmt::format("Layer version {} does not exist.", arn));
         }
@@ -63,6 +65,13 @@ Task<Result<std::vector<LayerUse>>> LambdaService::ResolveLayers(
                 "the same function. {} and {} are versions of the same layer.",
                 other->second,
                 arn));
+        }
+        if (elsewhere) {
+            uses.push_back({.arn = arn});
+            if (std::ranges::find(ignored, "Layers") == ignored.end()) {
+                ignored.emplace_back("Layers");
+            }
+            continue;
         }
         uses.push_back(
             {.arn = LayerVersionArn(key.account, key.region, key.name, reference->version),

@@ -135,7 +135,8 @@ Task<Result<model::UpdateFunctionConfiguration::Output>> LambdaService::UpdateFu
         latest = *std::move(found);
         HEARTH_CO_RETURN_IF_ERROR(ApplySettings(input, Mode(), latest, ignored));
         if (input.layers) {
-            HEARTH_CO_TRY(auto layers, co_await ResolveLayers(context, transaction, *input.layers));
+            HEARTH_CO_TRY(
+                auto layers, co_await ResolveLayers(context, transaction, *input.layers, ignored));
             HEARTH_CO_TRY(
                 unused, co_await ReplaceLayers(transaction, head->id, latest, std::move(layers)));
             HEARTH_CO_RETURN_IF_ERROR(CheckUnzippedSize(latest));

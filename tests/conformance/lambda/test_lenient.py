@@ -49,6 +49,20 @@ def test_code_signing_and_file_systems(client, create):
     assert not client.get_function_code_signing_config(FunctionName=name).get("CodeSigningConfigArn")
 
 
+def test_layers_of_elsewhere_are_shown_and_left_out(client, create):
+    """Those that AWS publishes, say; a layer of the own account must be there all the same."""
+    foreign = "arn:aws:lambda:us-east-1:580247275435:layer:LambdaInsightsExtension:55"
+    made = create(Layers=[foreign])
+    assert ignored(made) == "Layers"
+    assert made["Layers"] == [{"Arn": foreign, "CodeSize": 0}]
+    call = client.invoke(FunctionName=made["FunctionName"], Payload=b"1")
+    assert call["Payload"].read() == b"1" and "FunctionError" not in call
+    with refused("InvalidParameterValueException", contains="does not exist"):
+        create(Layers=["arn:aws:lambda:us-east-1:000000000000:layer:l:1"])
+    answer = client.update_function_configuration(FunctionName=made["FunctionName"], Layers=[])
+    assert ignored(answer) is None and "Layers" not in answer
+
+
 def test_what_is_honoured_is_not_named(client, create):
     made = create(Timeout=5, VpcConfig={"SubnetIds": [], "SecurityGroupIds": []})
     assert ignored(made) is None
