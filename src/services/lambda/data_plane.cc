@@ -131,6 +131,32 @@ Task<Result<std::unique_ptr<StreamedInvocation>>> DataPlane::InvokeStreaming(
     co_return MakeStreamReader(loops_, index, stream);
 }
 
+bool DataPlane::can_save_snapshots() const {
+    return sandbox_ != nullptr && sandbox_->CanSave();
+}
+
+Task<Result<SnapshotOutcome>> DataPlane::SaveSnapshot(
+    std::shared_ptr<const FunctionVersion> function, std::string image) {
+    if (shards_.empty()) {
+        co_return SnapshotOutcome{
+            .kind = SnapshotOutcome::Kind::kNotPossible,
+            .reason = "functions cannot run here: there is no host process (--isolation)",
+            .reason_code = {},
+            .source = {}};
+    }
+    const int index = ShardOf(function->account, function->region, function->name);
+    Slots& shard = *shards_[static_cast<size_t>(index)];
+    co_return co_await rt::RunOn(
+        loops_, index, [&] { return shard.SaveSnapshot(std::move(function), std::move(image)); });
+}
+
+void DataPlane::ForgetSnapshot(const std::string& image) {
+    for (int i = 0; i < static_cast<int>(shards_.size()); ++i) {
+        Slots* const shard = shards_[static_cast<size_t>(i)].get();
+        loops_.Post(i, [shard, image] { shard->ForgetSnapshot(image); });
+    }
+}
+
 Task<void> DataPlane::Retire(
     AccountId account,
     Region region,

@@ -34,6 +34,10 @@ class DataPlane final : public Invoker {
         std::shared_ptr<const FunctionVersion> function, InvokeRequest request) override;
     Task<Result<std::unique_ptr<StreamedInvocation>>> InvokeStreaming(
         std::shared_ptr<const FunctionVersion> function, InvokeRequest request) override;
+    bool can_save_snapshots() const override;
+    Task<Result<SnapshotOutcome>> SaveSnapshot(
+        std::shared_ptr<const FunctionVersion> function, std::string image) override;
+    void ForgetSnapshot(const std::string& image) override;
     Task<void> Retire(
         AccountId account,
         Region region,

@@ -5,12 +5,14 @@
 
 namespace hearth::lambda {
 
-std::vector<std::string> EnvironmentVariables(
-    const FunctionVersion& function,
-    const RuntimePlan& plan,
-    const EnvironmentCredentials& credentials,
-    const std::string& log_stream) {
-    std::map<std::string, std::string> variables = {
+namespace {
+
+using Variables = std::map<std::string, std::string>;
+
+// The ones that cannot be changed are `reserved` and those that all environments have.
+std::vector<std::string> Merge(
+    const FunctionVersion& function, const RuntimePlan& plan, const Variables& reserved) {
+    Variables variables = {
         {"LANG", "en_US.UTF-8"},
         {"TZ", ":UTC"},
         {"PATH", "/var/lang/bin:/usr/local/bin:/usr/bin/:/bin:/opt/bin"},
@@ -26,25 +28,22 @@ std::vector<std::string> EnvironmentVariables(
         variables.insert_or_assign(name, value);
     }
 
-    const std::map<std::string, std::string> reserved = {
+    const Variables everywhere = {
         {"_HANDLER", function.handler},
         {"LAMBDA_TASK_ROOT", "/var/task"},
         {"LAMBDA_RUNTIME_DIR", "/var/runtime"},
         {"AWS_REGION", function.region.text()},
         {"AWS_DEFAULT_REGION", function.region.text()},
-        {"AWS_ACCESS_KEY_ID", credentials.access_key_id},
-        {"AWS_SECRET_ACCESS_KEY", credentials.secret_access_key},
-        {"AWS_SESSION_TOKEN", credentials.session_token},
         {"AWS_LAMBDA_FUNCTION_NAME", function.name},
         {"AWS_LAMBDA_FUNCTION_VERSION", function.version},
         {"AWS_LAMBDA_FUNCTION_MEMORY_SIZE", std::to_string(function.memory_mb)},
-        {"AWS_LAMBDA_LOG_GROUP_NAME", function.log_group},
-        {"AWS_LAMBDA_LOG_STREAM_NAME", log_stream},
-        {"AWS_LAMBDA_INITIALIZATION_TYPE", "on-demand"},
         {"AWS_XRAY_DAEMON_ADDRESS", "169.254.79.129:2000"},
         {"_AWS_XRAY_DAEMON_ADDRESS", "169.254.79.129"},
         {"_AWS_XRAY_DAEMON_PORT", "2000"},
     };
+    for (const auto& [name, value] : everywhere) {
+        variables.insert_or_assign(name, value);
+    }
     for (const auto& [name, value] : reserved) {
         variables.insert_or_assign(name, value);
     }
@@ -64,6 +63,37 @@ std::vector<std::string> EnvironmentVariables(
         texts.push_back(name + "=" + value);
     }
     return texts;
+}
+
+}  // namespace
+
+std::vector<std::string> EnvironmentVariables(
+    const FunctionVersion& function,
+    const RuntimePlan& plan,
+    const EnvironmentCredentials& credentials,
+    const std::string& log_stream) {
+    return Merge(
+        function,
+        plan,
+        {{"AWS_ACCESS_KEY_ID", credentials.access_key_id},
+         {"AWS_SECRET_ACCESS_KEY", credentials.secret_access_key},
+         {"AWS_SESSION_TOKEN", credentials.session_token},
+         {"AWS_LAMBDA_LOG_GROUP_NAME", function.log_group},
+         {"AWS_LAMBDA_LOG_STREAM_NAME", log_stream},
+         {"AWS_LAMBDA_INITIALIZATION_TYPE", "on-demand"}});
+}
+
+std::vector<std::string> SnapStartVariables(
+    const FunctionVersion& function,
+    const RuntimePlan& plan,
+    const std::string& credentials_token) {
+    return Merge(
+        function,
+        plan,
+        {{"AWS_CONTAINER_CREDENTIALS_FULL_URI",
+          "http://127.0.0.1:9001" + std::string(kCredentialsPath)},
+         {"AWS_CONTAINER_AUTHORIZATION_TOKEN", credentials_token},
+         {"AWS_LAMBDA_INITIALIZATION_TYPE", "snap-start"}});
 }
 
 }  // namespace hearth::lambda

@@ -159,7 +159,48 @@ Task<Status> ExecutionEnvironment::FillSpec(
         ApplyExecWrapper(*function_, spec.argv);
     }
 
+    HEARTH_CO_TRY(const aws::RoleSession session, co_await FindSession());
     EnvironmentCredentials credentials;
+    if (deps_.sessions != nullptr) {
+        if (!to_save_) {
+            const auto issued = deps_.sessions->IssueForRole(session);
+            credentials = EnvironmentCredentials{
+                .access_key_id = issued.access_key_id,
+                .secret_access_key = issued.secret_access_key,
+                .session_token = issued.session_token};
+        }
+        identity.role = aws::SessionIssuer::CallerOf(session);
+    }
+    identity.account = function_->account;
+    identity.region = function_->region;
+    identity.function_arn = fmt::format(
+        "arn:aws:lambda:{}:{}:function:{}",
+        function_->region.text(),
+        function_->account.text(),
+        function_->name);
+    session_ = session;
+
+    spec.id = id_;
+    spec.environment = to_save_ ? SnapStartVariables(*function_, plan_, CredentialsToken())
+                                : EnvironmentVariables(*function_, plan_, credentials, log_stream_);
+    external_extensions_ = ListExtensions({directories.begin() + 1, directories.end()});
+    // With one too many nothing starts.
+    if (external_extensions_.size() <= ExtensionsApi::kExtensionsMax) {
+        for (const std::string& name : external_extensions_) {
+            spec.companions.push_back("/opt/extensions/" + name);
+        }
+        spec.companion_environment = ExtensionVariables(spec.environment);
+    }
+    if (function_->environment.contains("AWS_ENDPOINT_URL")) {
+        spec.door_variable.clear();
+    }
+    spec.memory_mb = function_->memory_mb;
+    spec.ephemeral_storage_mb = function_->ephemeral_storage_mb;
+    spec.egress = deps_.egress;
+    co_return Status();
+}
+
+Task<Result<aws::RoleSession>> ExecutionEnvironment::FindSession() {
     aws::RoleSession session{
         .account = function_->account,
         .role_name = function_->role_arn.substr(function_->role_arn.rfind('/') + 1),
@@ -192,42 +233,35 @@ Task<Status> ExecutionEnvironment::FillSpec(
             hash = hash / 32 * 31 + hash % 97 + 7;
         }
     }
-    if (deps_.sessions != nullptr) {
-        const auto issued = deps_.sessions->IssueForRole(session);
-        credentials = EnvironmentCredentials{
-            .access_key_id = issued.access_key_id,
-            .secret_access_key = issued.secret_access_key,
-            .session_token = issued.session_token};
-        identity.role = aws::SessionIssuer::CallerOf(session);
-    }
-    identity.account = function_->account;
-    identity.region = function_->region;
-    identity.function_arn = fmt::format(
-        "arn:aws:lambda:{}:{}:function:{}",
-        function_->region.text(),
-        function_->account.text(),
-        function_->name);
+    co_return session;
+}
 
-    spec.id = id_;
-    spec.environment = EnvironmentVariables(*function_, plan_, credentials, log_stream_);
-    external_extensions_ = ListExtensions({directories.begin() + 1, directories.end()});
-    // With one too many nothing starts.
-    if (external_extensions_.size() <= ExtensionsApi::kExtensionsMax) {
-        for (const std::string& name : external_extensions_) {
-            spec.companions.push_back("/opt/extensions/" + name);
-        }
-        spec.companion_environment = ExtensionVariables(spec.environment);
-    }
-    if (function_->environment.contains("AWS_ENDPOINT_URL")) {
-        spec.door_variable.clear();
-    }
-    spec.memory_mb = function_->memory_mb;
-    spec.ephemeral_storage_mb = function_->ephemeral_storage_mb;
-    spec.egress = deps_.egress;
-    co_return Status();
+std::string ExecutionEnvironment::MakeCredentials(const aws::RoleSession& session) const {
+    const auto issued = deps_.sessions->IssueForRole(session);
+    codec::JsonWriter writer;
+    writer.BeginObject();
+    writer.Key("AccessKeyId");
+    writer.String(issued.access_key_id);
+    writer.Key("SecretAccessKey");
+    writer.String(issued.secret_access_key);
+    writer.Key("Token");
+    writer.String(issued.session_token);
+    writer.Key("Expiration");
+    writer.String(LogTime(deps_.wall_clock.Now() + limits_.credentials));
+    writer.EndObject();
+    return writer.Take();
 }
 
 Task<Status> ExecutionEnvironment::Prepare() {
+    return PrepareAs(false);
+}
+
+Task<Status> ExecutionEnvironment::PrepareToSave() {
+    return PrepareAs(true);
+}
+
+Task<Status> ExecutionEnvironment::PrepareAs(bool to_save) {
+    to_save_ = to_save;
     sandbox::EnvironmentSpec spec;
     aws::DoorIdentity identity;
     HEARTH_CO_RETURN_IF_ERROR(co_await FillSpec(spec, identity));
@@ -235,25 +269,8 @@ Task<Status> ExecutionEnvironment::Prepare() {
         co_return Status();
     }
     HEARTH_CO_TRY(sandbox_, co_await deps_.sandbox.Create(std::move(spec)));
-    api_ = std::make_unique<RuntimeApi>(sandbox_->TakeRuntimeApiListener());
-    extensions_ = std::make_unique<ExtensionHost>(
-        ExtensionHost::Parts{
-            .function = *function_,
-            .platform_log = platform_log_,
-            .log = *log_,
-            .clock = deps_.wall_clock,
-            .random = deps_.random,
-            .api = *api_,
-            .sandbox = *sandbox_},
-        external_extensions_);
+    Surround(std::move(identity));
     api_->Start();
-    if (deps_.doors != nullptr) {
-        if (os::Fd door = sandbox_->TakeDoorListener(); door.valid()) {
-            door_ = deps_.doors->Open(std::move(door), std::move(identity));
-        }
-    }
-    log_->Capture(sandbox_->TakeStdout());
-    log_->Capture(sandbox_->TakeStderr());
     if (extensions_->api().any_external()) {
         if (!extensions_->failure().has_value()) {
             for (size_t i = 1; i <= external_extensions_.size(); ++i) {
@@ -267,6 +284,34 @@ Task<Status> ExecutionEnvironment::Prepare() {
     HEARTH_CO_RETURN_IF_ERROR(co_await sandbox_->Start());
     tasks_.Spawn(WatchExit());
     co_return Status();
+}
+
+void ExecutionEnvironment::Surround(aws::DoorIdentity identity) {
+    api_ = std::make_unique<RuntimeApi>(sandbox_->TakeRuntimeApiListener());
+    extensions_ = std::make_unique<ExtensionHost>(
+        ExtensionHost::Parts{
+            .function = *function_,
+            .platform_log = platform_log_,
+            .log = *log_,
+            .clock = deps_.wall_clock,
+            .random = deps_.random,
+            .api = *api_,
+            .sandbox = *sandbox_},
+        external_extensions_);
+    if (to_save_) {
+        api_->ExpectRestore();
+        if (deps_.sessions != nullptr && session_.has_value()) {
+            api_->ServeCredentials(
+                CredentialsToken(), [this] { return MakeCredentials(*session_); });
+        }
+    }
+    if (deps_.doors != nullptr) {
+        if (os::Fd door = sandbox_->TakeDoorListener(); door.valid()) {
+            door_ = deps_.doors->Open(std::move(door), std::move(identity));
+        }
+    }
+    log_->Capture(sandbox_->TakeStdout());
+    log_->Capture(sandbox_->TakeStderr());
 }
 
 Task<void> ExecutionEnvironment::WatchProcesses() {
@@ -351,11 +396,13 @@ Task<InitOutcome> ExecutionEnvironment::Init(std::chrono::nanoseconds limit) {
     if (extensions_->api().any_external()) {
         in_time = co_await StartAfterExtensions(deadline);
     }
-    while (in_time && !api_->ready() && !api_->init_error().has_value() && !over()) {
+    while (in_time && !api_->ready() && !api_->waiting_for_restore() &&
+           !api_->init_error().has_value() && !over()) {
         in_time = co_await api_->changed().WaitUntil(deadline);
     }
     extensions_->api().CloseRegistration();
-    while (in_time && !ready() && !api_->init_error().has_value() && !over()) {
+    while (in_time && !ready() && !api_->waiting_for_restore() && !api_->init_error().has_value() &&
+           !over()) {
         in_time = co_await api_->changed().WaitUntil(deadline);
     }
     if (exit_.has_value() && !api_->init_error().has_value()) {
@@ -375,7 +422,7 @@ Task<InitOutcome> ExecutionEnvironment::Init(std::chrono::nanoseconds limit) {
     } else if (extensions_->failure().has_value()) {
         outcome.error_type = extensions_->failure()->type;
         outcome.fault = extensions_->failure()->text;
-    } else if (ready()) {
+    } else if (ready() || api_->waiting_for_restore()) {
         outcome.ok = true;
     } else {
         outcome.timed_out = true;
@@ -401,7 +448,8 @@ InitFacts ExecutionEnvironment::Facts() const {
     return InitFacts{
         .runtime_version = plan_.version,
         .runtime_version_arn = fmt::format(
-            "arn:aws:lambda:{}::runtime:{}", function_->region.text(), function_->runtime)};
+            "arn:aws:lambda:{}::runtime:{}", function_->region.text(), function_->runtime),
+        .initialization_type = to_save_ ? "snap-start" : "on-demand"};
 }
 
 // Init and restore have every processor there is, as on AWS; calls have the function's share.
@@ -619,7 +667,8 @@ Task<bool> ExecutionEnvironment::Wake() {
 Task<InvokeOutcome> ExecutionEnvironment::Invoke(
     const InvokeRequest& request,
     std::optional<std::chrono::nanoseconds> init_duration,
-    std::optional<steady_clock::time_point> given_deadline) {
+    std::optional<steady_clock::time_point> given_deadline,
+    std::optional<std::chrono::nanoseconds> restore_duration) {
     expired_ = nullptr;
     InvokeOutcome outcome;
     if (freezing_ != Freezing::kRunning && !co_await Wake()) {
@@ -704,6 +753,7 @@ Task<InvokeOutcome> ExecutionEnvironment::Invoke(
         .request_id = request.request_id,
         .duration = duration,
         .init_duration = init_duration,
+        .restore_duration = restore_duration,
         .memory_mb = function_->memory_mb};
     if (answer.has_value()) {
         report.response_latency = answer->began_at - start;
@@ -801,8 +851,9 @@ Task<InvokeOutcome> ExecutionEnvironment::Invoke(
 }
 
 bool ExecutionEnvironment::usable() const {
-    return sandbox_ != nullptr && !stopped_ && !over() && !stopped_after_timeout_ &&
-           !api_->init_error().has_value() && steady_clock::now() - made_at_ < limits_.lifetime_max;
+    return sandbox_ != nullptr && !stopped_ && !saved_ && !api_->restore_error().has_value() &&
+           !over() && !stopped_after_timeout_ && !api_->init_error().has_value() &&
+           steady_clock::now() - made_at_ < limits_.lifetime_max;
 }
 
 void ExecutionEnvironment::BecomeIdle(std::function<void()> expired) {

@@ -18,6 +18,7 @@
 #include "services/lambda/platform_log.h"
 #include "services/lambda/runtime_api.h"
 #include "services/lambda/runtimes.h"
+#include "services/lambda/snapshot_templates.h"
 #include "services/role_directory.h"
 
 #include <chrono>
@@ -75,6 +76,17 @@ struct InitOutcome {
     std::string fault;
 };
 
+// How going on from a snapshot ended.
+struct RestoreOutcome {
+    bool ok = false;
+    bool timed_out = false;
+    bool lost = false;
+    std::chrono::nanoseconds duration{0};
+    // Of a failure, as InitOutcome's.
+    std::string error_type;
+    std::string fault;
+};
+
 // How a call ended.
 struct InvokeOutcome {
     // False: the environment was gone before the function got the event; another one may run it.
@@ -113,7 +125,26 @@ class ExecutionEnvironment final {
     //           function's.
     Task<Status> Prepare();
 
-    // Waits until the runtime asks for its first event.
+    // The same for an environment whose runtime is to be saved: SnapStart's variables.
+    Task<Status> PrepareToSave();
+
+    // Saves the runtime that Init has brought to rest into the new file `image`, and is over.
+    //   errors  the machine's fault
+    Task<Result<SnapshotOutcome>> Save(std::string image);
+
+    // Makes the sandbox, with a runtime that goes on where `source` was saved. False: the image is
+    // of no use or no template could be made of it, and Prepare may be called instead.
+    //   errors  as Prepare's
+    Task<Result<bool>> PrepareRestored(SnapshotTemplates& templates, SnapshotSource source);
+
+    // After PrepareRestored: hooks, until the runtime asks for its first event.
+    Task<RestoreOutcome> Restore(std::chrono::nanoseconds limit);
+
+    // RESTORE_START and RESTORE_REPORT in the log.
+    void WriteRestoreStart();
+    void WriteRestoreReport(const RestoreOutcome& restore);
+
+    // Waits until the runtime asks for its first event, or rests to be saved.
     Task<InitOutcome> Init(std::chrono::nanoseconds limit);
 
     // INIT_START and INIT_REPORT in the log.
@@ -125,7 +156,8 @@ class ExecutionEnvironment final {
     Task<InvokeOutcome> Invoke(
         const InvokeRequest& request,
         std::optional<std::chrono::nanoseconds> init_duration,
-        std::optional<std::chrono::steady_clock::time_point> deadline);
+        std::optional<std::chrono::steady_clock::time_point> deadline,
+        std::optional<std::chrono::nanoseconds> restore_duration = std::nullopt);
 
     // A call that ended inside init (the one repeated within the call): its lines in the log, and
     // what the caller gets.
@@ -173,6 +205,16 @@ class ExecutionEnvironment final {
     enum class Freezing { kRunning, kFreezing, kFrozen };
 
     Task<Status> FillSpec(sandbox::EnvironmentSpec& spec, aws::DoorIdentity& identity);
+    // The function's role session, as far as credentials need it.
+    Task<Result<aws::RoleSession>> FindSession();
+    Task<Status> PrepareAs(bool to_save);
+    // What is around a runtime, whoever starts it.
+    void Surround(aws::DoorIdentity identity);
+
+    std::string CredentialsToken() const { return function_->revision; }
+
+    // {"AccessKeyId": …}, for the credentials endpoint.
+    std::string MakeCredentials(const aws::RoleSession& session) const;
     Result<std::string> FindBootstrap(const std::vector<std::string>& directories);
     void LimitCpu();
     Task<void> WatchExit();
@@ -229,6 +271,10 @@ class ExecutionEnvironment final {
     // A start that failed before anything ran: the function's fault, told by Init.
     std::optional<InitOutcome> stillborn_;
     std::optional<sandbox::ExitReport> exit_;
+    // Of a function with SnapStart: what its endpoint gives.
+    std::optional<aws::RoleSession> session_;
+    bool to_save_ = false;
+    bool saved_ = false;
     bool stopped_ = false;
     bool stopped_after_timeout_ = false;
     // A call has its answer, and extensions still work on it.

@@ -266,6 +266,8 @@ std::string EncodeSnapshot(const VersionSnapshot& snapshot) {
     writer.Text(4, snapshot.note);
     writer.Text(5, snapshot.image);
     writer.Integer(6, UnixMs(snapshot.used));
+    writer.Integer(7, snapshot.connections);
+    writer.Integer(8, snapshot.in_restore ? 1 : 0);
     return writer.Take();
 }
 
@@ -298,6 +300,16 @@ Result<VersionSnapshot> DecodeSnapshot(std::string_view bytes) {
             case 6: {
                 HEARTH_TRY(const int64_t ms, FieldReader::Integer(*field));
                 snapshot.used = CloudClock::time_point(std::chrono::milliseconds(ms));
+                break;
+            }
+            case 7: {
+                HEARTH_TRY(const int64_t connections, FieldReader::Integer(*field));
+                snapshot.connections = static_cast<uint32_t>(connections);
+                break;
+            }
+            case 8: {
+                HEARTH_TRY(const int64_t in_restore, FieldReader::Integer(*field));
+                snapshot.in_restore = in_restore != 0;
                 break;
             }
             default:
@@ -583,6 +595,9 @@ Task<Result<std::string>> FunctionTransaction::DropCodeReference(
 
 Task<Result<std::string>> FunctionTransaction::DropLayerReference(
     const LayerUse& layer, const std::string& function_id, int64_t number) {
+    if (layer.code_blob.empty()) {
+        co_return std::string();
+    }
     HEARTH_CO_TRY(const LayerReference owner, ParseLayerVersionArn(layer.arn, "layers"));
     const std::string holder = LayerHolder(layer, function_id);
     co_return co_await DropReference(
@@ -595,9 +610,6 @@ Task<Result<std::vector<std::string>>> FunctionTransaction::DropReferences(
     HEARTH_CO_TRY(std::string blob, co_await DropCodeReference(record, function_id, number));
     if (!blob.empty()) {
         unused.push_back(std::move(blob));
-    if (layer.code_blob.empty()) {
-        co_return std::string();
-    }
     }
     for (const LayerUse& layer : record.layers) {
         HEARTH_CO_TRY(

@@ -62,8 +62,10 @@ struct VersionSnapshot {
     std::string reason_code;
     // Why there is no snapshot, for people; empty when there is one.
     std::string note;
-    // Name of the file in snapshots/; empty: none.
+    // Name of the file in snapshots/; empty: none. The rest as in SnapshotSource.
     std::string image;
+    uint32_t connections = 0;
+    bool in_restore = false;
     // The day of the last call, for Inactive: written once a day, not with each call.
     CloudClock::time_point used;
 };

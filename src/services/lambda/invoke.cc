@@ -42,6 +42,7 @@ Task<Result<model::Invoke::Output>> LambdaService::Invoke(
         co_return hearth::errors::Unavailable("there is nothing to run functions with");
     }
     request.invoked_function_arn = std::move(resolved.invoked_arn);
+    request.snapshot = std::move(call.snapshot);
     HEARTH_CO_RETURN_IF_ERROR(co_await CheckRecursion(context, reference, request));
     const bool log_tail = request.log_tail;
     const std::string version = resolved.function->version;

@@ -73,6 +73,7 @@ Task<Result<model::InvokeWithResponseStream::Output>> LambdaService::InvokeWithR
         co_return hearth::errors::Unavailable("there is nothing to run functions with");
     }
     request.invoked_function_arn = std::move(call.resolved.invoked_arn);
+    request.snapshot = std::move(call.snapshot);
     HEARTH_CO_RETURN_IF_ERROR(co_await CheckRecursion(context, reference, request));
     const bool log_tail = request.log_tail;
     output.executed_version = call.resolved.function->version;

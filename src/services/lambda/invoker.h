@@ -72,6 +72,16 @@ struct FunctionVersion {
 
 class ResponseStream;
 
+// A saved, initialised environment of one version.
+struct SnapshotSource {
+    // Path of the image. Whoever finds that it does not fit this machine any more deletes it.
+    std::string image;
+    // How many connections to the Runtime API it waits on.
+    uint32_t connections = 0;
+    // The first of them waits in /runtime/restore/next, rather than for its first event.
+    bool in_restore = false;
+};
+
 struct InvokeRequest {
     std::string request_id;
     // With the qualifier the caller used.
@@ -84,8 +94,8 @@ struct InvokeRequest {
     std::string trace_header;
     // The caller wants the last 4 KB of the log.
     bool log_tail = false;
-    // The image that a new environment may start from; empty: a cold start.
-    std::string snapshot;
+    // What a new environment may start from; nothing: a cold start.
+    std::optional<SnapshotSource> snapshot;
     // Where a streamed answer goes (InvokeStreaming sets it); null: it is collected.
     std::shared_ptr<ResponseStream> stream;
 };
@@ -100,9 +110,6 @@ struct InvokeResult {
     // The last 4 KB of the log as text (base64 is the control plane's matter); empty unless asked
     // for.
     std::string log_tail;
-    // InvokeRequest::snapshot does not fit this machine or its files any more: the call had a cold
-    // start, and another image is due.
-    bool snapshot_unusable = false;
 };
 
 // How making a snapshot ended.
@@ -119,6 +126,8 @@ struct SnapshotOutcome {
     std::string reason;
     // kInitFailed: AWS's StateReasonCode, such as "FunctionError.InitTimeout".
     std::string reason_code;
+    // kSaved.
+    SnapshotSource source;
 };
 
 // How a streamed answer ended.

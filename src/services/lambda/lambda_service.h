@@ -265,9 +265,11 @@ class LambdaService final : public aws::ServiceApi {
     struct PreparedCall {
         ResolvedFunction resolved;
         std::shared_ptr<const CodeDirectory> code;
+        // What a new environment may start from.
+        std::optional<SnapshotSource> snapshot;
     };
 
-    //   errors  ResourceNotFoundException "Function not found: arn:..."
+    //   errors  SnapStartNotReadyException; ResourceNotFoundException "Function not found: arn:..."
     Task<Result<PreparedCall>> PrepareCall(FunctionReference reference);
 
     // --- code_package.cc: an uploaded zip on its way into a record.

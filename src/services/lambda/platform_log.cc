@@ -24,6 +24,11 @@ int64_t BilledMilliseconds(const InvokeReport& report) {
     return static_cast<int64_t>(std::ceil(Milliseconds(whole)));
 }
 
+int64_t BilledRestoreMilliseconds(const InvokeReport& report) {
+    return static_cast<int64_t>(
+        std::ceil(Milliseconds(report.restore_duration.value_or(std::chrono::nanoseconds(0)))));
+}
+
 int64_t MemoryUsedMegabytes(const InvokeReport& report) {
     return static_cast<int64_t>((report.memory_used_bytes + (1 << 20) - 1) >> 20);
 }
@@ -83,6 +88,40 @@ std::optional<std::string> PlatformLog::InitDone(
     return PlatformEventJson(now, "platform.initReport", InitReportRecord(report));
 }
 
+std::optional<std::string> PlatformLog::RestoreStart(
+    WallClock::time_point now, const InitFacts& facts) const {
+    if (!Wants(Level::kInfo)) {
+        return std::nullopt;
+    }
+    if (!json_) {
+        return fmt::format(
+            "RESTORE_START Runtime Version: {}\tRuntime Version ARN: {}",
+            facts.runtime_version,
+            facts.runtime_version_arn);
+    }
+    return PlatformEventJson(now, "platform.restoreStart", RestoreStartRecord(function_, facts));
+}
+
+std::optional<std::string> PlatformLog::RestoreDone(
+    WallClock::time_point now, const RestoreReport& report) const {
+    const bool success = report.status == "success";
+    if (!Wants(success ? Level::kInfo : Level::kWarn)) {
+        return std::nullopt;
+    }
+    if (!json_) {
+        std::string line = fmt::format(
+            "RESTORE_REPORT Restore Duration: {:.2f} ms", Milliseconds(report.duration));
+        if (!success) {
+            line += fmt::format("\tStatus: {}", report.status);
+        }
+        if (!report.error_type.empty()) {
+            line += "\tError Type: " + report.error_type;
+        }
+        return line;
+    }
+    return PlatformEventJson(now, "platform.restoreReport", RestoreReportRecord(report));
+}
+
 std::optional<std::string> PlatformLog::Start(
     WallClock::time_point now, std::string_view request_id) const {
     if (!Wants(Level::kInfo)) {
@@ -119,6 +158,12 @@ std::optional<std::string> PlatformLog::Report(
             MemoryUsedMegabytes(report));
         if (report.init_duration.has_value()) {
             line += fmt::format("\tInit Duration: {:.2f} ms", Milliseconds(*report.init_duration));
+        }
+        if (report.restore_duration.has_value()) {
+            line += fmt::format(
+                "\tRestore Duration: {:.2f} ms\tBilled Restore Duration: {} ms",
+                Milliseconds(*report.restore_duration),
+                BilledRestoreMilliseconds(report));
         }
         if (!success) {
             line += fmt::format("\tStatus: {}", report.status);

@@ -19,6 +19,8 @@ struct InitFacts {
     // "python:3.11.2"
     std::string runtime_version;
     std::string runtime_version_arn;
+    // Or "snap-start".
+    std::string_view initialization_type = "on-demand";
 };
 
 struct InitReport {
@@ -29,6 +31,15 @@ struct InitReport {
     std::string_view status = "error";
     // "Runtime.ImportModuleError"; empty: unknown.
     std::string error_type;
+    std::string_view initialization_type = "on-demand";
+};
+
+// How an environment was made from a snapshot, its hooks included.
+struct RestoreReport {
+    std::chrono::nanoseconds duration{0};
+    // "success", "error" or "timeout".
+    std::string_view status = "success";
+    std::string error_type;
 };
 
 struct InvokeReport {
@@ -36,6 +47,8 @@ struct InvokeReport {
     std::chrono::nanoseconds duration{0};
     // Set for the first call of an environment.
     std::optional<std::chrono::nanoseconds> init_duration;
+    // Likewise, of an environment made from a snapshot.
+    std::optional<std::chrono::nanoseconds> restore_duration;
     // From the event's way out to the answer's first byte, and on to its last; unset without an
     // answer.
     std::optional<std::chrono::nanoseconds> response_latency;
@@ -57,6 +70,10 @@ class PlatformLog final {
     // Each returns the line, or nothing when the system log level is above it.
     std::optional<std::string> InitStart(WallClock::time_point now, const InitFacts& facts) const;
     std::optional<std::string> InitDone(WallClock::time_point now, const InitReport& report) const;
+    std::optional<std::string> RestoreStart(
+        WallClock::time_point now, const InitFacts& facts) const;
+    std::optional<std::string> RestoreDone(
+        WallClock::time_point now, const RestoreReport& report) const;
     std::optional<std::string> Start(WallClock::time_point now, std::string_view request_id) const;
     // END in text; platform.runtimeDone in JSON.
     std::optional<std::string> End(WallClock::time_point now, const InvokeReport& report) const;
@@ -90,6 +107,7 @@ class PlatformLog final {
 };
 
 int64_t BilledMilliseconds(const InvokeReport& report);
+int64_t BilledRestoreMilliseconds(const InvokeReport& report);
 int64_t MemoryUsedMegabytes(const InvokeReport& report);
 
 // "2026-01-31T10:00:00.123Z"

@@ -47,7 +47,7 @@ void AddTrace(Json::Object& record, const PlatformTrace& trace) {
 Json::Object InitStartRecord(
     const FunctionVersion& function, const InitFacts& facts, std::string_view phase) {
     Json::Object record;
-    record.push_back({"initializationType", Json("on-demand")});
+    record.push_back({"initializationType", Json(facts.initialization_type)});
     record.push_back({"phase", Json(phase)});
     record.push_back({"runtimeVersion", Json(facts.runtime_version)});
     record.push_back({"runtimeVersionArn", Json(facts.runtime_version_arn)});
@@ -58,7 +58,7 @@ Json::Object InitStartRecord(
 
 Json::Object InitRuntimeDoneRecord(const InitReport& report) {
     Json::Object record;
-    record.push_back({"initializationType", Json("on-demand")});
+    record.push_back({"initializationType", Json(report.initialization_type)});
     record.push_back({"phase", Json(report.phase)});
     record.push_back({"status", Json(report.status)});
     if (!report.error_type.empty()) {
@@ -69,6 +69,27 @@ Json::Object InitRuntimeDoneRecord(const InitReport& report) {
 
 Json::Object InitReportRecord(const InitReport& report) {
     Json::Object record = InitRuntimeDoneRecord(report);
+    Json::Object metrics;
+    metrics.push_back({"durationMs", Json(Rounded(report.duration))});
+    record.push_back({"metrics", Json(std::move(metrics))});
+    return record;
+}
+
+Json::Object RestoreStartRecord(const FunctionVersion& function, const InitFacts& facts) {
+    Json::Object record;
+    record.push_back({"runtimeVersion", Json(facts.runtime_version)});
+    record.push_back({"runtimeVersionArn", Json(facts.runtime_version_arn)});
+    record.push_back({"functionName", Json(function.name)});
+    record.push_back({"functionVersion", Json(function.version)});
+    return record;
+}
+
+Json::Object RestoreReportRecord(const RestoreReport& report) {
+    Json::Object record;
+    record.push_back({"status", Json(report.status)});
+    if (!report.error_type.empty()) {
+        record.push_back({"errorType", Json(report.error_type)});
+    }
     Json::Object metrics;
     metrics.push_back({"durationMs", Json(Rounded(report.duration))});
     record.push_back({"metrics", Json(std::move(metrics))});
@@ -109,6 +130,10 @@ Json::Object ReportRecord(const InvokeReport& report, const PlatformTrace& trace
     metrics.push_back({"maxMemoryUsedMB", Json(MemoryUsedMegabytes(report))});
     if (report.init_duration.has_value()) {
         metrics.push_back({"initDurationMs", Json(Rounded(*report.init_duration))});
+    }
+    if (report.restore_duration.has_value()) {
+        metrics.push_back({"restoreDurationMs", Json(Rounded(*report.restore_duration))});
+        metrics.push_back({"billedRestoreDurationMs", Json(BilledRestoreMilliseconds(report))});
     }
     Json::Object record;
     record.push_back({"requestId", Json(report.request_id)});

@@ -31,6 +31,8 @@ codec::Json::Object InitStartRecord(
     const FunctionVersion& function, const InitFacts& facts, std::string_view phase);
 codec::Json::Object InitRuntimeDoneRecord(const InitReport& report);
 codec::Json::Object InitReportRecord(const InitReport& report);
+codec::Json::Object RestoreStartRecord(const FunctionVersion& function, const InitFacts& facts);
+codec::Json::Object RestoreReportRecord(const RestoreReport& report);
 codec::Json::Object StartRecord(
     const FunctionVersion& function, std::string_view request_id, const PlatformTrace& trace);
 codec::Json::Object RuntimeDoneRecord(const InvokeReport& report, const PlatformTrace& trace);

@@ -34,6 +34,11 @@ Task<Result<LambdaService::PreparedCall>> LambdaService::PrepareCall(FunctionRef
                 call.resolved.function->revision);
         }
     }
+    if (call.resolved.function->snap_start) {
+        HEARTH_CO_TRY(
+            call.snapshot,
+            co_await snapshots_.ForCall(*call.resolved.function, call.resolved.function_id));
+    }
     co_return call;
 }
 

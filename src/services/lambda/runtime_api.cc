@@ -3,7 +3,9 @@
 #include "base/check.h"
 #include "codec/base64/base64.h"
 #include "rt/timer.h"
+#include "services/lambda/environment_variables.h"
 
+#include <fcntl.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <sys/socket.h>
@@ -124,6 +126,9 @@ Task<void> RuntimeApi::Stop() {
 }
 
 Status RuntimeApi::Adopt(os::Fd connection, bool in_restore) {
+    if (::fcntl(connection.get(), F_SETFL, O_NONBLOCK) != 0) {
+        return hearth::errors::System("a connection's mode", errno);
+    }
     HEARTH_TRY(auto watch, rt::FdWatch::Make(connection.get()));
     auto adopted = std::make_shared<Connection>(std::move(connection), std::move(watch));
     adopted->number = ++last_connection_;
@@ -435,6 +440,10 @@ void RuntimeApi::Handle(const std::shared_ptr<Connection>& connection, RuntimeAp
         Reply(connection, 200, "pong");
         return;
     }
+    if (make_credentials_ && target == kCredentialsPath) {
+        HandleCredentials(connection, request);
+        return;
+    }
     if (!target.starts_with(kPrefix) && paths_ != nullptr && paths_->Has(target)) {
         if (const auto answer = paths_->Handle(connection->number, request)) {
             Reply(connection, *answer);
@@ -553,6 +562,22 @@ void RuntimeApi::FinishStreamed(
     streamed_ = RuntimeAnswer();
     stream_.reset();
     changed_.WakeAll();
+}
+
+void RuntimeApi::ServeCredentials(std::string token, std::function<std::string()> make) {
+    credentials_token_ = std::move(token);
+    make_credentials_ = std::move(make);
+}
+
+void RuntimeApi::HandleCredentials(
+    const std::shared_ptr<Connection>& connection, const RuntimeApiRequest& request) {
+    if (request.method != "GET") {
+        Reply(connection, 405, "");
+    } else if (request.authorization != credentials_token_) {
+        Refuse(connection, 404, "CredentialsNotFound", "There are no credentials for this token");
+    } else {
+        Reply(connection, 200, make_credentials_());
+    }
 }
 
 void RuntimeApi::HandleRestoreNext(const std::shared_ptr<Connection>& connection) {

@@ -12,6 +12,7 @@
 #include <chrono>
 #include <cstdint>
 #include <deque>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
@@ -114,6 +115,10 @@ class RuntimeApi final {
     // What it posted to restore/error; stays.
     const std::optional<RuntimeAnswer>& restore_error() const { return restore_error_; }
 
+    // Answers GET /2021-04-23/credentials, with `token` as its Authorization, by what `make` gives:
+    // a function with SnapStart gets credentials so. Before Start.
+    void ServeCredentials(std::string token, std::function<std::string()> make);
+
     // Where the runtime waits for us, as ports inside; empty while it does not, or while anybody
     // else has a request under way. All it sent has been read.
     std::vector<uint16_t> RestingPorts() const;
@@ -169,6 +174,8 @@ class RuntimeApi final {
     void FinishStreamed(
         const std::shared_ptr<Connection>& connection, RuntimeApiRequest& request, bool truncated);
     void HandleRestoreNext(const std::shared_ptr<Connection>& connection);
+    void HandleCredentials(
+        const std::shared_ptr<Connection>& connection, const RuntimeApiRequest& request);
     void HandleInitError(const std::shared_ptr<Connection>& connection, RuntimeApiRequest& request);
 
     void Send(
@@ -189,6 +196,8 @@ class RuntimeApi final {
     State state_ = State::kStarted;
     // Connections whose GET /next waits for an invocation; the first one gets it.
     std::deque<std::shared_ptr<Connection>> parked_;
+    std::string credentials_token_;
+    std::function<std::string()> make_credentials_;
     bool expects_restore_ = false;
     // The one whose GET /restore/next waits.
     std::shared_ptr<Connection> restoring_;

@@ -116,6 +116,8 @@ bool RuntimeApiParser::ParseHeader(std::string_view line) {
         request_.error_body = value;
     } else if (EqualsNoCase(name, "lambda-runtime-function-response-mode")) {
         request_.response_mode = value;
+    } else if (EqualsNoCase(name, "authorization")) {
+        request_.authorization = value;
     } else if (EqualsNoCase(name, "content-type")) {
         request_.content_type = value;
     } else if (EqualsNoCase(name.substr(0, kExtensionPrefix.size()), kExtensionPrefix)) {

@@ -29,6 +29,7 @@ struct RuntimeApiRequest {
     std::string extension_identifier;
     std::string extension_features;
     std::string extension_error_type;
+    std::string authorization;
     // Lambda-Runtime-Function-Response-Mode; "streaming" is the one there is.
     std::string response_mode;
     bool keep_alive = true;

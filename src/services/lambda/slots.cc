@@ -3,6 +3,7 @@
 #include "base/log.h"
 #include "os/fd.h"
 #include "rt/timer.h"
+#include "services/lambda/errors.h"
 #include "services/lambda/response_stream.h"
 
 #include <fcntl.h>
@@ -72,6 +73,10 @@ SlotMetrics::SlotMetrics(aws::Metrics& metrics)
           "hearth_lambda_slot_misses_total",
           "Invocations that had to make an environment",
           {{"kind", "cold"}})),
+      misses_restored(metrics.Counter(
+          "hearth_lambda_slot_misses_total",
+          "Invocations that had to make an environment",
+          {{"kind", "restored"}})),
       throttles(metrics.Counter(
           "hearth_lambda_throttles_total", "Invocations refused by a concurrency limit")),
       errors(metrics.Counter(
@@ -90,6 +95,11 @@ SlotMetrics::SlotMetrics(aws::Metrics& metrics)
           "Time of an invocation's phases",
           aws::Metrics::RequestSeconds(),
           {{"phase", "init"}})),
+      restore(metrics.Histogram(
+          "hearth_lambda_phase_seconds",
+          "Time of an invocation's phases",
+          aws::Metrics::RequestSeconds(),
+          {{"phase", "restore"}})),
       invoke(metrics.Histogram(
           "hearth_lambda_phase_seconds",
           "Time of an invocation's phases",
@@ -137,7 +147,8 @@ Slots::Slots(
       options_(options),
       concurrency_(concurrency),
       metrics_(metrics),
-      cold_starts_(options.cold_starts_max) {}
+      cold_starts_(options.cold_starts_max),
+      templates_(deps.sandbox, options.template_bytes_max) {}
 
 Slots::~Slots() = default;
 
@@ -268,7 +279,7 @@ void Slots::MakeRoom(uint64_t bytes) {
 Task<Result<InvokeResult>> Slots::Invoke(
     std::shared_ptr<const FunctionVersion> function, InvokeRequest request) {
     if (stopping_) {
-        co_return errors::Unavailable("Hearth is stopping");
+        co_return hearth::errors::Unavailable("Hearth is stopping");
     }
     Pool& pool = PoolOf(function);
     ++running_;
@@ -320,7 +331,7 @@ Result<InvokeResult> Slots::Answer(InvokeOutcome outcome) {
     metrics_.invoke.Observe(Seconds(outcome.duration));
     if (outcome.lost) {
         return ServiceFailure(
-            errors::Unavailable("the execution environment was lost in the call"));
+            hearth::errors::Unavailable("the execution environment was lost in the call"));
     }
     if (outcome.timed_out) {
         metrics_.timeouts.Add();
@@ -370,7 +381,6 @@ Task<Result<InvokeResult>> Slots::InvokeCold(
         co_return std::move(allowed).error();
     }
     ++pool.misses;
-    metrics_.misses_cold.Add();
     MakeRoom(static_cast<uint64_t>(pool.function->memory_mb) << 20);
     const auto started = steady_clock::now();
     const std::string log_stream =
@@ -379,6 +389,20 @@ Task<Result<InvokeResult>> Slots::InvokeCold(
     ExecutionEnvironment& environment = *fresh->environment;
     rt::Timer release([&units] { units.Release(); });
     release.ArmIn(options_.cold_start_hold);
+    if (request.snapshot.has_value()) {
+        auto prepared = co_await environment.PrepareRestored(templates_, *request.snapshot);
+        if (!prepared.ok()) {
+            Discard(fresh);
+            co_return ServiceFailure(std::move(prepared).error());
+        }
+        if (*prepared) {
+            metrics_.prepare.Observe(Seconds(steady_clock::now() - started));
+            release.Cancel();
+            units.Release();
+            co_return co_await InvokeRestored(pool, request, fresh);
+        }
+    }
+    metrics_.misses_cold.Add();
     if (auto prepared = co_await environment.Prepare(); !prepared.ok()) {
         Discard(fresh);
         co_return ServiceFailure(std::move(prepared).error());
@@ -392,7 +416,8 @@ Task<Result<InvokeResult>> Slots::InvokeCold(
     if (!init.ok) {
         if (init.lost) {
             Discard(fresh);
-            co_return ServiceFailure(errors::Unavailable("the execution environment was lost"));
+            co_return ServiceFailure(
+                hearth::errors::Unavailable("the execution environment was lost"));
         }
         if (init.hopeless) {
             auto result = co_await environment.FailInInit(request, init);
@@ -414,6 +439,107 @@ Task<Result<InvokeResult>> Slots::InvokeCold(
     co_return Answer(std::move(outcome));
 }
 
+Task<Result<InvokeResult>> Slots::InvokeRestored(
+    Pool& pool, const InvokeRequest& request, Slot* slot) {
+    metrics_.misses_restored.Add();
+    ExecutionEnvironment& environment = *slot->environment;
+    environment.WriteRestoreStart();
+    const RestoreOutcome restore = co_await environment.Restore(options_.restore_max);
+    metrics_.restore.Observe(Seconds(restore.duration));
+    environment.WriteRestoreReport(restore);
+    if (!restore.ok) {
+        co_await environment.log().Flush();
+        Discard(slot);
+        if (restore.lost) {
+            co_return ServiceFailure(
+                hearth::errors::Unavailable("the execution environment was lost"));
+        }
+        metrics_.errors.Add();
+        co_return restore.timed_out ? errors::SnapStartTimedOut() : errors::SnapStartFailed();
+    }
+    InvokeOutcome outcome =
+        co_await environment.Invoke(request, std::nullopt, std::nullopt, restore.duration);
+    GiveBack(slot);
+    if (!outcome.delivered) {
+        // It asked for an event and died before it got one.
+        co_return co_await InvokeSuppressed(
+            pool,
+            request,
+            ExecutionEnvironment::NewLogStream(
+                *pool.function, deps_.wall_clock.Now(), deps_.random));
+    }
+    co_return Answer(std::move(outcome));
+}
+
+namespace {
+
+std::string_view StateReasonCode(const InitOutcome& init) {
+    if (init.timed_out) {
+        return "FunctionError.InitTimeout";
+    }
+    if (init.error_type == "Runtime.InvalidEntrypoint") {
+        return "FunctionError.InvalidEntryPoint";
+    }
+    if (init.error_type.starts_with("Extension.")) {
+        return "FunctionError.ExtensionInitError";
+    }
+    return "FunctionError.RuntimeInitError";
+}
+
+}  // namespace
+
+Task<Result<SnapshotOutcome>> Slots::SaveSnapshot(
+    std::shared_ptr<const FunctionVersion> function, std::string image) {
+    if (stopping_) {
+        co_return hearth::errors::Unavailable("Hearth is stopping");
+    }
+    rt::Semaphore::Units units = co_await cold_starts_.Take(1);
+    Pool& pool = PoolOf(function);
+    ++running_;
+    ++pool.users;
+    Slot* const slot = Add(
+        pool, ExecutionEnvironment::NewLogStream(*function, deps_.wall_clock.Now(), deps_.random));
+    ExecutionEnvironment& environment = *slot->environment;
+    Result<SnapshotOutcome> outcome =
+        hearth::errors::Unavailable("the execution environment was lost");
+    if (auto prepared = co_await environment.PrepareToSave(); !prepared.ok()) {
+        outcome = std::move(prepared).error();
+    } else {
+        environment.WriteInitStart();
+        const std::chrono::nanoseconds limit = std::max<std::chrono::nanoseconds>(
+            options_.snapshot_init_max, std::chrono::seconds(function->timeout_s));
+        const InitOutcome init = co_await environment.Init(limit);
+        if (init.ok) {
+            outcome = co_await environment.Save(std::move(image));
+            if (outcome.ok() && outcome->kind == SnapshotOutcome::Kind::kNotPossible) {
+                environment.log().Write(fmt::format(
+                    "SnapStart: this version starts without a snapshot: {}", outcome->reason));
+            }
+        } else if (!init.lost) {
+            environment.WriteInitReport(init, "init");
+            outcome = SnapshotOutcome{
+                .kind = SnapshotOutcome::Kind::kInitFailed,
+                .reason = init.timed_out
+                              ? fmt::format(
+                                    "The function's init did not end within {} seconds.",
+                                    std::chrono::duration_cast<std::chrono::seconds>(limit).count())
+                              : fmt::format(
+                                    "The function's init failed: {}",
+                                    init.fault.empty() ? init.error_type : init.fault),
+                .reason_code = std::string(StateReasonCode(init)),
+                .source = {}};
+        }
+    }
+    co_await environment.log().Flush();
+    Discard(slot);
+    --pool.users;
+    DropPoolIfUnused(pool);
+    if (--running_ == 0) {
+        changed_.WakeAll();
+    }
+    co_return outcome;
+}
+
 Task<Result<InvokeResult>> Slots::InvokeSuppressed(
     Pool& pool, const InvokeRequest& request, std::string log_stream) {
     Slot* const slot = Add(pool, std::move(log_stream));
@@ -427,7 +553,7 @@ Task<Result<InvokeResult>> Slots::InvokeSuppressed(
     const InitOutcome init = co_await environment.Init(deadline - steady_clock::now());
     if (init.lost) {
         Discard(slot);
-        co_return ServiceFailure(errors::Unavailable("the execution environment was lost"));
+        co_return ServiceFailure(hearth::errors::Unavailable("the execution environment was lost"));
     }
     if (!init.ok) {
         environment.WriteInitReport(init, "invoke");

@@ -34,6 +34,7 @@ struct SlotMetrics {
     aws::Counter hits;
     aws::Counter hits_frozen;
     aws::Counter misses_cold;
+    aws::Counter misses_restored;
     aws::Counter throttles;
     aws::Counter errors;
     aws::Counter timeouts;
@@ -42,6 +43,7 @@ struct SlotMetrics {
     // Seconds per phase.
     aws::Histogram prepare;
     aws::Histogram init;
+    aws::Histogram restore;
     aws::Histogram invoke;
 };
 
@@ -62,6 +64,11 @@ class Slots final {
         // Free memory below which idle environments go before new ones come.
         uint64_t memory_reserve_bytes = 256ull << 20;
         std::chrono::nanoseconds stop_grace = std::chrono::seconds(1);
+        // Images of the templates kept in memory, of this shard.
+        uint64_t template_bytes_max = 1ull << 30;
+        // Going on from a snapshot, after-restore hooks included; of an init that is to be saved.
+        std::chrono::nanoseconds restore_max = std::chrono::seconds(10);
+        std::chrono::nanoseconds snapshot_init_max = std::chrono::seconds(130);
     };
 
     Slots(
@@ -77,6 +84,12 @@ class Slots final {
     //   returns  when the answer has begun, or the call has failed before
     Task<Status> InvokeStreaming(
         std::shared_ptr<const FunctionVersion> function, InvokeRequest request);
+    // As Invoker's.
+    Task<Result<SnapshotOutcome>> SaveSnapshot(
+        std::shared_ptr<const FunctionVersion> function, std::string image);
+
+    void ForgetSnapshot(const std::string& image) { templates_.Forget(image); }
+
     // As Invoker::Retire.
     void Retire(
         const AccountId& account,
@@ -110,6 +123,8 @@ class Slots final {
     Task<Result<InvokeResult>> InvokeInPool(Pool& pool, const InvokeRequest& request);
     // `slot` is set when one became idle while this call waited for its turn.
     Task<Result<InvokeResult>> InvokeCold(Pool& pool, const InvokeRequest& request, Slot*& slot);
+    // The environment was made from a snapshot and is prepared.
+    Task<Result<InvokeResult>> InvokeRestored(Pool& pool, const InvokeRequest& request, Slot* slot);
     // The init failed once; it is repeated within the call, and its time counts.
     Task<Result<InvokeResult>> InvokeSuppressed(
         Pool& pool, const InvokeRequest& request, std::string log_stream);
@@ -125,6 +140,7 @@ class Slots final {
     // By "account/region/name"; there while a pool of the function is.
     std::unordered_map<std::string, std::unique_ptr<Function>> functions_;
     rt::Semaphore cold_starts_;
+    SnapshotTemplates templates_;
     size_t running_ = 0;
     bool stopping_ = false;
     rt::Event changed_;

@@ -122,7 +122,7 @@ void VersionSnapshots::Published() {
     deps_.schedule.Arm(deps_.cloud_clock.Now());
 }
 
-Task<Result<std::string>> VersionSnapshots::ForCall(
+Task<Result<std::optional<SnapshotSource>>> VersionSnapshots::ForCall(
     const FunctionVersion& function, std::string function_id) {
     const Name name{
         .key = {function.account, function.region, function.name},
@@ -131,7 +131,7 @@ Task<Result<std::string>> VersionSnapshots::ForCall(
     HEARTH_CO_TRY(
         const auto snapshot, co_await store_.FindSnapshot(name.key, name.function_id, name.number));
     if (!snapshot) {
-        co_return std::string();
+        co_return std::optional<SnapshotSource>();
     }
     switch (snapshot->state) {
         case State::kPending:
@@ -155,25 +155,26 @@ Task<Result<std::string>> VersionSnapshots::ForCall(
             return Next::kWhenIdle;
         }));
     }
-    co_return snapshot->image.empty() ? std::string() : PathOf(snapshot->image);
-}
-
-Task<void> VersionSnapshots::MakeAgain(const FunctionVersion& function, std::string function_id) {
-    const Name name{
-        .key = {function.account, function.region, function.name},
-        .function_id = std::move(function_id),
-        .number = std::stoll(function.version)};
-    std::string unusable;
-    const Status changed = co_await Change(name, [&](VersionSnapshot& snapshot) {
-        unusable = std::exchange(snapshot.image, {});
-        // It stays Active: calls have cold starts meanwhile.
-        return unusable.empty() ? Next::kUnchanged : Next::kNow;
-    });
-    if (changed.ok()) {
-        Drop(unusable);
-    } else {
-        log::Warn("lambda: {}: {}", function.name, changed.error().message());
+    if (snapshot->image.empty()) {
+        co_return std::optional<SnapshotSource>();
     }
+    SnapshotSource source{
+        .image = PathOf(snapshot->image),
+        .connections = snapshot->connections,
+        .in_restore = snapshot->in_restore};
+    if (::access(source.image.c_str(), F_OK) != 0) {
+        // Lost, or found unusable after an update of the machine, say. The version stays Active:
+        // calls have cold starts until there is another image.
+        HEARTH_CO_RETURN_IF_ERROR(co_await Change(name, [&](VersionSnapshot& changed) {
+            if (changed.image != snapshot->image) {
+                return Next::kUnchanged;
+            }
+            changed.image.clear();
+            return Next::kNow;
+        }));
+        co_return std::optional<SnapshotSource>();
+    }
+    co_return std::optional<SnapshotSource>(std::move(source));
 }
 
 Task<Status> VersionSnapshots::Change(Name name, std::function<Next(VersionSnapshot&)> change) {
@@ -270,6 +271,8 @@ Task<Status> VersionSnapshots::Make(Name name) {
             case SnapshotOutcome::Kind::kSaved:
                 snapshot.state = State::kActive;
                 snapshot.image = image;
+                snapshot.connections = outcome.source.connections;
+                snapshot.in_restore = outcome.source.in_restore;
                 return Next::kWhenIdle;
             case SnapshotOutcome::Kind::kNotPossible:
                 snapshot.state = State::kActive;

@@ -12,6 +12,7 @@
 #include <chrono>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 
@@ -53,14 +54,12 @@ class VersionSnapshots final {
         int64_t number);
     void Published();
 
-    // What a call of a version with SnapStart starts from: an image's path, or empty for a cold
-    // start. Notes the use.
+    // What a new environment for a call of a version with SnapStart starts from; nothing for a cold
+    // start. Notes the use, and has a new image made where the last one was found unusable.
     //   errors  SnapStartNotReadyException (409) while it is Pending, or Inactive (it is then made
     //           again); ResourceConflictException when the version has failed
-    Task<Result<std::string>> ForCall(const FunctionVersion& function, std::string function_id);
-
-    // The image that ForCall named cannot be used on this machine any more; another one is made.
-    Task<void> MakeAgain(const FunctionVersion& function, std::string function_id);
+    Task<Result<std::optional<SnapshotSource>>> ForCall(
+        const FunctionVersion& function, std::string function_id);
 
     // Adds State and SnapStart to what the API shows of `record`, a version with SnapStart.
     Task<Status> Show(

@@ -1,0 +1,177 @@
+// The part of an execution environment that is about snapshots: being saved, and going on from one.
+#include "base/log.h"
+#include "services/lambda/execution_environment.h"
+
+#include <fcntl.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <utility>
+
+namespace hearth::lambda {
+
+namespace {
+
+using std::chrono::steady_clock;
+
+SnapshotOutcome NotPossible(std::string reason) {
+    return SnapshotOutcome{
+        .kind = SnapshotOutcome::Kind::kNotPossible,
+        .reason = std::move(reason),
+        .reason_code = {},
+        .source = {}};
+}
+
+}  // namespace
+
+Task<Result<SnapshotOutcome>> ExecutionEnvironment::Save(std::string image) {
+    // Whatever comes of it, this environment serves nobody.
+    saved_ = true;
+    if (extensions_->any()) {
+        co_return NotPossible("it has extensions");
+    }
+    const bool in_restore = api_->waiting_for_restore();
+    std::vector<uint16_t> ports = api_->RestingPorts();
+    if (ports.empty() || over()) {
+        co_return NotPossible("its runtime does not wait for an event");
+    }
+    const auto connections = static_cast<uint32_t>(ports.size());
+    sandbox::SaveRequest request;
+    request.ports = std::move(ports);
+    request.image =
+        os::Fd(::open(image.c_str(), O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600));
+    if (!request.image.valid()) {
+        co_return errors::System("the new image " + image, errno);
+    }
+    log_->Drain();
+    auto report = co_await sandbox_->Save(std::move(request));
+    log_->DrainAll();
+    if (!report.ok()) {
+        ::unlink(image.c_str());
+        if (report.error().kind() == Error::Kind::kUnimplemented) {
+            co_return NotPossible(report.error().message());
+        }
+        co_return std::move(report).error();
+    }
+    if (!report->refusal.empty()) {
+        ::unlink(image.c_str());
+        co_return NotPossible(std::move(report->refusal));
+    }
+    log::Debug(
+        "lambda: {} saved: {} bytes, frozen for {} us",
+        function_->name,
+        report->image_bytes,
+        report->frozen.count() / 1000);
+    co_return SnapshotOutcome{
+        .kind = SnapshotOutcome::Kind::kSaved,
+        .reason = {},
+        .reason_code = {},
+        .source = {.image = image, .connections = connections, .in_restore = in_restore}};
+}
+
+Task<Result<bool>> ExecutionEnvironment::PrepareRestored(
+    SnapshotTemplates& templates, SnapshotSource source) {
+    to_save_ = true;  // the saved one's variables and paths
+    sandbox::EnvironmentSpec spec;
+    aws::DoorIdentity identity;
+    HEARTH_CO_RETURN_IF_ERROR(co_await FillSpec(spec, identity));
+    if (stillborn_.has_value() || !external_extensions_.empty()) {
+        to_save_ = false;
+        stillborn_.reset();
+        code_.clear();
+        co_return false;
+    }
+    const auto template_spec = [&spec] {
+        sandbox::EnvironmentSpec made = spec;
+        made.id += "-t";
+        made.egress = false;
+        return made;
+    };
+    // A template may have died with its host since the last call; the second one is new.
+    for (int attempt = 0; attempt < 2 && sandbox_ == nullptr; ++attempt) {
+        auto from = co_await templates.Get(source.image, template_spec);
+        if (!from.ok()) {
+            log::Info("lambda: {} starts cold: {}", function_->name, from.error().message());
+            if (from.error().kind() == Error::Kind::kConflict) {
+                // VersionSnapshots::ForCall notices, and has another one made.
+                ::unlink(source.image.c_str());
+            }
+            break;
+        }
+        sandbox::EnvironmentSpec clone = spec;
+        clone.from = from->get();
+        clone.connections = source.connections;
+        auto made = co_await deps_.sandbox.Create(std::move(clone));
+        if (made.ok()) {
+            sandbox_ = *std::move(made);
+        } else {
+            log::Info("lambda: {} is not restored: {}", function_->name, made.error().message());
+            templates.Drop(source.image, *from);
+        }
+    }
+    if (sandbox_ == nullptr) {
+        to_save_ = false;
+        code_.clear();
+        co_return false;
+    }
+    Surround(std::move(identity));
+    bool first = true;
+    for (os::Fd& connection : sandbox_->TakeConnections()) {
+        HEARTH_CO_RETURN_IF_ERROR(
+            api_->Adopt(std::move(connection), source.in_restore && std::exchange(first, false)));
+    }
+    api_->Start();
+    tasks_.Spawn(WatchExit());
+    co_return true;
+}
+
+Task<RestoreOutcome> ExecutionEnvironment::Restore(std::chrono::nanoseconds limit) {
+    const auto start = made_at_;
+    const auto deadline = start + limit;
+    bool in_time = true;
+    api_->AnswerRestore();
+    extensions_->api().CloseRegistration();
+    while (in_time && !ready() && !api_->restore_error().has_value() && !over()) {
+        in_time = co_await api_->changed().WaitUntil(deadline);
+    }
+    RestoreOutcome outcome;
+    outcome.duration = steady_clock::now() - start;
+    if (api_->restore_error().has_value()) {
+        outcome.error_type = api_->restore_error()->error_type;
+        if (outcome.error_type.empty()) {
+            outcome.error_type = "Runtime.RestoreError";
+        }
+    } else if (exit_.has_value()) {
+        outcome.lost = exit_->lost;
+        outcome.error_type = "Runtime.ExitError";
+        outcome.fault = ExitText();
+    } else if (ready()) {
+        outcome.ok = true;
+    } else {
+        outcome.timed_out = true;
+    }
+    log_->Drain();
+    last_deadline_ = deadline;
+    co_return outcome;
+}
+
+void ExecutionEnvironment::WriteRestoreStart() {
+    if (auto line = platform_log_.RestoreStart(deps_.wall_clock.Now(), Facts())) {
+        log_->Write(*std::move(line));
+    }
+}
+
+void ExecutionEnvironment::WriteRestoreReport(const RestoreOutcome& restore) {
+    log_->DrainAll();
+    const RestoreReport report{
+        .duration = restore.duration,
+        .status = restore.ok          ? "success"
+                  : restore.timed_out ? "timeout"
+                                      : "error",
+        .error_type = restore.error_type};
+    if (auto line = platform_log_.RestoreDone(deps_.wall_clock.Now(), report)) {
+        log_->Write(*std::move(line));
+    }
+}
+
+}  // namespace hearth::lambda
