@@ -182,10 +182,6 @@ def test_other_regions_and_accounts(create):
             "Hearth does not support TracingConfig Mode Active yet.",
         ),
         (
-            {"SnapStart": {"ApplyOn": "PublishedVersions"}},
-            "Hearth does not support SnapStart ApplyOn PublishedVersions yet.",
-        ),
-        (
             {"Tags": {f"k{i}": "v" for i in range(51)}},
             "Number of tags exceeds resource tag limit.",
         ),
