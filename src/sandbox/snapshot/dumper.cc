@@ -39,11 +39,6 @@ constexpr int kGetRseqConfiguration = 0x420f;
 constexpr size_t kSmapsBytesMax = 256 << 20;
 constexpr size_t kXcr0Offset = 464;
 constexpr size_t kXstateBvOffset = 512;
-// What a system call answers inside the kernel when it is to be called again.
-constexpr int64_t kRestartSys = -512;
-constexpr int64_t kRestartNoIntr = -513;
-constexpr int64_t kRestartNoHand = -514;
-constexpr int64_t kRestartBlock = -516;
 
 struct RseqConfiguration {
     uint64_t address = 0;
@@ -77,41 +72,6 @@ Result<std::string> ReadLink(const std::string& path) {
     }
     target.resize(static_cast<size_t>(got));
     return target;
-}
-
-// These return -EINTR, not a code of the kernel's own, when a stop interrupts them.
-bool RestartsAfterEintr(uint64_t call) {
-    constexpr std::array kCalls = {
-        SYS_epoll_wait,
-        SYS_epoll_pwait,
-        SYS_epoll_pwait2,
-        SYS_poll,
-        SYS_ppoll,
-        SYS_select,
-        SYS_pselect6,
-        SYS_nanosleep,
-        SYS_clock_nanosleep,
-        SYS_rt_sigtimedwait,
-        SYS_io_getevents,
-        SYS_semtimedop,
-        SYS_rt_sigsuspend,
-        SYS_pause};
-    return std::ranges::find(kCalls, static_cast<long>(call)) != kCalls.end();
-}
-
-// Registers with which the thread can go on anywhere: an interrupted call is made again.
-void ApplyRestartRule(user_regs_struct& registers) {
-    const auto answer = static_cast<int64_t>(registers.rax);
-    if (static_cast<int64_t>(registers.orig_rax) >= 0) {
-        const bool again = answer == kRestartSys || answer == kRestartNoIntr ||
-                           answer == kRestartNoHand || answer == kRestartBlock ||
-                           (answer == -EINTR && RestartsAfterEintr(registers.orig_rax));
-        if (again) {
-            registers.rip -= 2;
-            registers.rax = registers.orig_rax;
-        }
-    }
-    registers.orig_rax = UINT64_MAX;
 }
 
 class Dumper final {
@@ -178,6 +138,7 @@ class Dumper final {
         }
         HEARTH_TRY(const std::string status, ReadProc("status"));
         HEARTH_TRY(const std::string stat, ReadProc("stat"));
+        HEARTH_RETURN_IF_ERROR(RequireNoOrphans(status));
         ProcessFacts& process = image_.process;
         const auto inner = [&](const char* field) {
             const auto ids = ParseIds(FindField(status, field).value_or(""));
@@ -247,6 +208,39 @@ class Dumper final {
                     return NotSnapshottable("its threads do not share files or directories");
                 }
             }
+        }
+        return {};
+    }
+
+    // Children of its children come to the first process of its pid namespace when their parents
+    // end; that one has no other children. Nothing to ask where its parent is outside.
+    Status RequireNoOrphans(const std::string& status) const {
+        const auto parent = ParseNumber(FindField(status, "PPid").value_or(""));
+        struct stat own{}, other{};
+        if (!parent || *parent == 0 ||
+            ::stat(fmt::format("/proc/{}/ns/pid", request_.pid).c_str(), &own) != 0 ||
+            ::stat(fmt::format("/proc/{}/ns/pid", *parent).c_str(), &other) != 0 ||
+            own.st_ino != other.st_ino || own.st_dev != other.st_dev) {
+            return {};
+        }
+        const auto parent_status = os::ReadFile(AT_FDCWD, fmt::format("/proc/{}/status", *parent));
+        const auto ids = ParseIds(
+            parent_status.ok() ? FindField(*parent_status, "NSpid").value_or("") : std::string());
+        if (ids.size() < 2 || ids.back() != 1) {
+            return {};
+        }
+        HEARTH_TRY(
+            const std::string children,
+            os::ReadFile(AT_FDCWD, fmt::format("/proc/{0}/task/{0}/children", *parent)));
+        for (const int32_t child : ParseIds(children)) {
+            if (child == request_.pid) {
+                continue;
+            }
+            const auto stat = os::ReadFile(AT_FDCWD, fmt::format("/proc/{}/stat", child));
+            if (stat.ok() && ParseStat(*stat)[3] == "Z") {
+                return NotQuiet("a process of its environment is ending");
+            }
+            return NotSnapshottable("other processes run in its environment");
         }
         return {};
     }

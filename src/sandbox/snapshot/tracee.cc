@@ -32,6 +32,44 @@ constexpr uint64_t kSignalSetBytes = 8;
 // A trap that finds its signal blocked would reset the handler.
 constexpr uint64_t kAllButTrap = ~(1ULL << (SIGTRAP - 1));
 
+// What a system call answers inside the kernel when it is to be called again.
+constexpr int64_t kRestartSys = -512;
+constexpr int64_t kRestartNoIntr = -513;
+constexpr int64_t kRestartNoHand = -514;
+constexpr int64_t kRestartBlock = -516;
+
+// These return -EINTR, not a code of the kernel's own, when a stop interrupts them.
+bool RestartsAfterEintr(uint64_t call) {
+    constexpr std::array kCalls = {
+        SYS_epoll_wait,
+        SYS_epoll_pwait,
+        SYS_epoll_pwait2,
+        SYS_poll,
+        SYS_ppoll,
+        SYS_select,
+        SYS_pselect6,
+        SYS_nanosleep,
+        SYS_clock_nanosleep,
+        SYS_rt_sigtimedwait,
+        SYS_io_getevents,
+        SYS_semtimedop,
+        SYS_rt_sigsuspend,
+        SYS_pause};
+    return std::ranges::find(kCalls, static_cast<long>(call)) != kCalls.end();
+}
+
+bool IsInterruptedForGood(const user_regs_struct& registers) {
+    return static_cast<int64_t>(registers.orig_rax) >= 0 &&
+           static_cast<int64_t>(registers.rax) == -EINTR && RestartsAfterEintr(registers.orig_rax);
+}
+
+// `syscall` is two bytes long.
+void CallAgain(user_regs_struct& registers) {
+    registers.rip -= 2;
+    registers.rax = registers.orig_rax;
+    registers.orig_rax = UINT64_MAX;
+}
+
 long Trace(__ptrace_request request, int tid, uint64_t address, uint64_t data) {
     return ::ptrace(request, tid, reinterpret_cast<void*>(address), reinterpret_cast<void*>(data));
 }
@@ -244,10 +282,29 @@ Status Tracee::Read(uint64_t address, void* into, size_t bytes) const {
     return {};
 }
 
+void ApplyRestartRule(user_regs_struct& registers) {
+    const auto answer = static_cast<int64_t>(registers.rax);
+    const bool kernel_repeats = answer == kRestartSys || answer == kRestartNoIntr ||
+                                answer == kRestartNoHand || answer == kRestartBlock;
+    if ((static_cast<int64_t>(registers.orig_rax) >= 0 && kernel_repeats) ||
+        IsInterruptedForGood(registers)) {
+        CallAgain(registers);
+    }
+    registers.orig_rax = UINT64_MAX;
+}
+
 void Tracee::Release() {
     for (StoppedThread& thread : threads_) {
-        if (thread.injected) {
+        // Calls that the kernel repeats by itself are left to it: it knows how much of a timeout is
+        // over. Of others the process would see that it was stopped.
+        const bool again = IsInterruptedForGood(thread.registers);
+        if (again) {
+            CallAgain(thread.registers);
+        }
+        if (again || thread.injected) {
             (void)TracePointer(PTRACE_SETREGS, thread.tid, 0, &thread.registers);
+        }
+        if (thread.injected) {
             (void)TracePointer(
                 static_cast<__ptrace_request>(PTRACE_SETSIGMASK),
                 thread.tid,

@@ -77,4 +77,8 @@ class Tracee final {
     std::vector<StoppedThread> threads_;
 };
 
+// Makes registers of a stopped thread ones with which it can go on in another process: a system
+// call that the stop has interrupted is made again. Relative timeouts start anew.
+void ApplyRestartRule(user_regs_struct& registers);
+
 }  // namespace hearth::snapshot

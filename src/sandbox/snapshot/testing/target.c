@@ -2,7 +2,7 @@
 // on descriptor 0. The answer is one line that begins with "ok" when all is as it was before the
 // snapshot. Built without sanitizers, whose memory is not what functions have.
 //
-//   target KIND...    kinds: heap threads files wipe deny, and those of MakeRefused
+//   target KIND...    kinds: heap threads files sleepers wipe deny, and those of MakeRefused
 //
 #define _GNU_SOURCE
 #include <arpa/inet.h>
@@ -11,6 +11,7 @@
 #include <linux/filter.h>
 #include <linux/seccomp.h>
 #include <netinet/in.h>
+#include <poll.h>
 #include <pthread.h>
 #include <sched.h>
 #include <signal.h>
@@ -27,6 +28,7 @@
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/random.h>
+#include <sys/select.h>
 #include <sys/signalfd.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
@@ -55,6 +57,13 @@ static void Need(int ok, const char* what) {
         fprintf(stderr, "target: %s: %s\n", what, strerror(errno));
         _exit(2);
     }
+}
+
+static void* Forever(void* argument) {
+    for (;;) {
+        pause();
+    }
+    return argument;
 }
 
 // ---- heap ----
@@ -267,6 +276,125 @@ static const char* CheckFiles(void) {
     return NULL;
 }
 
+// ---- threads that wait, each in another system call ----
+
+#define SLEEPERS 10
+static int wake[SLEEPERS][2];
+static int futex_word;
+static int woken[SLEEPERS];  // 1: as it should be, else -errno or what came
+
+static int Sleep(int number, int fd) {
+    char byte = 0;
+    struct pollfd poll_fd = {.fd = fd, .events = POLLIN};
+    struct timespec long_time = {100000, 0};
+    struct timeval long_value = {100000, 0};
+    struct epoll_event event_of = {.events = EPOLLIN, .data = {.u64 = 9}};
+    int result = -1;
+    switch (number) {
+        case 0:
+            result = (int)read(fd, &byte, 1);
+            break;
+        case 1:
+            result = (int)recv(fd, &byte, 1, 0);
+            break;
+        case 2:
+            result = poll(&poll_fd, 1, -1);
+            break;
+        case 3:
+            result = ppoll(&poll_fd, 1, &long_time, NULL);
+            break;
+        case 4: {
+            fd_set set;
+            FD_ZERO(&set);
+            FD_SET(fd, &set);
+            result = select(fd + 1, &set, NULL, NULL, &long_value);
+            break;
+        }
+        case 5:
+        case 6: {
+            const int watcher = epoll_create1(0);
+            epoll_ctl(watcher, EPOLL_CTL_ADD, fd, &event_of);
+            sigset_t none;
+            sigemptyset(&none);
+            result = number == 5 ? epoll_wait(watcher, &event_of, 1, -1)
+                                 : epoll_pwait(watcher, &event_of, 1, 100000000, &none);
+            break;
+        }
+        case 7:
+            result = (int)syscall(SYS_futex, &futex_word, 0, 0, NULL, NULL, 0) == 0 ? 1 : -1;
+            break;
+        case 8:
+            // A wait with a timeout: the kernel restarts it by a call of its own.
+            result = (int)syscall(SYS_futex, &futex_word, 0, 0, &long_time, NULL, 0) == 0 ? 1 : -1;
+            break;
+        case 9: {
+            struct timespec short_time = {0, 200000000};
+            result = syscall(SYS_nanosleep, &short_time, NULL) == 0 ? 1 : -1;
+            break;
+        }
+        default:
+            break;
+    }
+    return result == 1 ? 1 : -errno;
+}
+
+static void* Sleeper(void* argument) {
+    const int number = (int)(intptr_t)argument;
+    for (;;) {
+        const int result = Sleep(number, wake[number][0]);
+        __atomic_store_n(&woken[number], result, __ATOMIC_RELEASE);
+        syscall(SYS_futex, &woken[number], 1, 1, NULL, NULL, 0);
+        if (number != 9) {
+            return Forever(NULL);
+        }
+    }
+}
+
+static void MakeSleepers(void) {
+    pthread_t thread;
+    for (intptr_t i = 0; i < SLEEPERS; ++i) {
+        Need(socketpair(AF_UNIX, SOCK_STREAM, 0, wake[i]) == 0, "socketpair");
+        Need(pthread_create(&thread, NULL, Sleeper, (void*)i) == 0, "pthread_create");
+    }
+    // All of them wait: the kernel says so.
+    for (int waiting = 0; waiting < SLEEPERS;) {
+        waiting = 0;
+        for (int tid = getpid() + 1; tid <= getpid() + SLEEPERS; ++tid) {
+            char path[64], state[256] = "";
+            snprintf(path, sizeof(path), "/proc/self/task/%d/syscall", tid);
+            FILE* file = fopen(path, "r");
+            waiting += file && fgets(state, sizeof(state), file) && strncmp(state, "run", 3) != 0;
+            if (file) {
+                fclose(file);
+            }
+        }
+        sched_yield();
+    }
+}
+
+// Wakes all; everyone must return from the call it was in as if nothing had happened.
+static const char* CheckSleepers(void) {
+    static char wrong[64];
+    futex_word = 1;
+    for (int i = 0; i < SLEEPERS; ++i) {
+        if (i != 7 && i != 8 && write(wake[i][1], "x", 1) != 1) {
+            return "sleeper's socket";
+        }
+    }
+    syscall(SYS_futex, &futex_word, 1, 100, NULL, NULL, 0);
+    for (int i = 0; i < SLEEPERS; ++i) {
+        int result = 0;
+        while ((result = __atomic_load_n(&woken[i], __ATOMIC_ACQUIRE)) == 0) {
+            syscall(SYS_futex, &woken[i], 0, 0, NULL, NULL, 0);
+        }
+        if (result != 1 && !((i == 7 || i == 8) && result == -EAGAIN)) {
+            snprintf(wrong, sizeof(wrong), "sleeper %d: %d", i, result);
+            return wrong;
+        }
+    }
+    return NULL;
+}
+
 // ---- the rest ----
 
 static unsigned char* wiped;
@@ -311,13 +439,6 @@ static void DenyTracing(void) {
         prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0 &&
             prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program, 0, 0) == 0,
         "seccomp");
-}
-
-static void* Forever(void* argument) {
-    for (;;) {
-        pause();
-    }
-    return argument;
 }
 
 static void* OtherRights(void* argument) {
@@ -411,6 +532,9 @@ int main(int count, char** kinds) {
     if (Has(count, kinds, "wipe")) {
         MakeWiped();
     }
+    if (Has(count, kinds, "sleepers")) {
+        MakeSleepers();
+    }
     for (int i = 1; i < count; ++i) {
         MakeRefused(kinds[i]);
     }
@@ -439,6 +563,9 @@ int main(int count, char** kinds) {
                 wrong = with_heap ? CheckGivingBack() : NULL;
                 wrong = wrong ? wrong : CheckNewThread();
                 wrong = wrong ? wrong : CheckProcess();
+                break;
+            case 's':
+                wrong = CheckSleepers();
                 break;
             case 'w':
                 wrong = wiped && wiped[0] != 0 ? "not wiped" : NULL;
