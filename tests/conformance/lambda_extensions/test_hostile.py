@@ -46,6 +46,7 @@ def error_of(call):
             ("Extension.ExitError", "exit status 1"),
         ),
     ],
+    ids=["before registering", "with code 0", "by a signal", "after an init error", "after an exit error"],
 )
 def test_ends_in_init(deploy, extension, error):
     function = deploy(HANDLER, {"bad": extension})
