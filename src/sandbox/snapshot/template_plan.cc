@@ -44,6 +44,7 @@ static_assert(uint32_t{kPlanDroppable} == kDroppable);
 static_assert(uint32_t{kPlanMergeable} == kMergeable);
 static_assert(uint32_t{kPlanRandomAdvice} == kRandomAdvice);
 static_assert(uint32_t{kPlanSequentialAdvice} == kSequentialAdvice);
+static_assert(uint32_t{kPlanSealed} == kSealed);
 static_assert(uint32_t{kPlanPath} == uint32_t(OpenFileKind::kPath));
 static_assert(uint32_t{kPlanStandIn} == uint32_t(OpenFileKind::kStandIn));
 static_assert(uint32_t{kPlanPipe} == uint32_t(OpenFileKind::kPipe));

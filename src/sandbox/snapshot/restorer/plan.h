@@ -41,6 +41,7 @@ enum PlanAreaFlag : uint32_t {
     kPlanMergeable = 1 << 8,
     kPlanRandomAdvice = 1 << 10,
     kPlanSequentialAdvice = 1 << 11,
+    kPlanSealed = 1 << 12,
 };
 
 enum PlanOpenFileKind : uint32_t {

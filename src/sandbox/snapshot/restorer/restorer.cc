@@ -440,10 +440,14 @@ void InheritPageTables(const Plan* plan, PlanArea& area) {
         return;
     }
     area.inherited = 1;
-    if ((area.protection & PROT_READ) == 0) {
-        return;
+    if ((area.protection & PROT_READ) == 0 || (area.flags & kPlanSealed) != 0 ||
+        Failed(Call(
+            SYS_mprotect,
+            static_cast<long>(area.start),
+            static_cast<long>(area.end - area.start),
+            PROT_READ | PROT_WRITE))) {
+        return;  // clones find these pages by themselves, a little slower
     }
-    Protect(plan, area.start, area.end - area.start, PROT_READ | PROT_WRITE);
     auto* byte = reinterpret_cast<volatile char*>(area.start);
     const char same = *byte;
     *byte = same;
