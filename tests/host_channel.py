@@ -49,8 +49,8 @@ class Environment:
             report = b""
         if not report:
             return None
-        _, status, error = struct.unpack("<Iii", report[:12])
-        return status, error, report[12:].split(b"\0")[0].decode()
+        _, _, status, error = struct.unpack("<IIii", report[:16])
+        return status, error, report[16:].split(b"\0")[0].decode()
 
     def output(self, fd):
         chunks = []
@@ -107,7 +107,7 @@ class Host:
         backend_size = struct.unpack_from("<I", body)[0]
         layout_at = 4 + backend_size
         layout_size = struct.unpack_from("<I", body, layout_at)[0]
-        names = ["rootless", "memory", "pids", "cpu", "freezer", "own_uids", "egress"]
+        names = ["rootless", "memory", "pids", "cpu", "freezer", "own_uids", "egress", "overlay", "snapshots"]
         flags = body[layout_at + 4 + layout_size:]
         self.facts = {"backend": body[4:layout_at].decode(),
                       "cgroup": body[layout_at + 4:layout_at + 4 + layout_size].decode(),
@@ -143,7 +143,9 @@ class Host:
             _texts(["PATH=/usr/bin:/bin", *env]) + _text(cwd) + struct.pack("<I", len(mounts)) +
             b"".join(_text(source) + _text(target) for source, target in mounts) +
             _text("AWS_LAMBDA_RUNTIME_API") + _text("AWS_ENDPOINT_URL") +
-            struct.pack("<qqiiq?", memory_mb, tmp_mb, pids, files, 0, egress))
+            # No companions; no template and none to start from.
+            _texts([]) + _texts([]) +
+            struct.pack("<qqiiq??QI", memory_mb, tmp_mb, pids, files, 0, egress, False, 0, 0))
 
     def create(self, argv, **options):
         number, packet = self.create_packet(argv, **options)
