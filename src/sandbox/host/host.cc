@@ -546,7 +546,7 @@ void Host::Answer(const CreateAnswer& answer, std::vector<os::Fd> fds) {
 Status Host::MakeTemplate(Slot& slot, const os::Fd& image, const os::Fd& ready) {
     HEARTH_TRY(auto control, snapshot::TemplateSockets());
     HEARTH_TRY(auto report, os::MakeChannel());
-    const TemplateJob job{.init = slot.pid, .one_user = parts_.rootless};
+    const TemplateJob job{.init = slot.pid};
     HEARTH_TRY(
         slot.template_pid,
         parts_.maker.MakeTemplate(

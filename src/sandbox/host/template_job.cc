@@ -36,10 +36,10 @@ Error Become(const TemplateJob& job, int control, int image, int filter, int rea
     snapshot::TemplateOptions options;
     options.image_fd = image;
     options.root_fd = root->get();
-    if (!job.one_user) {
-        options.uid = kRuntimeUid;
-        options.gid = kRuntimeGid;
-    }
+    // Where the environment's map has one user only, clones stay that one, but lose capabilities
+    // all the same.
+    options.uid = kRuntimeUid;
+    options.gid = kRuntimeGid;
     options.filter.resize(64 << 10);
     const ssize_t bytes = ::pread(filter, options.filter.data(), options.filter.size(), 0);
     if (bytes <= 0) {

@@ -10,8 +10,6 @@ namespace hearth::sandbox {
 struct TemplateJob {
     // hearth-init of the template's own environment, whose root has the mapped files.
     pid_t init = -1;
-    // Nobody's rights but the environment's root can be given up (without root).
-    bool one_user = false;
 };
 
 // Waits for the byte on `ready` that says that the environment's mounts are there, and becomes the
