@@ -208,6 +208,39 @@ TEST(Template, CloneLosesItsRightsBeforeItRuns) {
     }
 }
 
+TEST(Template, ACloneInANamespaceOfOneUserStaysItButLosesItsRights) {
+    TemplateOptions options;
+    options.uid = 65534;
+    options.gid = 65534;
+    Prepared prepared = Prepare({TargetProgram(), "threads"}, options);
+    ASSERT_EQ(prepared.error, "");
+    const Pool pool(CLONE_NEWUSER | CLONE_NEWNS | CLONE_NEWIPC | CLONE_NEWUTS | CLONE_NEWNET);
+    ASSERT_TRUE(pool.ok());
+    CloneRequest request;
+    request.adopted = true;
+    const Restored restored = Restore(*prepared.made, pool, std::move(request));
+    ASSERT_EQ(restored.error, "");
+    EXPECT_THAT(restored.talk.Ask('c'), StartsWith("ok "));
+    const int32_t pid = PidOf(restored.clone.pidfd);
+    size_t threads = 0;
+    const std::string tasks = fmt::format("/proc/{}/task", pid);
+    for (const auto& task : std::filesystem::directory_iterator(tasks)) {
+        const std::string status = ReadText(task.path().string() + "/status");
+        for (const char* line :
+             {"CapEff:\t0000000000000000",
+              "CapPrm:\t0000000000000000",
+              "CapBnd:\t0000000000000000",
+              "CapInh:\t0000000000000000",
+              "CapAmb:\t0000000000000000",
+              "NoNewPrivs:\t1",
+              "Uid:\t0\t0\t0\t0"}) {
+            EXPECT_THAT(status, testing::HasSubstr(line));
+        }
+        ++threads;
+    }
+    EXPECT_EQ(threads, 11U);
+}
+
 TEST(Template, ACloneMayBeTheChildOfItsSandboxsFirstProcess) {
     Prepared prepared = Prepare({TargetProgram(), "threads"});
     ASSERT_EQ(prepared.error, "");

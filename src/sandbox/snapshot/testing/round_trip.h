@@ -60,6 +60,14 @@ class Pool final {
             }
         }
         ::close(ends[1]);
+        if ((namespaces & CLONE_NEWUSER) != 0) {
+            // One user, as for somebody without root.
+            for (const char* map : {"uid_map", "gid_map"}) {
+                const os::Fd file(
+                    ::open(fmt::format("/proc/{}/{}", pid, map).c_str(), O_WRONLY | O_CLOEXEC));
+                (void)!::write(file.get(), "0 0 1", 5);
+            }
+        }
         char byte = 0;
         ok_ = pid > 0 && ::read(ends[0], &byte, 1) == 1 && byte == '1';
         ::close(ends[0]);
