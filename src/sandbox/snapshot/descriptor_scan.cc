@@ -487,8 +487,10 @@ class Scan final {
             HEARTH_TRY(const TimerLines timer, ParseTimer(entry.info));
             file.kind = OpenFileKind::kTimerFd;
             file.timer_clock = timer.clock;
-            file.timer_ticks = timer.ticks;
-            file.timer_value_ns = timer.value_ns;
+            // One that has fired and was not read yet stands still, whatever its interval: in a
+            // clone it fires at once.
+            const bool fired = timer.ticks != 0 || (timer.value_ns == 0 && timer.interval_ns != 0);
+            file.timer_value_ns = fired ? 1 : timer.value_ns;
             file.timer_interval_ns = timer.interval_ns;
             return file;
         }

@@ -39,9 +39,10 @@ TEST(ElfFile, FindsAnExportedFunctionWhereItIs) {
     const auto elf = ElfFile::Open(file.get());
     ASSERT_TRUE(elf.has_value());
     EXPECT_EQ(elf->BuildId().size(), 20U);
-    const auto value = elf->FindFunction("strtoumax");
+    const auto value = elf->FindFunction("gnu_get_libc_version");
     ASSERT_TRUE(value.has_value());
-    EXPECT_EQ(reinterpret_cast<uint64_t>(::dlsym(RTLD_DEFAULT, "strtoumax")), load + *value);
+    EXPECT_EQ(
+        reinterpret_cast<uint64_t>(::dlsym(RTLD_DEFAULT, "gnu_get_libc_version")), load + *value);
     EXPECT_EQ(elf->FindFunction("no_such_function"), std::nullopt);
 }
 

@@ -264,7 +264,8 @@ struct OpenFile {
     // kEventFd
     uint64_t event_count = 0;
     bool event_semaphore = false;
-    // kTimerFd; times in ns. `timer_value_ns` is what remains.
+    // kTimerFd; times in ns. `timer_value_ns` is what remains, 1 for one that has fired and was not
+    // read; `timer_ticks` is 0 from the dumper.
     int32_t timer_clock = 0;
     uint64_t timer_ticks = 0;
     uint64_t timer_value_ns = 0;

@@ -22,11 +22,12 @@ std::string TargetProgram() {
     return self.substr(0, self.rfind('/')) + "/testing/snapshot_target";
 }
 
-TEST(Restart, EveryKindOfWaitGoesOnInClones) {
+void RoundTrip(std::vector<std::string> kinds, char command) {
     testing_support::Picture picture;
     {
         const Pool pool(CLONE_NEWNS);
-        const Original original(pool, {TargetProgram(), "sleepers"});
+        kinds.insert(kinds.begin(), TargetProgram());
+        const Original original(pool, std::move(kinds));
         ASSERT_EQ(original.talk().ReadLine(), "ready");
         picture = TakePicture(original);
     }
@@ -41,8 +42,17 @@ TEST(Restart, EveryKindOfWaitGoesOnInClones) {
         const Pool pool(CLONE_NEWNS);
         const auto restored = Restore(**made, pool);
         ASSERT_EQ(restored.error, "");
-        EXPECT_THAT(restored.talk.Ask('s'), StartsWith("ok 1 "));
+        EXPECT_THAT(restored.talk.Ask(command), StartsWith("ok 1 "));
     }
+}
+
+TEST(Restart, EveryKindOfWaitGoesOnInClones) {
+    RoundTrip({"sleepers"}, 's');
+}
+
+// It stands still until it is read, and nothing tells how far its next time is.
+TEST(Restart, ATimerThatHasFiredFiresInClones) {
+    RoundTrip({"files", "fired"}, 'c');
 }
 
 TEST(Restart, AnOriginalThatGoesOnWaitsOn) {

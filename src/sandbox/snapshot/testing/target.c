@@ -2,7 +2,8 @@
 // on descriptor 0. The answer is one line that begins with "ok" when all is as it was before the
 // snapshot. Built without sanitizers, whose memory is not what functions have.
 //
-//   target KIND...    kinds: heap threads files sleepers wipe deny, and those of MakeRefused
+//   target KIND...    kinds: heap threads files (fired: its timer has) sleepers wipe deny, and
+//                     those of MakeRefused
 //
 #define _GNU_SOURCE
 #include <arpa/inet.h>
@@ -528,6 +529,10 @@ int main(int count, char** kinds) {
     }
     if (with_files) {
         MakeFiles();
+    }
+    if (with_files && Has(count, kinds, "fired")) {
+        struct pollfd poll_fd = {.fd = timer, .events = POLLIN};
+        Need(poll(&poll_fd, 1, -1) == 1, "poll");
     }
     if (Has(count, kinds, "wipe")) {
         MakeWiped();
