@@ -135,7 +135,6 @@ http::Response ToResponse(const Error& error, std::string_view request_id) {
     // As Invoke's answer: clients look at the reason.
     codec::JsonWriter json;
     json.BeginObject();
-    http::Response response;
     for (const auto& [name, value] : error.fields()) {
         json.Key(name);
         json.String(value);
@@ -143,7 +142,9 @@ http::Response ToResponse(const Error& error, std::string_view request_id) {
     json.Key("message");
     json.String(error.message());
     json.EndObject();
-    return Answer(status, error.code(), json.Take());
+    http::Response response = Answer(status, error.code(), json.Take());
+    response.headers.emplace_back("Retry-After", "1");
+    return response;
 }
 
 std::string ForwardedPort(const aws::SiteRequest& request) {

@@ -21,6 +21,8 @@ using codec::Json;
 constexpr std::string_view kZeros("\0\0\0\0\0\0\0\0", 8);
 // More headers than any client takes.
 constexpr size_t kHeadersMax = 1'000;
+// What a status, headers or cookies may consist of: a header may be a list of values.
+constexpr codec::JsonLimits kHeadLimits = {.depth_max = 8, .values_max = 10'000};
 constexpr std::string_view kWhiteSpace = " \t\r\n";
 
 Error Bad(std::string_view what) {
@@ -75,8 +77,13 @@ size_t SkipValue(std::string_view text, size_t at) {
     return at;
 }
 
-// The members of the object that `text` is; CheckJson has approved of it. Values are not built, so
-// a large answer costs its bytes and no tree.
+// The members that mean something in an answer.
+constexpr std::array<std::string_view, 5> kMembers = {
+    "statusCode", "headers", "cookies", "body", "isBase64Encoded"};
+
+// Those members of the object that `text` is, the last one of each name, as for JavaScript;
+// CheckJson has approved of it. Values are not built and other members not kept, so a large answer
+// costs its bytes and no tree.
 Result<std::vector<Slice>> Members(std::string_view text) {
     std::vector<Slice> members;
     size_t at = SkipWhiteSpace(text, 0) + 1;
@@ -100,7 +107,11 @@ Result<std::vector<Slice>> Members(std::string_view text) {
         if (end <= at) {
             return Bad("a member without a value");
         }
-        members.push_back({*name.AsString(), text.substr(at, end - at)});
+        if (std::ranges::find(kMembers, *name.AsString()) != kMembers.end()) {
+            std::erase_if(
+                members, [&name](const Slice& one) { return one.name == *name.AsString(); });
+            members.push_back({*name.AsString(), text.substr(at, end - at)});
+        }
         at = end;
     }
 }
@@ -112,20 +123,18 @@ std::string_view Trim(std::string_view text) {
                : text.substr(begin, text.find_last_not_of(kWhiteSpace) - begin + 1);
 }
 
-// The last one of that name, as for JavaScript.
 std::optional<std::string_view> FindMember(
     const std::vector<Slice>& members, std::string_view name) {
-    for (auto it = members.rbegin(); it != members.rend(); ++it) {
-        if (it->name == name) {
-            const std::string_view value = Trim(it->value);
-            return value == "null" ? std::nullopt : std::optional(value);
-        }
+    const auto found = std::ranges::find(members, name, &Slice::name);
+    if (found == members.end()) {
+        return std::nullopt;
     }
-    return std::nullopt;
+    const std::string_view value = Trim(found->value);
+    return value == "null" ? std::nullopt : std::optional(value);
 }
 
 Result<int> ReadStatus(std::string_view text) {
-    HEARTH_TRY(const Json value, codec::ParseJson(text));
+    HEARTH_TRY(const Json value, codec::ParseJson(text, kHeadLimits));
     int64_t status = 0;
     if (const int64_t* number = value.AsInt()) {
         status = *number;
@@ -216,7 +225,7 @@ Result<std::string> ScalarText(const Json& value) {
 }
 
 Status ReadHeaders(std::string_view text, HttpAnswer& answer) {
-    HEARTH_TRY(const Json value, codec::ParseJson(text));
+    HEARTH_TRY(const Json value, codec::ParseJson(text, kHeadLimits));
     const Json::Object* const members = value.AsObject();
     if (members == nullptr || members->size() > kHeadersMax) {
         return Bad("headers is no object of at most 1,000 members");
@@ -244,7 +253,7 @@ Status ReadHeaders(std::string_view text, HttpAnswer& answer) {
 }
 
 Status ReadCookies(std::string_view text, HttpAnswer& answer) {
-    HEARTH_TRY(const Json value, codec::ParseJson(text));
+    HEARTH_TRY(const Json value, codec::ParseJson(text, kHeadLimits));
     const Json::Array* const cookies = value.AsArray();
     if (cookies == nullptr || cookies->size() > kHeadersMax) {
         return Bad("cookies is no list of at most 1,000 texts");

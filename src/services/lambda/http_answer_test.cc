@@ -97,6 +97,23 @@ TEST(HttpAnswer, WhatIsNoAnswerIsRefused) {
     EXPECT_FALSE(ReadHttpAnswer("{}\0body"s).ok());
 }
 
+TEST(HttpAnswer, MembersThatMeanNothingAreNotKept) {
+    std::string many = "{";
+    for (int i = 0; i < 100'000; ++i) {
+        many += "\"a\":1,";
+    }
+    many += R"("statusCode":204})";
+    const auto answer = ReadHttpAnswer(many);
+    ASSERT_TRUE(answer.ok());
+    EXPECT_EQ(answer->status, 204);
+
+    std::string values = R"({"statusCode":200,"headers":{"a":[0)";
+    for (int i = 0; i < 100'000; ++i) {
+        values += ",0";
+    }
+    EXPECT_FALSE(ReadHttpAnswer(values + "]}}").ok());
+}
+
 TEST(HttpPrelude, MayComeInPiecesOfAnySize) {
     const std::string bytes = R"({"statusCode":201,"headers":{"a":"b"},"cookies":["c=d"]})"s +
                               "\0\0\0\0\0\0\0\0"s + "\0body\0\0"s;

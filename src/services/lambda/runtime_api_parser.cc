@@ -25,6 +25,14 @@ std::string_view Trim(std::string_view text) {
     return text;
 }
 
+// A line that ends inside a value would end lines of the log and headers of answers, too.
+bool IsHeaderValue(std::string_view text) {
+    return std::all_of(text.begin(), text.end(), [](char c) {
+        const auto byte = static_cast<unsigned char>(c);
+        return byte == '\t' || (byte >= 0x20 && byte != 0x7F);
+    });
+}
+
 bool ParseNumber(std::string_view text, int base, uint64_t& number) {
     const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), number, base);
     return error == std::errc() && end == text.data() + text.size() && !text.empty();
@@ -98,6 +106,9 @@ bool RuntimeApiParser::ParseHeader(std::string_view line) {
     }
     const std::string_view name = line.substr(0, colon);
     const std::string_view value = Trim(line.substr(colon + 1));
+    if (!IsHeaderValue(value)) {
+        return false;
+    }
     if (EqualsNoCase(name, "content-length")) {
         uint64_t length = 0;
         if (!ParseNumber(value, 10, length) || (has_length_ && length != missing_)) {

@@ -117,6 +117,23 @@ TEST(RuntimeApiParser, ABodyBeyondTheLimitIsReadAndDropped) {
     EXPECT_TRUE(parser.request().body.empty());
 }
 
+TEST(RuntimeApiParser, RefusesLinesThatEndInsideAValue) {
+    for (const std::string_view end : {"\n", "\r", "\x1b", "\x7f"}) {
+        const std::string value = "a" + std::string(end) + "b";
+        RuntimeApiParser head;
+        EXPECT_EQ(
+            Feed(head, "POST / HTTP/1.1\r\nContent-Type: " + value + "\r\n\r\n"), State::kBroken);
+        RuntimeApiParser trailer;
+        EXPECT_EQ(
+            Feed(
+                trailer,
+                "POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n"
+                "Lambda-Runtime-Function-Error-Type: " +
+                    (end == "\n" ? std::string("\x01") : value) + "\r\n\r\n"),
+            State::kBroken);
+    }
+}
+
 TEST(RuntimeApiParser, RefusesWhatIsNotHttpOrAmbiguous) {
     for (const char* text :
          {"\r\n\r\n",

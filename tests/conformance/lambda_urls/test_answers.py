@@ -172,15 +172,11 @@ def test_a_custom_runtime_may_answer_what_is_no_json(serve):
 def test_throttled_calls_say_why(hearth, client, deploy):
     function = deploy("def handler(event, context):\n    return 'called'\n")
     url = function_url.public(hearth, client, function.name)
-    try:
-        client.put_function_concurrency(FunctionName=function.name, ReservedConcurrentExecutions=0)
-    except client.exceptions.ClientError as error:
-        if error.response["Error"]["Code"] == "NotImplementedException":
-            pytest.skip("there is no reserved concurrency")
-        raise
+    client.put_function_concurrency(FunctionName=function.name, ReservedConcurrentExecutions=0)
     answer = url.call()
     assert answer.status == 429
     assert answer.headers["x-amzn-ErrorType"] == "TooManyRequestsException"
     assert answer.json()["Reason"] == "ReservedFunctionConcurrentInvocationLimitExceeded"
+    assert answer.headers["Retry-After"] == "1"
     client.delete_function_concurrency(FunctionName=function.name)
     assert url.call().body == b"called"
