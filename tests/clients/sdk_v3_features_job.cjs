@@ -9,17 +9,19 @@ const path = require("node:path");
 
 const sdk = createRequire(path.join(path.resolve(process.argv[2]), "index.js"));
 const lambda = sdk("@aws-sdk/client-lambda");
+const { SignatureV4 } = sdk("@smithy/signature-v4");
 
 const options = { endpoint: process.env.AWS_ENDPOINT_URL, region: process.env.AWS_REGION, maxAttempts: 1 };
 const text = (bytes) => Buffer.from(bytes).toString("utf8");
 const FunctionName = "features";
 
 // GET of a URL whose host is not in any name server: the Hearth is at the endpoint's address.
-function get(url) {
+function get(url, more = {}) {
     const { host, pathname, search } = new URL(url);
     const { hostname, port } = new URL(process.env.AWS_ENDPOINT_URL);
+    const headers = { Host: host, ...more };
     return new Promise((resolve, reject) => {
-        const request = http.get({ hostname, port, path: pathname + search, headers: { Host: host } }, (answer) => {
+        const request = http.get({ hostname, port, path: pathname + search, headers }, (answer) => {
             const chunks = [];
             answer.on("data", (chunk) => chunks.push(chunk));
             answer.on("end", () => resolve({ status: answer.statusCode, body: text(Buffer.concat(chunks)) }));
@@ -27,6 +29,15 @@ function get(url) {
         });
         request.on("error", reject);
     });
+}
+
+// The headers that sign a GET of the URL, made by the SDK.
+async function signature(url, credentials) {
+    const { host, pathname, searchParams } = new URL(url);
+    const hash = sdk("@aws-crypto/sha256-js").Sha256;
+    const signer = new SignatureV4({ service: "lambda", region: options.region, credentials, sha256: hash });
+    const request = { method: "GET", protocol: "http:", hostname: host, path: pathname, headers: { host } };
+    return (await signer.sign({ ...request, query: Object.fromEntries(searchParams) })).headers;
 }
 
 async function stream(functions, event) {
@@ -92,6 +103,12 @@ async function main() {
     await functions.send(new lambda.RemovePermissionCommand({ FunctionName, StatementId: "url" }));
     await functions.send(new lambda.RemovePermissionCommand({ FunctionName, StatementId: "function" }));
     seen.afterRemoval = (await get(url.FunctionUrl)).status;
+
+    await functions.send(new lambda.UpdateFunctionUrlConfigCommand({ FunctionName, AuthType: "AWS_IAM" }));
+    const named = `${url.FunctionUrl}?name=signed`;
+    seen.unsigned = (await get(named)).status;
+    seen.signed = await get(named, await signature(named, await functions.config.credentials()));
+    seen.signedForAnother = (await get(named, await signature(url.FunctionUrl, await functions.config.credentials()))).status;
     await functions.send(new lambda.DeleteFunctionUrlConfigCommand({ FunctionName }));
 
     const put = (ReservedConcurrentExecutions) =>

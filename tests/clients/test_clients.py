@@ -107,6 +107,8 @@ def test_sdk_v3_layers_urls_streams_and_permissions(tmp_path):
     assert (seen["withoutPermission"], seen["afterRemoval"]) == (403, 403)
     assert [one["Action"] for one in seen["policy"]["Statement"]] == ["lambda:InvokeFunctionUrl", "lambda:InvokeFunction"]
     assert seen["withPermission"] == {"status": 200, "body": "good day, url"}
+    assert seen["signed"] == {"status": 200, "body": "good day, signed"}
+    assert (seen["unsigned"], seen["signedForAnother"]) == (403, 403)
     assert seen["reserved"] == 0
     assert seen["throttled"] == {
         "name": "TooManyRequestsException",

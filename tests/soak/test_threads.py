@@ -14,7 +14,9 @@ import zipfile
 
 import pytest
 
+import function_url
 import hearth_up
+import streamed
 
 BUILD = os.path.join(hearth_up.ROOT, "build", "tsan")
 COUNT = int(os.environ.get("HEARTH_SOAK_COUNT", "200"))
@@ -31,10 +33,19 @@ TRUST = json.dumps({
 })
 
 
-def package(source):
+STREAM_MJS = """
+export const h = awslambda.streamifyResponse(async (event, stream) => {
+    for (let i = 0; i < 20; ++i) { stream.write("x".repeat(20000)); }
+    stream.end();
+});
+"""
+STREAM_BYTES = 400_000
+
+
+def package(source, name="f.py"):
     file = io.BytesIO()
     with zipfile.ZipFile(file, "w") as archive:
-        archive.writestr("f.py", source)
+        archive.writestr(name, source)
     return file.getvalue()
 
 
@@ -94,13 +105,55 @@ class Load:
     def log_groups(self):
         self.logs.describe_log_groups()
 
+    def stream(self):
+        with streamed.Call(self.hearth, "flows") as call:
+            got = 0
+            # Some callers go away in the middle.
+            wanted = self.random.choice([STREAM_BYTES, STREAM_BYTES, 1])
+            for chunk in call:
+                got += len(chunk)
+                if got >= wanted:
+                    break
+            assert got >= wanted
+
+    def url(self):
+        answer = self.hearth.urls[0].call("/a?b=c", "POST", b'{"a": 1}')
+        assert (answer.status, answer.json()["rawPath"]) == (200, "/a"), answer.body
+
+    def streamed_url(self):
+        answer = self.hearth.urls[1].call()
+        assert (answer.status, len(answer.body)) == (200, STREAM_BYTES)
+
+    def layers(self):
+        made = self.functions.publish_layer_version(
+            LayerName=f"layer{self.caller}", Content={"ZipFile": package("x = 1", "python/x.py")}
+        )
+        version = {"LayerName": f"layer{self.caller}", "VersionNumber": made["Version"]}
+        self.functions.add_layer_version_permission(
+            **version, StatementId="all", Principal="*", Action="lambda:GetLayerVersion"
+        )
+        self.functions.list_layers()
+        self.functions.delete_layer_version(**version)
+
+    def concurrency(self):
+        name = {"FunctionName": f"shared{self.caller % 3}"}
+        self.functions.put_function_concurrency(**name, ReservedConcurrentExecutions=50)
+        self.functions.get_account_settings()
+        self.functions.delete_function_concurrency(**name)
+
+    def permissions(self):
+        name = {"FunctionName": self.shared(), "StatementId": f"of{self.caller}"}
+        self.functions.add_permission(**name, Action="lambda:InvokeFunction", Principal="s3.amazonaws.com")
+        self.functions.remove_permission(**name)
+
     def own_endpoints(self):
         assert self.hearth.get("/_hearth/metrics").status == 200
 
 
 OPERATIONS = [
     "invoke", "invoke", "invoke", "life_of_a_function", "publish", "read", "identity", "users",
-    "log_groups", "own_endpoints",
+    "log_groups", "own_endpoints", "stream", "stream", "url", "url", "streamed_url", "layers",
+    "concurrency", "permissions",
 ]
 
 
@@ -124,6 +177,15 @@ def test_no_data_race_under_mixed_load():
                 FunctionName=f"shared{number}", Runtime="python3.11", Role=role, Handler="f.h",
                 Code={"ZipFile": package("def h(event, context):\n    print('hi')\n    return event\n")},
             )
+        client = hearth.client("lambda")
+        client.create_function(
+            FunctionName="flows", Runtime="nodejs20.x", Role=role, Handler="f.h",
+            Code={"ZipFile": package(STREAM_MJS, "f.mjs")},
+        )
+        hearth.urls = [
+            function_url.public(hearth, client, "shared0"),
+            function_url.public(hearth, client, "flows", InvokeMode="RESPONSE_STREAM"),
+        ]
         left = iter(range(COUNT))
         lock = threading.Lock()
         done, failures = collections.Counter(), []

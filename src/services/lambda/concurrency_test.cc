@@ -4,6 +4,7 @@
 
 #include <gtest/gtest.h>
 
+#include <deque>
 #include <vector>
 
 namespace hearth::lambda {
@@ -24,8 +25,8 @@ class ConcurrencyTest : public ::testing::Test {
         ASSERT_TRUE(RunTask(limits_.Load(account_, region_)).ok());
     }
 
-    FunctionConcurrency Function(std::string name) {
-        return FunctionConcurrency(limits_, Account(), std::move(name));
+    FunctionConcurrency& Function(std::string name) {
+        return functions_.emplace_back(limits_, Account(), std::move(name));
     }
 
     // "" or the reason.
@@ -52,6 +53,8 @@ class ConcurrencyTest : public ::testing::Test {
             co_return reserves_;
         }};
     RateLimit::Clock::time_point now_{std::chrono::hours(1)};
+    // Places are given back to their functions, so they go first.
+    std::deque<FunctionConcurrency> functions_;
     std::vector<Place> places_;
 };
 
@@ -79,8 +82,8 @@ TEST(RateLimit, ABurstAndThenEvenly) {
 
 TEST_F(ConcurrencyTest, FunctionsWithoutAReserveShareWhatIsLeft) {
     Reserve({{"own", 50}});
-    auto one = Function("one");
-    auto other = Function("other");
+    auto& one = Function("one");
+    auto& other = Function("other");
     for (int i = 0; i < 75; ++i) {
         ASSERT_EQ(Enter(one), "");
         ASSERT_EQ(Enter(other), "");
@@ -88,7 +91,7 @@ TEST_F(ConcurrencyTest, FunctionsWithoutAReserveShareWhatIsLeft) {
     EXPECT_EQ(Enter(one), "ConcurrentInvocationLimitExceeded");
     EXPECT_EQ(Enter(other), "ConcurrentInvocationLimitExceeded");
     // The reserve is there all the same.
-    auto own = Function("own");
+    auto& own = Function("own");
     for (int i = 0; i < 50; ++i) {
         ASSERT_EQ(Enter(own), "");
     }
@@ -101,19 +104,19 @@ TEST_F(ConcurrencyTest, FunctionsWithoutAReserveShareWhatIsLeft) {
 
 TEST_F(ConcurrencyTest, OtherAccountsAndRegionsHaveTheirOwn) {
     Reserve({});
-    auto here = Function("f");
+    auto& here = Function("f");
     for (int i = 0; i < 200; ++i) {
         ASSERT_EQ(Enter(here), "");
     }
     EXPECT_NE(Enter(here), "");
     AccountConcurrency& there = limits_.Of(account_, Region("eu-west-1"));
-    FunctionConcurrency other(limits_, there, "f");
+    auto& other = functions_.emplace_back(limits_, there, "f");
     EXPECT_EQ(Enter(other), "");
 }
 
 TEST_F(ConcurrencyTest, ACallGivesBackWhatItTookWhateverChangedMeanwhile) {
     Reserve({});
-    auto function = Function("f");
+    auto& function = Function("f");
     ASSERT_EQ(Enter(function), "");
     EXPECT_EQ(Account().running.load(), 1);
     Reserve({{"f", 1}});
@@ -132,7 +135,7 @@ TEST_F(ConcurrencyTest, ACallGivesBackWhatItTookWhateverChangedMeanwhile) {
 
 TEST_F(ConcurrencyTest, AReserveOfNoneStopsAFunction) {
     Reserve({{"f", 0}});
-    auto function = Function("f");
+    auto& function = Function("f");
     EXPECT_EQ(Enter(function), "ReservedFunctionConcurrentInvocationLimitExceeded");
 }
 
@@ -149,10 +152,10 @@ TEST_F(ConcurrencyTest, TenCallsASecondForEach) {
             ++entered;
         }
     };
-    auto own = Function("own");
+    auto& own = Function("own");
     EXPECT_EQ(flood(own), "30 ReservedFunctionInvocationRateLimitExceeded");
-    auto one = Function("one");
-    auto other = Function("other");
+    auto& one = Function("one");
+    auto& other = Function("other");
     EXPECT_EQ(flood(one), "2000 FunctionInvocationRateLimitExceeded");
     EXPECT_EQ(flood(other), "0 FunctionInvocationRateLimitExceeded");
     now_ += milliseconds(100);
@@ -162,7 +165,7 @@ TEST_F(ConcurrencyTest, TenCallsASecondForEach) {
 
 TEST_F(ConcurrencyTest, AThousandEnvironmentsInTenSeconds) {
     Reserve({});
-    auto function = Function("f");
+    auto& function = Function("f");
     const auto make = [&] {
         int made = 0;
         while (function.TakeEnvironment(now_).ok()) {
@@ -174,7 +177,7 @@ TEST_F(ConcurrencyTest, AThousandEnvironmentsInTenSeconds) {
     now_ += seconds(1);
     EXPECT_EQ(make(), 100);
     // Each function has its own.
-    auto other = Function("g");
+    auto& other = Function("g");
     EXPECT_TRUE(other.TakeEnvironment(now_).ok());
     now_ += seconds(10);
     EXPECT_EQ(make(), 1000);
@@ -182,12 +185,12 @@ TEST_F(ConcurrencyTest, AThousandEnvironmentsInTenSeconds) {
 
 TEST_F(ConcurrencyTest, AQuotaBelowWhatIsReservedLeavesNothing) {
     Reserve({{"own", 300}});
-    auto function = Function("f");
+    auto& function = Function("f");
     EXPECT_EQ(Enter(function), "ConcurrentInvocationLimitExceeded");
 }
 
 TEST_F(ConcurrencyTest, AFailedReadChangesNothing) {
-    auto function = Function("f");
+    auto& function = Function("f");
     fails_ = true;
     EXPECT_FALSE(RunTask(limits_.Load(account_, region_)).ok());
     EXPECT_FALSE(function.ready());
