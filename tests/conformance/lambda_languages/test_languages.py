@@ -1,6 +1,6 @@
 """The samples of custom runtimes: one function in seven languages, built by their own build scripts.
 
-./dev test installs the languages (tools/language_packages.txt); one that is not there is skipped.
+./dev test installs the languages (tools/test_packages.txt); one that is not there is skipped.
 """
 
 import os
