@@ -22,6 +22,9 @@ import hearth_up
 
 code = io.BytesIO()
 with zipfile.ZipFile(code, "w") as package:
+    package.writestr("s.py", "import os, uuid\\ncount = 0\\ndef handler(event, context):\\n"
+                             "    global count\\n    count += 1\\n"
+                             "    return [os.environ['AWS_LAMBDA_INITIALIZATION_TYPE'], count, str(uuid.uuid4())]\\n")
     package.writestr("f.py", "import os\\ndef handler(event, context):\\n    print('here')\\n"
                              "    return [event, os.listdir('/var/task'), os.listdir('/proc/1')[:1], \\n"
                              "            {n: open('/opt/' + n).read() for n in os.listdir('/opt')}]\\n")
@@ -42,8 +45,19 @@ with hearth_up.Hearth() as hearth:
     answers = [json.loads(lambda_.invoke(FunctionName="f", Payload=json.dumps(i))["Payload"].read())
                for i in range(3)]
     status = json.loads(hearth.hearth("status", "--json").stdout)
+    saved, restored = None, None
+    if status["isolation"]["backend"] != "none":
+        lambda_.create_function(
+            FunctionName="s", Runtime="python3.12", Handler="s.handler", Timeout=60, Publish=True,
+            SnapStart={"ApplyOn": "PublishedVersions"},
+            Role="arn:aws:iam::000000000000:role/any", Code={"ZipFile": code.getvalue()})
+        lambda_.get_waiter("function_active_v2").wait(FunctionName="s", Qualifier="1")
+        saved = lambda_.get_function_configuration(FunctionName="s", Qualifier="1")["SnapStart"]
+        restored = [json.loads(lambda_.invoke(FunctionName="s", Qualifier="1")["Payload"].read())
+                    for i in range(2)]
     processes = hearth.processes()
-print(json.dumps({"answers": answers, "status": status, "left": sorted(processes)}))
+print(json.dumps({"saved": saved, "restored": restored, "answers": answers, "status": status,
+                  "left": sorted(processes)}))
 """
 
 
@@ -91,8 +105,10 @@ def test_ordinary_user_runs_a_cloud_with_isolated_functions():
         if isolation["backend"] == "none":
             pytest.skip("this machine gives ordinary users no namespaces; functions ran without")
         assert [answer[0] for answer in seen["answers"]] == [0, 1, 2]
-        assert all(answer[1] == ["f.py"] for answer in seen["answers"])
+        assert all(sorted(answer[1]) == ["f.py", "s.py"] for answer in seen["answers"])
         layers = {"both": "2", "only-1": "1", "only-2": "2"}
+        assert seen["saved"]["OptimizationStatus"] == "On"
+        assert [answer[:2] for answer in seen["restored"]] == [["snap-start", 1], ["snap-start", 2]]
         assert all(answer[3] == layers for answer in seen["answers"])
     finally:
         shutil.rmtree(directory, ignore_errors=True)

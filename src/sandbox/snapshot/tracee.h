@@ -16,7 +16,8 @@
 //
 // The process is hostile. It can be gone at any moment (every call may fail), and it chose all
 // registers and memory, but while it is stopped it cannot act. System calls run in it one
-// instruction at a time with all its signals blocked and its system call filter suspended. When
+// instruction at a time with all its signals blocked and its system call filter suspended, where we
+// may. When
 // whoever holds it dies, the kernel kills the process: it never goes on with our registers.
 //
 // All calls from the thread that made it, since that thread is the tracer.
