@@ -2,6 +2,7 @@
 
 #include "os/channel.h"
 #include "os/file.h"
+#include "sandbox/host/tmp_archive.h"
 #include "sandbox/protocol/init_protocol.h"
 #include "sandbox/snapshot/dumper.h"
 
@@ -91,6 +92,17 @@ Result<std::vector<uint64_t>> FindConnections(pid_t pid, const DumpJob& job) {
     return inodes;
 }
 
+// A clone finds another file there than the one that was mapped.
+Status RequireNothingMappedOfTmp(pid_t pid) {
+    HEARTH_TRY(
+        const std::string maps,
+        os::ReadFile(AT_FDCWD, fmt::format("/proc/{}/maps", pid), 64 << 20));
+    if (maps.find(" /tmp/") != std::string::npos) {
+        return Error(Error::Kind::kUnimplemented, "", "it has mapped a file of /tmp", 500);
+    }
+    return {};
+}
+
 Result<snapshot::DumpReport> Save(const DumpJob& job, int image) {
     HEARTH_TRY(const pid_t pid, FindRuntime(job.init));
     HEARTH_TRY(const std::vector<uint64_t> connections, FindConnections(pid, job));
@@ -103,8 +115,19 @@ Result<snapshot::DumpReport> Save(const DumpJob& job, int image) {
         request.stand_ins.push_back({connections[i], kStandInConnection + i});
     }
     const auto give_up = std::chrono::steady_clock::now() + kRestPatience;
+    // It outlives the runtime, which ends with the dump.
+    HEARTH_TRY(
+        const os::Fd tmp,
+        os::Open(AT_FDCWD, fmt::format("/proc/{}/root/tmp", pid), O_RDONLY | O_DIRECTORY));
     for (;;) {
+        HEARTH_RETURN_IF_ERROR(RequireNothingMappedOfTmp(pid));
+        HEARTH_TRY(const bool has_files, HoldsAnything(tmp.get()));
+        request.tmp_layer = has_files ? "tmp" : "";
         auto report = snapshot::Dump(request);
+        if (report.ok() && has_files) {
+            HEARTH_TRY(const uint64_t bytes, PackTmp(tmp.get(), image));
+            report->image_bytes += bytes;
+        }
         if (report.ok() || report.error().kind() != Error::Kind::kUnavailable ||
             std::chrono::steady_clock::now() > give_up) {
             return report;

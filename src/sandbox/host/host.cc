@@ -482,6 +482,13 @@ Result<CreateAnswer> Host::Assign(
         HEARTH_TRY(ready, os::Pipe());
         handed.push_back(ready.second.get());
     }
+    if (slot.role == kInitHoldsClone) {
+        const Slot* from = FindById(request.template_id);
+        if (from == nullptr || !from->image.valid()) {
+            return errors::Unavailable("the template is gone");
+        }
+        handed.push_back(from->image.get());
+    }
     HEARTH_TRY(const bool sent, os::SendPacket(slot.channel.get(), message, handed));
     (void)sent;
 
@@ -546,6 +553,7 @@ void Host::Answer(const CreateAnswer& answer, std::vector<os::Fd> fds) {
 Status Host::MakeTemplate(Slot& slot, const os::Fd& image, const os::Fd& ready) {
     HEARTH_TRY(auto control, snapshot::TemplateSockets());
     HEARTH_TRY(auto report, os::MakeChannel());
+    HEARTH_TRY(slot.image, os::Duplicate(image.get()));
     const TemplateJob job{.init = slot.pid};
     HEARTH_TRY(
         slot.template_pid,
@@ -786,6 +794,7 @@ void Host::Destroy(Slot& slot) {
     }
     slot.control.reset();
     slot.report.Close();
+    slot.image.Close();
     slot.channel.Close();
     slot.runtime_api.Close();
     slot.door.Close();

@@ -59,6 +59,8 @@ struct Slot {
     pid_t template_pid = -1;
     std::unique_ptr<snapshot::TemplateControl> control;
     os::Fd report;
+    // What it was made from: clones unpack their /tmp from it.
+    os::Fd image;
     // Of the pipes that take the runtime's output.
     uint64_t stdout_inode = 0;
     uint64_t stderr_inode = 0;

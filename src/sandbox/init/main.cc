@@ -5,12 +5,14 @@
 // after it, reaps, and ends with the runtime or, with companions, when the cloud lets go of it. As
 // a plain process (argument "plain": a machine without namespaces) it does what is left of that.
 //
-// Trust: nothing here reads a byte that function code wrote, but the wait status of pid 2 and the
-// control socket, which function code never holds. It keeps a user id that differs from the
-// runtime's and is not dumpable, so function code can neither trace it nor open its /proc entries.
+// Trust: nothing here reads a byte that function code wrote, but the wait status of pid 2 and,
+// before a clone runs, the files of its /tmp (unpack_tmp.h); nor does function code hold the
+// control socket. It keeps a user id that differs from the runtime's and is not dumpable, so
+// function code can neither trace it nor open its /proc entries.
 //
 // Style: no C++ library, no heap; every failure is reported with its step and ends the process.
 
+#include "sandbox/init/unpack_tmp.h"
 #include "sandbox/protocol/init_protocol.h"
 
 #include <arpa/inet.h>
@@ -264,6 +266,7 @@ struct Assignment {
     int companion_outputs[kCompanionsMax];
     int mounts[kInitFdsMax];
     int ready;  // -1: nobody waits for it
+    int image;  // -1: not a clone
 };
 
 // The next string of the message; the count of bytes left shrinks.
@@ -277,6 +280,11 @@ char* NextString(char*& position, char* end) {
     }
     ++position;
     return start;
+}
+
+// Beyond what all environments have: the pipe, the image.
+uint32_t FdsOf(uint32_t role) {
+    return role == kInitRunsProgram ? 0 : role == kInitHoldsTemplate ? 1 : 2;
 }
 
 void ReceiveAssignment(Assignment& assignment) {
@@ -311,8 +319,7 @@ void ReceiveAssignment(Assignment& assignment) {
         head.argument_count == 0 || head.argument_count >= 4096 || head.environment_count >= 4096 ||
         head.companion_count > kCompanionsMax || head.companion_environment_count >= 4096 ||
         head.mount_count > kInitFdsMax ||
-        fd_count !=
-            4 + head.companion_count + head.mount_count + (head.role == kInitRunsProgram ? 0 : 1)) {
+        fd_count != 4 + head.companion_count + head.mount_count + FdsOf(head.role)) {
         Fail("assignment", EINVAL);
     }
     char* position = message + sizeof(head);
@@ -340,7 +347,9 @@ void ReceiveAssignment(Assignment& assignment) {
     assignment.output = fds[1];
     assignment.error = fds[2];
     assignment.filter = fds[3];
-    assignment.ready = head.role == kInitRunsProgram ? -1 : fds[fd_count - 1];
+    const uint32_t last = 4 + head.companion_count + head.mount_count;
+    assignment.ready = head.role == kInitRunsProgram ? -1 : fds[last];
+    assignment.image = head.role == kInitHoldsClone ? fds[last + 1] : -1;
 }
 
 // ---- the runtime ----
@@ -805,6 +814,12 @@ int Main(int argc, char** argv) {
             Check(
                 mount(nullptr, "/tmp", nullptr, MS_REMOUNT | MS_NOSUID | MS_NODEV, options) == 0,
                 "size of /tmp");
+        }
+        if (assignment.image >= 0) {
+            if (const int error = UnpackTmp(assignment.image); error != 0) {
+                Fail("unpack /tmp", error);
+            }
+            close(assignment.image);
         }
     }
     sigset_t watched;

@@ -13,8 +13,9 @@
 // 3. For an environment the host sends InitAssign with descriptors: control socket, stdout, stderr,
 // filter,
 //    then the output of each companion, then one tree per mount; where there is a template
-//    or a clone, last the end of a pipe that gets one byte when the mounts are there. Nothing is
-//    answered; hearth-init closes the socket to the host.
+//    or a clone, then the end of a pipe that gets one byte when the mounts are there; for a clone
+//    last its image, with what is to be in /tmp (tmp_archive.h). Nothing is answered; hearth-init
+//    closes the socket to the host.
 // 4. The cloud writes kControlStart to the control socket: the runtime starts. Other packets are
 // a signal
 //    number for it, or a signal number and the number of a companion. When the runtime has ended,

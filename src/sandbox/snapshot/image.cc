@@ -824,10 +824,20 @@ Result<Image> ReadImage(int image_fd) {
     const auto file_bytes = static_cast<uint64_t>(status.st_size);
     REQUIRE(file_bytes >= kPageBytes, "shorter than its header");
     HEARTH_TRY(const std::string first, ReadExactly(image_fd, sizeof(FileHeader), 0));
-    HEARTH_TRY(const FileHeader header, DecodeHeader(first, file_bytes));
-    REQUIRE(header.data_offset <= file_bytes, "shorter than its metadata");
+    // The layers' contents may follow the pages; where there are none, nothing may.
+    FileHeader claimed;
+    std::memcpy(&claimed, first.data(), sizeof(claimed));
+    const uint64_t image_bytes = std::min(claimed.file_bytes, file_bytes);
+    HEARTH_TRY(const FileHeader header, DecodeHeader(first, image_bytes));
+    REQUIRE(header.data_offset <= image_bytes, "shorter than its metadata");
     HEARTH_TRY(const std::string head, ReadExactly(image_fd, header.data_offset, 0));
-    return Decode(head, file_bytes);
+    HEARTH_TRY(Image image, Decode(head, image_bytes));
+    REQUIRE(
+        image.process.tmp_layer.empty() == (image_bytes == file_bytes),
+        "a file of {} bytes instead of {}",
+        file_bytes,
+        image_bytes);
+    return image;
 }
 
 [[gnu::target("sse4.2")]] void PagesChecksum::Add(std::string_view pages) {

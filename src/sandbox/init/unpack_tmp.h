@@ -1,0 +1,12 @@
+#pragma once
+
+// The files that a saved runtime had in /tmp (protocol/tmp_archive.h).
+namespace hearth::sandbox {
+
+// Unpacks what stands behind the pages of `image` into /tmp; an image without it is fine.
+//   returns  0, or the errno of what failed
+//
+// What it reads is the function's own: nothing is made outside of /tmp, and no link is followed.
+int UnpackTmp(int image);
+
+}  // namespace hearth::sandbox
