@@ -105,7 +105,12 @@ Task<Result<model::UpdateFunctionCode::Output>> LambdaService::UpdateFunctionCod
     if (publish && shown.snap_start) {
         snapshots_.Published();
     }
-    co_return ShowConfiguration(shown, publish ? shown.version : std::string(), Shown::kUpdating);
+    // A new version with SnapStart is not there yet.
+    const bool pending = publish && shown.snap_start;
+    co_return ShowConfiguration(
+        shown,
+        publish ? shown.version : std::string(),
+        pending ? Shown::kCreating : Shown::kUpdating);
 }
 
 Task<Result<model::UpdateFunctionConfiguration::Output>> LambdaService::UpdateFunctionConfiguration(
