@@ -12,6 +12,8 @@
 
 #include <algorithm>
 #include <array>
+#include <cerrno>
+#include <chrono>
 #include <cstddef>
 #include <cstdlib>
 #include <filesystem>
@@ -299,6 +301,36 @@ TEST(Template, ClonesOutliveATemplateThatIsKilled) {
     EXPECT_THAT(Restore(*prepared.made, second).error, testing::HasSubstr("the template"));
     prepared.made.reset();
     EXPECT_THAT(restored.talk.Ask('c'), StartsWith("ok 1 "));
+}
+
+// Killed at many points of a clone, the template leaves nothing behind but the sandbox's own. The
+// clone's parent then goes to the machine's first process, and the sandbox waits for that to reap
+// it: half a second here and there.
+TEST(Template, KilledAtAnyPointOfACloneLeavesNothing) {
+    Prepared prepared = Prepare({TargetProgram(), "threads", "files"});
+    ASSERT_EQ(prepared.error, "");
+    prepared.made.reset();
+    const os::Fd root(::open("/", O_PATH | O_DIRECTORY | O_CLOEXEC));
+    const TemplateOptions options{
+        .image_fd = prepared.picture.file.get(), .root_fd = root.get(), .uid = 65534};
+    for (int i = 0; i < 10; ++i) {
+        auto made = Template::Start(*prepared.picture.image, options);
+        ASSERT_TRUE(made.ok()) << made.error().message();
+        const Pool pool(CLONE_NEWNS | CLONE_NEWIPC | CLONE_NEWUTS);
+        const auto [ours, theirs] = testing_support::StreamPair();
+        CloneRequest request;
+        request.sandbox_pidfd = pool.pidfd();
+        request.namespaces = pool.namespaces();
+        request.stand_ins = {theirs.get()};
+        request.adopted = true;
+        ASSERT_TRUE((*made)->control().RequestClone(request).ok());
+        const auto until = std::chrono::steady_clock::now() + std::chrono::microseconds(i * 120);
+        while (std::chrono::steady_clock::now() < until) {
+        }
+        ASSERT_EQ(::kill((*made)->pid(), SIGKILL), 0);
+    }
+    EXPECT_EQ(::waitpid(-1, nullptr, WNOHANG | __WALL), -1);
+    EXPECT_EQ(errno, ECHILD);
 }
 
 TEST(Template, AFileThatChangedIsRefused) {
