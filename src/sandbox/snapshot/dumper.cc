@@ -13,6 +13,7 @@
 #include <fcntl.h>
 #include <fmt/format.h>
 #include <linux/kcmp.h>
+#include <linux/openat2.h>
 #include <sched.h>
 #include <signal.h>
 #include <sys/mman.h>
@@ -139,6 +140,7 @@ class Dumper final {
         HEARTH_TRY(const std::string status, ReadProc("status"));
         HEARTH_TRY(const std::string stat, ReadProc("stat"));
         HEARTH_RETURN_IF_ERROR(RequireNoOrphans(status));
+        HEARTH_RETURN_IF_ERROR(RequireEmptyDirectories());
         ProcessFacts& process = image_.process;
         const auto inner = [&](const char* field) {
             const auto ids = ParseIds(FindField(status, field).value_or(""));
@@ -300,6 +302,27 @@ class Dumper final {
         tracee.SetSyscallAddress(vdso->start + call);
         areas_ = listed.areas;
         return listed;
+    }
+
+    Status RequireEmptyDirectories() const {
+        for (const std::string& path : request_.empty_directories) {
+            struct open_how how{};
+            how.flags = O_RDONLY | O_DIRECTORY | O_CLOEXEC;
+            how.resolve = RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS;
+            const os::Fd directory(static_cast<int>(
+                ::syscall(SYS_openat2, root_.get(), path.c_str(), &how, sizeof(how))));
+            if (!directory.valid()) {
+                if (errno == ENOENT) {
+                    continue;
+                }
+                return NotSnapshottable(path + " cannot be looked at");
+            }
+            HEARTH_TRY(const auto names, os::ListDirectory(directory.get(), "."));
+            if (!names.empty()) {
+                return NotSnapshottable("it keeps files in " + path);
+            }
+        }
+        return {};
     }
 
     // ---- threads ----

@@ -27,6 +27,9 @@ struct DumpRequest {
     // Names of the layers with the contents of /tmp and /dev/shm, for the image's reader.
     std::string tmp_layer;
     std::string shm_layer;
+    // Directories of its root in which nothing may be: what a process keeps there is lost to its
+    // clones unless a layer brings it.
+    std::vector<std::string> empty_directories;
     // The process is killed when its memory has been read; otherwise it goes on.
     bool kill = true;
     // More memory than this is refused; the helper needs as much again while it dumps.

@@ -279,6 +279,20 @@ TEST(Dumper, WhatCannotBeSnapshottedIsRefusedAndGoesOn) {
     }
 }
 
+TEST(Dumper, FilesThatClonesWouldLoseAreAReason) {
+    const Target target({TargetProgram()});
+    ASSERT_EQ(target.ReadLine(), "ready");
+    std::string folder = "/tmp/hearth-dumper-XXXXXX";
+    ASSERT_NE(::mkdtemp(folder.data()), nullptr);
+    DumpRequest request = RequestFor(target);
+    request.empty_directories = {"/no/such/directory", folder};
+    EXPECT_EQ(DumpInChild(request).error, "");
+    std::ofstream(folder + "/kept") << "x";
+    EXPECT_THAT(DumpInChild(request).error, HasSubstr("keeps files in " + folder));
+    ::unlink((folder + "/kept").c_str());
+    ::rmdir(folder.c_str());
+}
+
 TEST(Dumper, APendingSignalIsNotRest) {
     const Target target({TargetProgram(), "pending"});
     ASSERT_EQ(target.ReadLine(), "ready");

@@ -237,6 +237,7 @@ TEST(Image, EachRuleHasItsMessage) {
 
 TEST(Image, DamagedPagesAreFound) {
     Image image = MakeImage();
+    image.process.tmp_layer.clear();
     std::string pages(4 * kPageBytes, 'x');
     PagesChecksum checksum;
     checksum.Add(pages);
