@@ -11,6 +11,7 @@
 #include <sys/eventfd.h>
 #include <sys/inotify.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -42,18 +43,40 @@ uint64_t FindNumber(std::string_view text, std::string_view key) {
 
 }  // namespace
 
+// What a function of so much memory may use of its own, besides the template that it came from.
+uint64_t OwnBytes(int64_t memory_mb, uint64_t template_bytes) {
+    const uint64_t bytes = static_cast<uint64_t>(memory_mb) << 20;
+    constexpr uint64_t kOwnBytesMin = 4 << 20;
+    return bytes > template_bytes + kOwnBytesMin ? bytes - template_bytes : kOwnBytesMin;
+}
+
 // An environment whose descriptors have come up: everything on a hot path happens here, without the
 // host.
 class HostEnvironment final : public Environment {
   public:
     HostEnvironment(
-        HostSandbox& sandbox, const CreateRequest& request, HostSandbox::Created created)
+        HostSandbox& sandbox,
+        const CreateRequest& request,
+        uint64_t template_bytes,
+        HostSandbox::Created created)
         : sandbox_(sandbox),
           id_(request.id),
-          memory_bytes_(static_cast<uint64_t>(request.memory_mb) << 20),
+          memory_bytes_(OwnBytes(request.memory_mb, template_bytes)),
+          template_bytes_(template_bytes),
           ended_(1 + request.companions.size()) {
         std::vector<os::Fd>& fds = created.fds;
         flags_ = created.answer.flags;
+        if (request.template_id != 0) {
+            const auto& phases = created.answer.phases;
+            using std::chrono::nanoseconds;
+            phases_ = RestorePhases{
+                .sandbox = nanoseconds(phases[0]),
+                .clone = nanoseconds(phases[1]),
+                .join = nanoseconds(phases[2]),
+                .descriptors = nanoseconds(phases[3]),
+                .threads = nanoseconds(phases[4]),
+                .filter = nanoseconds(phases[5])};
+        }
         control_ = std::move(fds[0]);
         stdout_ = std::move(fds[1]);
         stderr_ = std::move(fds[2]);
@@ -97,6 +120,8 @@ class HostEnvironment final : public Environment {
     }
 
     std::vector<os::Fd> TakeConnections() override { return std::move(connections_); }
+
+    std::optional<RestorePhases> restore_phases() const override { return phases_; }
 
     Task<Result<SaveReport>> Save(SaveRequest request) override {
         co_return co_await sandbox_.Save(id_, std::move(request));
@@ -250,7 +275,8 @@ class HostEnvironment final : public Environment {
                 last_peak_ = peak;
                 last_usage_ = WithoutFiles(peak);
             }
-            usage.memory_bytes_max = last_usage_;
+            usage.memory_bytes_max = last_usage_ + template_bytes_;
+            usage.template_bytes = template_bytes_;
         }
         if (cpu_.valid()) {
             const bool v2 = (flags_ & kCpuV2) != 0;
@@ -432,7 +458,10 @@ class HostEnvironment final : public Environment {
 
     HostSandbox& sandbox_;
     uint64_t id_;
+    // What its own memory may be, besides the template's.
     uint64_t memory_bytes_;
+    uint64_t template_bytes_;
+    std::optional<RestorePhases> phases_;
     // The runtime and the companions.
     std::vector<bool> ended_;
     std::vector<os::Fd> companion_outputs_;
@@ -555,17 +584,22 @@ CreateRequest ToRequest(EnvironmentSpec spec) {
 // An environment of the host that holds a process which never runs.
 class HostTemplate final : public Template {
   public:
-    HostTemplate(HostSandbox& sandbox, uint64_t id, HostSandbox::Created created)
-        : sandbox_(sandbox), id_(id), created_(std::move(created)) {}
+    HostTemplate(
+        HostSandbox& sandbox, uint64_t id, uint64_t image_bytes, HostSandbox::Created created)
+        : sandbox_(sandbox), id_(id), image_bytes_(image_bytes), created_(std::move(created)) {}
 
     // Environments made from it are not touched.
     ~HostTemplate() override { sandbox_.Destroy(id_, nullptr); }
 
     uint64_t id() const { return id_; }
 
+    // All of an image's pages are in memory; what else is in it is small.
+    uint64_t image_bytes() const { return image_bytes_; }
+
   private:
     HostSandbox& sandbox_;
     uint64_t id_;
+    uint64_t image_bytes_;
     // Its end of the control socket keeps it alive; nothing is ever read from the rest.
     HostSandbox::Created created_;
 };
@@ -574,25 +608,30 @@ Task<Result<std::unique_ptr<Environment>>> HostSandbox::Create(EnvironmentSpec s
     const auto* from = static_cast<const HostTemplate*>(spec.from);
     CreateRequest request = ToRequest(std::move(spec));
     request.template_id = from == nullptr ? 0 : from->id();
+    const uint64_t template_bytes = from == nullptr ? 0 : from->image_bytes();
     HEARTH_CO_TRY(Created created, co_await Request(request, nullptr));
     co_return std::unique_ptr<Environment>(
-        std::make_unique<HostEnvironment>(*this, request, std::move(created)));
+        std::make_unique<HostEnvironment>(*this, request, template_bytes, std::move(created)));
 }
 
 Task<Result<std::unique_ptr<Template>>> HostSandbox::MakeTemplate(
     EnvironmentSpec spec, os::Fd image) {
     CreateRequest request = ToRequest(std::move(spec));
     request.holds_template = true;
+    struct stat facts{};
+    const uint64_t image_bytes =
+        ::fstat(image.get(), &facts) == 0 ? static_cast<uint64_t>(facts.st_size) : 0;
     HEARTH_CO_TRY(
         Created created,
         co_await Request(request, std::make_shared<const os::Fd>(std::move(image))));
     co_return std::unique_ptr<Template>(
-        std::make_unique<HostTemplate>(*this, request.id, std::move(created)));
+        std::make_unique<HostTemplate>(*this, request.id, image_bytes, std::move(created)));
 }
 
 bool HostSandbox::CanSave() const {
     const std::lock_guard lock(mutex_);
-    return facts_.has_value() && facts_->snapshots;
+    // Before the host has said: whoever tries hears why not.
+    return !facts_.has_value() || facts_->snapshots;
 }
 
 Task<Result<HostSandbox::Created>> HostSandbox::Request(

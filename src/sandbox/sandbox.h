@@ -34,6 +34,16 @@ class Template {
     virtual ~Template() = default;
 };
 
+// Where the time of an environment made from a template went.
+struct RestorePhases {
+    std::chrono::nanoseconds sandbox{0};      // a prepared one is found, with mounts and limits
+    std::chrono::nanoseconds clone{0};        // the fork
+    std::chrono::nanoseconds join{0};         // namespaces, groups, rights
+    std::chrono::nanoseconds descriptors{0};  // opened anew
+    std::chrono::nanoseconds threads{0};
+    std::chrono::nanoseconds filter{0};
+};
+
 struct EnvironmentSpec {
     // Shows up in cgroup and log names: [a-z0-9-]{1,64}.
     std::string id;
@@ -109,8 +119,11 @@ struct ProcessExit {
 };
 
 struct Usage {
-    // Highest memory of the processes, without /tmp.
+    // Highest memory of the processes, without /tmp; of a runtime that was made from a template,
+    // with the template's memory, which it would have itself otherwise.
     uint64_t memory_bytes_max = 0;
+    // Of that, the template's.
+    uint64_t template_bytes = 0;
     uint64_t cpu_ns = 0;
 };
 
@@ -158,6 +171,9 @@ class Environment {
 
     // Our ends of the connections that a runtime made from a template waits on. Taken once.
     virtual std::vector<os::Fd> TakeConnections() { return {}; }
+
+    // Of a runtime made from a template, where that is known.
+    virtual std::optional<RestorePhases> restore_phases() const { return std::nullopt; }
 
     // From now on everything in it together gets at most these thousandths of one processor.
     //   errors  Unimplemented where nothing can limit it

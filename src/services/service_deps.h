@@ -62,6 +62,10 @@ struct ServiceOptions {
     bool runtimes_exact = false;
     // Lambda's quota of concurrent executions, in each account and region.
     int32_t account_concurrency = 1000;
+    // How many restored environments are kept ready for each version that is called and has a
+    // snapshot, and what all of them together may hold of memory; 0 MB: an eighth of the machine's.
+    int32_t spares = 0;
+    int32_t spare_memory_mb = 0;
     // Absolute directory of `--hot-reload`; empty: off. And that directory open, because this
     // process may not be able to reach it; -1: it can. The first to take it owns it.
     std::string hot_reload_directory;

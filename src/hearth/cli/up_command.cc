@@ -68,6 +68,15 @@ void AddUpCommand(CLI::App* app, int* exit_status) {
           options->account_concurrency,
           "How many calls of functions may run at once in each account and region")
         ->capture_default_str();
+    up->add_option(
+          "--spares",
+          options->spares,
+          "How many restored environments to keep ready for each function with SnapStart in use")
+        ->capture_default_str();
+    up->add_option(
+        "--spare-memory",
+        options->spare_memory_mb,
+        "MB that all spares together may hold (default: an eighth of the memory)");
     up->add_flag("--test-clock", options->test_clock, "Allow `hearth clock advance`");
     up->add_flag(
         "--lenient", options->lenient, "Accept settings that Hearth cannot honour, and name them");

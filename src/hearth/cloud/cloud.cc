@@ -78,6 +78,8 @@ ServiceOptions ServiceOptionsOf(const CloudOptions& options) {
     made.runtime_paths = options.runtimes;
     made.runtimes_exact = options.runtimes_exact;
     made.account_concurrency = options.account_concurrency;
+    made.spares = options.spares;
+    made.spare_memory_mb = options.spare_memory_mb;
     made.hot_reload_directory = options.hot_reload;
     made.hot_reload_fd = options.hot_reload_fd;
     return made;

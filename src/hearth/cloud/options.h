@@ -32,6 +32,8 @@ struct CloudOptions {
     std::map<std::string, std::string> runtimes;
     bool runtimes_exact = false;
     int account_concurrency = 1000;
+    int spares = 0;
+    int spare_memory_mb = 0;
     std::string hot_reload;
     std::string library;
     log::Level log_level = log::Level::kInfo;

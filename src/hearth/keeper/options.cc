@@ -85,6 +85,12 @@ Result<UpOptions> CheckUpOptions(UpOptions options) {
     if (options.account_concurrency < 1 || options.account_concurrency > 1'000'000) {
         return errors::Malformed("--account-concurrency must be between 1 and 1000000");
     }
+    if (options.spares < 0 || options.spares > 1'000) {
+        return errors::Malformed("--spares must be between 0 and 1000");
+    }
+    if (options.spare_memory_mb < 0 || options.spare_memory_mb > 16'777'216) {
+        return errors::Malformed("--spare-memory must be between 0 and 16777216");
+    }
     if (options.threads < 0 || options.threads > 256) {
         return errors::Malformed("--threads must be between 1 and 256");
     }

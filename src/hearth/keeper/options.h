@@ -41,6 +41,10 @@ struct UpOptions {
     std::string runtimes = "nearest";
     // Lambda's quota of concurrent executions, in each account and region.
     int account_concurrency = 1000;
+    // Restored environments kept ready for each version in use, and the memory of all of them in
+    // MB; 0: an eighth of the machine's.
+    int spares = 0;
+    int spare_memory_mb = 0;
     bool lenient = false;
     log::Level log_level = log::Level::kInfo;
 };

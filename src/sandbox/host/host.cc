@@ -40,6 +40,11 @@ constexpr uint64_t kReportTag = 1ULL << 34;
 // milliseconds of CPU, which the one that was just handed out needs itself.
 constexpr long kRefillDelayNs = 50'000'000;
 
+// A pool that bursts have emptied grows up to this, and shrinks again when none came for a while.
+// A prepared environment holds about a quarter of a megabyte.
+constexpr size_t kPoolMax = 128;
+constexpr long kShrinkDelayS = 60;
+
 // Two user ids and four addresses per environment: options.h, egress.h. The last 64 leave the name
 // server's address alone.
 constexpr uint32_t kSlotsMax = 16'320;
@@ -72,6 +77,29 @@ std::string Relocate(
         start = end + 1;
     }
     return out;
+}
+
+uint64_t MonotonicNs() {
+    timespec now{};
+    ::clock_gettime(CLOCK_MONOTONIC, &now);
+    return static_cast<uint64_t>(now.tv_sec) * 1'000'000'000 + static_cast<uint64_t>(now.tv_nsec);
+}
+
+// What each step took; a step that was not reached took none.
+std::array<uint64_t, 6> Phases(uint64_t asked, const snapshot::CloneTimes& times) {
+    const uint64_t ends[] = {
+        asked,
+        times.requested,
+        times.started,
+        times.joined,
+        times.descriptors,
+        times.threads,
+        times.restored};
+    std::array<uint64_t, 6> phases{};
+    for (size_t i = 0; i < phases.size(); ++i) {
+        phases[i] = ends[i + 1] > ends[i] ? ends[i + 1] - ends[i] : 0;
+    }
+    return phases;
 }
 
 uint64_t InodeOf(int fd) {
@@ -291,15 +319,15 @@ void Host::Prepared(Slot& slot) {
     slot.door_port = ready.door_port;
     slot.state = Slot::State::kReady;
     if (!waiting_.empty()) {
-        Waiting next = std::move(waiting_.front());
+        Asked next = std::move(waiting_.front());
         waiting_.pop_front();
-        Create(std::move(next.request), std::move(next.image));
+        Create(std::move(next));
     }
 }
 
 // ---- requests ----
 
-void Host::Create(CreateRequest request, os::Fd image) {
+void Host::Create(Asked asked) {
     Slot* ready = nullptr;
     for (Slot& slot : slots_) {
         if (slot.state == Slot::State::kReady) {
@@ -308,7 +336,8 @@ void Host::Create(CreateRequest request, os::Fd image) {
         }
     }
     if (ready == nullptr) {
-        waiting_.push_back({std::move(request), std::move(image)});
+        pool_target_ = std::min(std::max<size_t>(pool_target_, 1) * 2, kPoolMax);
+        waiting_.push_back(std::move(asked));
         if (CountOf(Slot::State::kPreparing) < waiting_.size()) {
             if (auto started = StartSlot(); !started.ok()) {
                 CreateAnswer answer;
@@ -321,11 +350,11 @@ void Host::Create(CreateRequest request, os::Fd image) {
         return;
     }
     std::vector<os::Fd> fds;
-    auto answer = Assign(*ready, request, std::move(image), fds);
+    auto answer = Assign(*ready, asked, fds);
     if (!answer.ok()) {
-        log::Warn("host: environment {}: {}", request.name, answer.error().message());
+        log::Warn("host: environment {}: {}", asked.request.name, answer.error().message());
         CreateAnswer failure;
-        failure.id = request.id;
+        failure.id = asked.request.id;
         failure.error = answer.error().message();
         Destroy(*ready);
         Answer(failure, {});
@@ -339,8 +368,9 @@ void Host::Create(CreateRequest request, os::Fd image) {
     Answer(*answer, std::move(fds));
 }
 
-Result<CreateAnswer> Host::Assign(
-    Slot& slot, const CreateRequest& request, os::Fd image, std::vector<os::Fd>& fds) {
+Result<CreateAnswer> Host::Assign(Slot& slot, const Asked& asked, std::vector<os::Fd>& fds) {
+    const CreateRequest& request = asked.request;
+    const os::Fd& image = asked.image;
     const bool plain = !parts_.namespaces;
     CreateAnswer answer;
     answer.id = request.id;
@@ -354,6 +384,11 @@ Result<CreateAnswer> Host::Assign(
     os::CgroupLimits limits;
     limits.memory_bytes = (request.memory_mb + request.ephemeral_storage_mb) * kMiB +
                           kOverheadBytes + (request.holds_template ? kTemplateBytes : 0);
+    if (const Slot* from = request.template_id == 0 ? nullptr : FindById(request.template_id)) {
+        // It shares that much with its template, to whose group it is charged.
+        limits.memory_bytes -=
+            std::min(static_cast<int64_t>(from->image_bytes), request.memory_mb * kMiB);
+    }
     limits.pids = request.pids_max + 1;
     // 1,769 MB is one CPU's worth, as on AWS, and here everybody's default weight.
     limits.cpu_weight = request.memory_mb * 100 / 1769;
@@ -515,18 +550,23 @@ Result<CreateAnswer> Host::Assign(
     }
     slot.state = Slot::State::kAssigned;
     slot.id = request.id;
-    refill_due_ = false;
+    // A pool that runs out is refilled at once.
+    refill_due_ = 2 * CountOf(Slot::State::kReady) < PoolTarget() && PoolTarget() > 4;
     itimerspec later{};
     later.it_value.tv_nsec = kRefillDelayNs;
     ::timerfd_settime(refill_.get(), 0, &later, nullptr);
     // Nothing more is said to this environment, and nothing it might say is read.
     slot.channel.Close();
     if (slot.role == kInitHoldsTemplate) {
+        struct stat facts{};
+        slot.image_bytes =
+            ::fstat(image.get(), &facts) == 0 ? static_cast<uint64_t>(facts.st_size) : 0;
         slot.pending = std::make_unique<Slot::Pending>();
         HEARTH_RETURN_IF_ERROR(MakeTemplate(slot, image, ready.first));
     } else if (slot.role == kInitHoldsClone) {
         slot.pending = std::make_unique<Slot::Pending>();
         slot.pending->template_id = request.template_id;
+        slot.pending->asked_ns = asked.at_ns;
         std::vector<os::Fd> stand_ins;
         stand_ins.push_back(std::move(output.second));
         stand_ins.push_back(std::move(error.second));
@@ -665,6 +705,7 @@ void Host::TemplateSaid(uint32_t index) {
                 if (slot.pending != nullptr && slot.role == kInitHoldsClone &&
                     slot.pending->template_id == holding->id &&
                     slot.pending->serial == (*event)->serial) {
+                    slot.pending->answer.phases = Phases(slot.pending->asked_ns, (*event)->times);
                     FinishPending(
                         slot,
                         (*event)->kind == Kind::kRestored ? ""
@@ -840,7 +881,29 @@ void Host::Retry() {
 void Host::RefillDue() {
     uint64_t count = 0;
     (void)!::read(refill_.get(), &count, sizeof(count));
+    const auto base = static_cast<size_t>(parts_.options.pool);
+    if (refill_due_ && CountOf(Slot::State::kReady) >= PoolTarget() && pool_target_ > base) {
+        // It was full all the time since.
+        pool_target_ = std::max(base, pool_target_ / 2);
+        for (auto next = slots_.begin();
+             next != slots_.end() && CountOf(Slot::State::kReady) > PoolTarget();) {
+            Slot& slot = *next++;
+            if (slot.state == Slot::State::kReady) {
+                Destroy(slot);
+            }
+        }
+    }
     refill_due_ = true;
+    if (pool_target_ > base) {
+        itimerspec later{};
+        later.it_value.tv_sec = kShrinkDelayS;
+        ::timerfd_settime(refill_.get(), 0, &later, nullptr);
+    }
+}
+
+size_t Host::PoolTarget() const {
+    const auto base = static_cast<size_t>(parts_.options.pool);
+    return base == 0 ? 0 : std::max(base, pool_target_);
 }
 
 void Host::Reap() {
@@ -1008,12 +1071,15 @@ void Host::Handle(const std::string& packet, std::vector<os::Fd> fds) {
             }
             // A cloud that sees a new host asks again for what it had asked the old one.
             if (FindById(request->id) != nullptr ||
-                std::any_of(waiting_.begin(), waiting_.end(), [&](const Waiting& other) {
+                std::any_of(waiting_.begin(), waiting_.end(), [&](const Asked& other) {
                     return other.request.id == request->id;
                 })) {
                 return;
             }
-            Create(*std::move(request), fds.empty() ? os::Fd() : std::move(fds[0]));
+            Create(
+                {.request = *std::move(request),
+                 .image = fds.empty() ? os::Fd() : std::move(fds[0]),
+                 .at_ns = MonotonicNs()});
             return;
         }
         case PacketKind::kDestroy: {
@@ -1029,7 +1095,7 @@ void Host::Handle(const std::string& packet, std::vector<os::Fd> fds) {
             }
             // Still waiting for a prepared one, or unknown.
             std::erase_if(
-                waiting_, [&](const Waiting& waiting) { return waiting.request.id == *id; });
+                waiting_, [&](const Asked& waiting) { return waiting.request.id == *id; });
             Send(EncodeId(PacketKind::kDestroyed, *id), {});
             return;
         }
@@ -1135,8 +1201,8 @@ Status Host::Run() {
     Send(EncodeHostHello(Facts()), NameSocket());
     while (!stopping_ && !channel_ended_) {
         const size_t ahead = CountOf(Slot::State::kReady) + CountOf(Slot::State::kPreparing);
-        const bool refill = refill_due_ && ahead < static_cast<size_t>(parts_.options.pool) &&
-                            !pool_broken_ && CountOf(Slot::State::kPreparing) == 0;
+        const bool refill = refill_due_ && ahead < PoolTarget() && !pool_broken_ &&
+                            CountOf(Slot::State::kPreparing) == 0;
         // Requests first; the pool is filled one by one when nothing else is to do.
         if (Step(refill ? 0 : -1) || !refill) {
             continue;

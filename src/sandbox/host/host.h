@@ -52,6 +52,8 @@ struct Slot {
         // Of a clone: the environment of its template, and the template's number for it.
         uint64_t template_id = 0;
         uint64_t serial = 0;
+        // When the cloud asked, on CLOCK_MONOTONIC.
+        uint64_t asked_ns = 0;
     };
 
     std::unique_ptr<Pending> pending;
@@ -61,6 +63,7 @@ struct Slot {
     os::Fd report;
     // What it was made from: clones unpack their /tmp from it.
     os::Fd image;
+    uint64_t image_bytes = 0;
     // Of the pipes that take the runtime's output.
     uint64_t stdout_inode = 0;
     uint64_t stderr_inode = 0;
@@ -110,9 +113,15 @@ class Host final {
     Status StartSlot();
     Status Link(const Slot& slot);
     void Prepared(Slot& slot);
-    void Create(CreateRequest request, os::Fd image);
-    Result<CreateAnswer> Assign(
-        Slot& slot, const CreateRequest& request, os::Fd image, std::vector<os::Fd>& fds);
+
+    struct Asked {
+        CreateRequest request;
+        os::Fd image;
+        uint64_t at_ns = 0;
+    };
+
+    void Create(Asked asked);
+    Result<CreateAnswer> Assign(Slot& slot, const Asked& asked, std::vector<os::Fd>& fds);
     Status MakeTemplate(Slot& slot, const os::Fd& image, const os::Fd& ready);
     Status MakeClone(
         Slot& slot,
@@ -132,6 +141,8 @@ class Host final {
     void TryRemove(Slot& slot);
     void Retry();
     void RefillDue();
+    // How many are to be ready or on their way.
+    size_t PoolTarget() const;
 
     void ReadRequests();
     void Handle(const std::string& packet, std::vector<os::Fd> fds);
@@ -160,20 +171,17 @@ class Host final {
     os::Fd signals_;
     // Armed only while a control group was not empty at its removal.
     os::Fd retry_;
-    // Armed by every Create.
+    // Armed by every Create, and while the pool is larger than it has to be.
     os::Fd refill_;
     bool refill_due_ = true;
+    // Doubled when a request finds the pool empty, halved when none has come for a while.
+    size_t pool_target_ = 0;
     os::Fd filter_;
     std::list<Slot> slots_;
     std::set<uint32_t> used_;
     uint32_t next_index_ = 0;
 
-    struct Waiting {
-        CreateRequest request;
-        os::Fd image;
-    };
-
-    std::deque<Waiting> waiting_;
+    std::deque<Asked> waiting_;
     std::deque<Outgoing> outgoing_;
     std::list<Saving> savings_;
     uint64_t next_saving_tag_ = 0;

@@ -131,14 +131,17 @@ std::string EncodeCreate(const CreateRequest& request) {
 }
 
 std::string EncodeCreated(const CreateAnswer& answer) {
-    return Start(PacketKind::kCreated)
-        .Add(answer.id)
+    WireWriter writer = Start(PacketKind::kCreated);
+    writer.Add(answer.id)
         .Add(std::string_view(answer.error))
         .Add(answer.unusable)
         .Add(answer.flags)
         .Add(std::string_view(answer.runtime_api_address))
-        .Add(std::string_view(answer.door_address))
-        .bytes();
+        .Add(std::string_view(answer.door_address));
+    for (const uint64_t phase : answer.phases) {
+        writer.Add(phase);
+    }
+    return writer.bytes();
 }
 
 Result<PacketKind> DecodeKind(std::string_view packet) {
@@ -305,6 +308,9 @@ Result<CreateAnswer> DecodeCreated(std::string_view packet) {
         .Read(answer.flags)
         .Read(answer.runtime_api_address)
         .Read(answer.door_address);
+    for (uint64_t& phase : answer.phases) {
+        reader.Read(phase);
+    }
     if (!reader.ok()) {
         return errors::Malformed("malformed create answer");
     }

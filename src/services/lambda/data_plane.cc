@@ -5,6 +5,8 @@
 #include "codec/json/json.h"
 #include "services/lambda/response_stream.h"
 
+#include <unistd.h>
+
 #include <functional>
 #include <string_view>
 #include <utility>
@@ -15,6 +17,11 @@ namespace {
 
 // More ids than AWS ever had.
 constexpr size_t kRuntimesDescribedMax = 100;
+
+uint64_t PhysicalBytes() {
+    return static_cast<uint64_t>(::sysconf(_SC_PHYS_PAGES)) *
+           static_cast<uint64_t>(::sysconf(_SC_PAGESIZE));
+}
 
 }  // namespace
 
@@ -34,6 +41,8 @@ DataPlane::DataPlane(
               .search_directories = RuntimeCatalog::DefaultSearchDirectories()},
           deps.blocking_pool),
       concurrency_(concurrency),
+      spares_(deps.options.spares),
+      spare_memory_mb_(deps.options.spare_memory_mb),
       metrics_(deps.metrics) {
     if (sandbox_ != nullptr) {
         environment_deps_ = std::make_unique<EnvironmentDeps>(EnvironmentDeps{
@@ -58,6 +67,15 @@ DataPlane::DataPlane(
             co_return answer;
         });
     deps.admin.Add(
+        "DELETE",
+        "/_hearth/slots",
+        [this](aws::AdminRequest request) -> Task<Result<aws::AdminAnswer>> {
+            aws::AdminAnswer answer;
+            answer.body = co_await Evict(
+                request.account, request.Query("function"), request.Query("templates") == "true");
+            co_return answer;
+        });
+    deps.admin.Add(
         "GET",
         "/_hearth/runtimes",
         [this](aws::AdminRequest request) -> Task<Result<aws::AdminAnswer>> {
@@ -77,6 +95,11 @@ Task<Status> DataPlane::Start() {
     // Two starts per processor keep it busy while one of them waits.
     const auto processors = static_cast<int64_t>(std::thread::hardware_concurrency());
     options.cold_starts_max = std::max<int64_t>(2, (2 * processors + 1) / loops_.size());
+    options.restores_max = std::max<int64_t>(2, (4 * processors) / loops_.size());
+    options.spares = spares_;
+    const uint64_t spare_bytes =
+        spare_memory_mb_ > 0 ? static_cast<uint64_t>(spare_memory_mb_) << 20 : PhysicalBytes() / 8;
+    options.spare_bytes_max = spare_bytes / static_cast<uint64_t>(loops_.size());
     for (int i = 0; i < loops_.size(); ++i) {
         shards_.push_back(
             std::make_unique<Slots>(*environment_deps_, options, concurrency_, metrics_));
@@ -192,6 +215,18 @@ Task<std::string> DataPlane::Describe(AccountId account) {
     }
     codec::Json answer;
     answer.Set("functions", std::move(functions));
+    co_return codec::WriteJson(answer);
+}
+
+Task<std::string> DataPlane::Evict(AccountId account, std::string name, bool templates) {
+    uint64_t evicted = 0;
+    for (int i = 0; i < static_cast<int>(shards_.size()); ++i) {
+        Slots& shard = *shards_[static_cast<size_t>(i)];
+        evicted +=
+            co_await rt::RunOn(loops_, i, [&] { return shard.Evict(account, name, templates); });
+    }
+    codec::Json answer;
+    answer.Set("evicted", evicted);
     co_return codec::WriteJson(answer);
 }
 

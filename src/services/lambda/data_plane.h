@@ -19,7 +19,8 @@ namespace hearth::lambda {
 // its account, region and name.
 class DataPlane final : public Invoker {
   public:
-    // `roles` may be null. Registers GET /_hearth/slots and GET /_hearth/runtimes?names=a,b.
+    // `roles` may be null. Registers GET and DELETE /_hearth/slots and
+    // GET /_hearth/runtimes?names=a,b.
     DataPlane(
         const ServiceDeps& deps,
         CodeCache& code,
@@ -48,6 +49,10 @@ class DataPlane final : public Invoker {
     // {"functions": [...]}: the caller's account sees its own functions.
     Task<std::string> Describe(AccountId account);
 
+    // {"evicted": 3}: puts idle environments of a function away (empty name: of all the account's),
+    // so that its next call makes one; with `templates`, snapshots in memory too.
+    Task<std::string> Evict(AccountId account, std::string name, bool templates);
+
     // {"runtimes": [{"runtime", "version", "note"}]}: what serves each runtime id on this machine;
     // "note" says so when it is not quite the one asked for, or "error" why none can.
     Task<std::string> DescribeRuntimes(std::string names);
@@ -60,6 +65,8 @@ class DataPlane final : public Invoker {
     RuntimeCatalog runtimes_;
     std::unique_ptr<EnvironmentDeps> environment_deps_;
     ConcurrencyLimits& concurrency_;
+    int32_t spares_;
+    int32_t spare_memory_mb_;
     SlotMetrics metrics_;
     // By loop; made in Start, each on its own loop.
     std::vector<std::unique_ptr<Slots>> shards_;

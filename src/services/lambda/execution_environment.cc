@@ -530,6 +530,7 @@ Task<void> ExecutionEnvironment::ReadUsage(bool now) {
     const auto usage = co_await sandbox_->ReadUsage();
     if (usage.ok()) {
         memory_bytes_ = std::max(memory_bytes_, usage->memory_bytes_max);
+        own_memory_bytes_ = memory_bytes_ - std::min(memory_bytes_, usage->template_bytes);
     }
 }
 

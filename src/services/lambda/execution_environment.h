@@ -140,6 +140,15 @@ class ExecutionEnvironment final {
     // After PrepareRestored: hooks, until the runtime asks for its first event.
     Task<RestoreOutcome> Restore(std::chrono::nanoseconds limit);
 
+    // Only makes the template that environments of this version will be made from; nothing is
+    // prepared.
+    Task<Status> LoadTemplate(SnapshotTemplates& templates, SnapshotSource source);
+
+    // Of an environment that came from a snapshot: where the time went.
+    std::optional<sandbox::RestorePhases> restore_phases() const {
+        return sandbox_ == nullptr ? std::nullopt : sandbox_->restore_phases();
+    }
+
     // RESTORE_START and RESTORE_REPORT in the log.
     void WriteRestoreStart();
     void WriteRestoreReport(const RestoreOutcome& restore);
@@ -197,7 +206,14 @@ class ExecutionEnvironment final {
 
     std::chrono::steady_clock::time_point idle_since() const { return idle_since_; }
 
+    // The most it has used, as far as it was looked at; and that without what it shares with its
+    // template.
     uint64_t memory_bytes() const { return memory_bytes_; }
+
+    uint64_t own_memory_bytes() const { return own_memory_bytes_; }
+
+    // Looks at it now, which takes some time.
+    Task<void> MeasureMemory() { return ReadUsage(true); }
 
     uint64_t invocations() const { return invocations_; }
 
@@ -294,6 +310,7 @@ class ExecutionEnvironment final {
     std::function<void()> expired_;
     rt::Timer idle_timer_;
     uint64_t memory_bytes_ = 0;
+    uint64_t own_memory_bytes_ = 0;
     uint64_t invocations_ = 0;
     rt::TaskGroup tasks_;
 };

@@ -22,6 +22,14 @@ SnapshotOutcome NotPossible(std::string reason) {
         .source = {}};
 }
 
+// Of the environment that holds the template of others.
+sandbox::EnvironmentSpec TemplateSpec(const sandbox::EnvironmentSpec& of_clones) {
+    sandbox::EnvironmentSpec spec = of_clones;
+    spec.id += "-t";
+    spec.egress = false;
+    return spec;
+}
+
 }  // namespace
 
 Task<Result<SnapshotOutcome>> ExecutionEnvironment::Save(std::string image) {
@@ -81,12 +89,7 @@ Task<Result<bool>> ExecutionEnvironment::PrepareRestored(
         code_.clear();
         co_return false;
     }
-    const auto template_spec = [&spec] {
-        sandbox::EnvironmentSpec made = spec;
-        made.id += "-t";
-        made.egress = false;
-        return made;
-    };
+    const auto template_spec = [&spec] { return TemplateSpec(spec); };
     // A template may have died with its host since the last call; the second one is new.
     for (int attempt = 0; attempt < 2 && sandbox_ == nullptr; ++attempt) {
         auto from = co_await templates.Get(source.image, template_spec);
@@ -123,6 +126,20 @@ Task<Result<bool>> ExecutionEnvironment::PrepareRestored(
     api_->Start();
     tasks_.Spawn(WatchExit());
     co_return true;
+}
+
+Task<Status> ExecutionEnvironment::LoadTemplate(
+    SnapshotTemplates& templates, SnapshotSource source) {
+    to_save_ = true;  // the saved one's variables and paths
+    sandbox::EnvironmentSpec spec;
+    aws::DoorIdentity identity;
+    HEARTH_CO_RETURN_IF_ERROR(co_await FillSpec(spec, identity));
+    const auto loaded =
+        co_await templates.Get(source.image, [&spec] { return TemplateSpec(spec); });
+    if (!loaded.ok()) {
+        co_return loaded.error();
+    }
+    co_return Status();
 }
 
 Task<RestoreOutcome> ExecutionEnvironment::Restore(std::chrono::nanoseconds limit) {

@@ -5,6 +5,7 @@
 #include "rt/timer.h"
 #include "services/lambda/errors.h"
 #include "services/lambda/response_stream.h"
+#include "services/lambda/slots_pool.h"
 
 #include <fcntl.h>
 #include <unistd.h>
@@ -26,6 +27,14 @@ double Seconds(std::chrono::nanoseconds duration) {
 
 std::string NameKey(const AccountId& account, const Region& region, std::string_view name) {
     return fmt::format("{}/{}/{}", account.text(), region.text(), name);
+}
+
+aws::Histogram PhaseHistogram(aws::Metrics& metrics, std::string_view phase) {
+    return metrics.Histogram(
+        "hearth_lambda_phase_seconds",
+        "Time of an invocation's phases",
+        aws::Metrics::RequestSeconds(),
+        {{"phase", std::string(phase)}});
 }
 
 // What the sandbox or the code cache could not do is, to a caller, Lambda's own failure.
@@ -69,6 +78,10 @@ SlotMetrics::SlotMetrics(aws::Metrics& metrics)
           "hearth_lambda_slot_hits_total",
           "Invocations that found an idle environment",
           {{"kind", "frozen"}})),
+      hits_spare(metrics.Counter(
+          "hearth_lambda_slot_hits_total",
+          "Invocations that found an idle environment",
+          {{"kind", "spare"}})),
       misses_cold(metrics.Counter(
           "hearth_lambda_slot_misses_total",
           "Invocations that had to make an environment",
@@ -85,58 +98,22 @@ SlotMetrics::SlotMetrics(aws::Metrics& metrics)
           "hearth_lambda_timeouts_total", "Environments killed at a function's timeout")),
       live(metrics.Gauge("hearth_lambda_environments", "Execution environments alive")),
       busy(metrics.Gauge("hearth_lambda_environments_busy", "Execution environments in a call")),
-      prepare(metrics.Histogram(
-          "hearth_lambda_phase_seconds",
-          "Time of an invocation's phases",
-          aws::Metrics::RequestSeconds(),
-          {{"phase", "prepare"}})),
-      init(metrics.Histogram(
-          "hearth_lambda_phase_seconds",
-          "Time of an invocation's phases",
-          aws::Metrics::RequestSeconds(),
-          {{"phase", "init"}})),
-      restore(metrics.Histogram(
-          "hearth_lambda_phase_seconds",
-          "Time of an invocation's phases",
-          aws::Metrics::RequestSeconds(),
-          {{"phase", "restore"}})),
-      invoke(metrics.Histogram(
-          "hearth_lambda_phase_seconds",
-          "Time of an invocation's phases",
-          aws::Metrics::RequestSeconds(),
-          {{"phase", "invoke"}})) {}
-
-struct Slots::Slot {
-    std::unique_ptr<ExecutionEnvironment> environment;
-    Pool* pool = nullptr;
-    bool busy = true;
-    bool retired = false;
-};
-
-// What all versions of a function have in common.
-struct Slots::Function {
-    Function(std::string function_key, ConcurrencyLimits& limits, const FunctionVersion& function)
-        : key(std::move(function_key)),
-          concurrency(limits, limits.Of(function.account, function.region), function.name) {}
-
-    const std::string key;
-    FunctionConcurrency concurrency;
-    size_t pools = 0;
-};
-
-struct Slots::Pool {
-    std::string key;
-    std::shared_ptr<const FunctionVersion> function;
-    Function* owner = nullptr;
-    std::vector<std::unique_ptr<Slot>> slots;
-    // Used last at the back.
-    std::vector<Slot*> idle;
-    // Calls that hold a reference to this pool.
-    size_t users = 0;
-    uint64_t hits = 0;
-    uint64_t misses = 0;
-    uint64_t errors = 0;
-};
+      spares(metrics.Gauge("hearth_lambda_spares", "Environments restored ahead")),
+      spare_bytes(
+          metrics.Gauge("hearth_lambda_spare_bytes", "Memory of environments restored ahead")),
+      templates(metrics.Gauge("hearth_lambda_templates", "Templates in memory")),
+      template_bytes(metrics.Gauge("hearth_lambda_template_bytes", "Memory of templates")),
+      prepare(PhaseHistogram(metrics, "prepare")),
+      init(PhaseHistogram(metrics, "init")),
+      restore(PhaseHistogram(metrics, "restore")),
+      invoke(PhaseHistogram(metrics, "invoke")),
+      sandbox(PhaseHistogram(metrics, "restore_sandbox")),
+      clone(PhaseHistogram(metrics, "restore_clone")),
+      join(PhaseHistogram(metrics, "restore_join")),
+      descriptors(PhaseHistogram(metrics, "restore_descriptors")),
+      threads(PhaseHistogram(metrics, "restore_threads")),
+      filter(PhaseHistogram(metrics, "restore_filter")),
+      load(PhaseHistogram(metrics, "template_load")) {}
 
 Slots::Slots(
     const EnvironmentDeps& deps,
@@ -148,6 +125,7 @@ Slots::Slots(
       concurrency_(concurrency),
       metrics_(metrics),
       cold_starts_(options.cold_starts_max),
+      restores_(options.restores_max),
       templates_(deps.sandbox, options.template_bytes_max) {}
 
 Slots::~Slots() = default;
@@ -218,6 +196,11 @@ void Slots::GiveBack(Slot* slot) {
 void Slots::Discard(Slot* slot) {
     Pool& pool = *slot->pool;
     std::erase(pool.idle, slot);
+    if (std::erase(pool.spares, slot) != 0) {
+        spare_bytes_ -= slot->spare_bytes;
+        metrics_.spares.Add(-1);
+        metrics_.spare_bytes.Add(-static_cast<double>(slot->spare_bytes));
+    }
     const auto place = std::find_if(pool.slots.begin(), pool.slots.end(), [slot](const auto& one) {
         return one.get() == slot;
     });
@@ -252,27 +235,44 @@ Slots::Slot* Slots::Add(Pool& pool, std::string log_stream) {
     return pool.slots.back().get();
 }
 
+// What goes with it; at least what any environment costs the machine.
+uint64_t Slots::HeldBytes(const Slot& slot) {
+    return std::max<uint64_t>(slot.environment->own_memory_bytes(), 1ull << 20);
+}
+
 void Slots::MakeRoom(uint64_t bytes) {
     const uint64_t available = AvailableMemoryBytes();
     if (available == 0) {
         return;
     }
+    const auto now = steady_clock::now();
     uint64_t free = available;
     while (free < options_.memory_reserve_bytes + bytes) {
-        Slot* oldest = nullptr;
+        Slot* victim = nullptr;
+        bool victim_spare = false;
+        double victim_score = -1;
         for (const auto& [key, pool] : pools_) {
-            for (Slot* slot : pool->idle) {
-                if (oldest == nullptr ||
-                    slot->environment->idle_since() < oldest->environment->idle_since()) {
-                    oldest = slot;
+            for (const auto* list : {&pool->spares, &pool->idle}) {
+                const bool spare = list == &pool->spares;
+                for (Slot* slot : *list) {
+                    // What it holds, for how long it has held it for nothing, over what its loss
+                    // would cost: a version with a template is cheap to lose.
+                    const double score = static_cast<double>(HeldBytes(*slot)) *
+                                         (Seconds(now - slot->environment->idle_since()) + 0.001) /
+                                         (Seconds(pool->start_cost) + 0.001);
+                    if (std::pair(spare, score) > std::pair(victim_spare, victim_score)) {
+                        victim = slot;
+                        victim_spare = spare;
+                        victim_score = score;
+                    }
                 }
             }
         }
-        if (oldest == nullptr) {
+        if (victim == nullptr) {
             return;
         }
-        free += std::max<uint64_t>(oldest->environment->memory_bytes(), 8ull << 20);
-        Discard(oldest);
+        free += HeldBytes(*victim);
+        Discard(victim);
     }
 }
 
@@ -344,11 +344,21 @@ Result<InvokeResult> Slots::Answer(InvokeOutcome outcome) {
 
 Task<Result<InvokeResult>> Slots::InvokeInPool(Pool& pool, const InvokeRequest& request) {
     bool ready_only = false;
+    pool.called = steady_clock::now();
     Slot* slot = TakeIdle(pool, ready_only);
     while (true) {
         if (slot == nullptr) {
+            if (Slot* const spare = TakeSpare(pool); spare != nullptr) {
+                auto result = co_await InvokeSpare(pool, request, spare);
+                WantSpares(pool, request);
+                if (result.has_value()) {
+                    co_return *std::move(result);
+                }
+                continue;
+            }
             auto result = co_await InvokeCold(pool, request, slot);
             if (slot == nullptr) {
+                WantSpares(pool, request);
                 co_return result;
             }
             // Somebody else's environment became idle while this call waited for its turn.
@@ -360,6 +370,7 @@ Task<Result<InvokeResult>> Slots::InvokeInPool(Pool& pool, const InvokeRequest& 
         if (outcome.delivered) {
             ++pool.hits;
             (was_frozen ? metrics_.hits_frozen : metrics_.hits).Add();
+            WantSpares(pool, request);
             co_return Answer(std::move(outcome));
         }
         // It died while idle, or still works on what came before.
@@ -370,7 +381,8 @@ Task<Result<InvokeResult>> Slots::InvokeInPool(Pool& pool, const InvokeRequest& 
 
 Task<Result<InvokeResult>> Slots::InvokeCold(
     Pool& pool, const InvokeRequest& request, Slot*& slot) {
-    rt::Semaphore::Units units = co_await cold_starts_.Take(1);
+    bool restores = request.snapshot.has_value();
+    rt::Semaphore::Units units = co_await (restores ? restores_ : cold_starts_).Take(1);
     slot = TakeIdle(pool, true);
     if (slot != nullptr) {
         co_return InvokeResult();
@@ -381,7 +393,8 @@ Task<Result<InvokeResult>> Slots::InvokeCold(
         co_return std::move(allowed).error();
     }
     ++pool.misses;
-    MakeRoom(static_cast<uint64_t>(pool.function->memory_mb) << 20);
+    // Most of a restored one is its template's.
+    MakeRoom(restores ? pool.spare_bytes : static_cast<uint64_t>(pool.function->memory_mb) << 20);
     const auto started = steady_clock::now();
     const std::string log_stream =
         ExecutionEnvironment::NewLogStream(*pool.function, deps_.wall_clock.Now(), deps_.random);
@@ -389,18 +402,22 @@ Task<Result<InvokeResult>> Slots::InvokeCold(
     ExecutionEnvironment& environment = *fresh->environment;
     rt::Timer release([&units] { units.Release(); });
     release.ArmIn(options_.cold_start_hold);
-    if (request.snapshot.has_value()) {
+    if (restores) {
         auto prepared = co_await environment.PrepareRestored(templates_, *request.snapshot);
+        CountTemplates();
         if (!prepared.ok()) {
             Discard(fresh);
             co_return ServiceFailure(std::move(prepared).error());
         }
         if (*prepared) {
             metrics_.prepare.Observe(Seconds(steady_clock::now() - started));
-            release.Cancel();
-            units.Release();
-            co_return co_await InvokeRestored(pool, request, fresh);
+            co_return co_await InvokeRestored(pool, request, fresh, units);
         }
+        // It has to be a cold start after all: its turn comes with the others.
+        release.Cancel();
+        units.Release();
+        units = co_await cold_starts_.Take(1);
+        release.ArmIn(options_.cold_start_hold);
     }
     metrics_.misses_cold.Add();
     if (auto prepared = co_await environment.Prepare(); !prepared.ok()) {
@@ -413,6 +430,7 @@ Task<Result<InvokeResult>> Slots::InvokeCold(
     release.Cancel();
     units.Release();
     metrics_.init.Observe(Seconds(init.duration));
+    pool.start_cost = steady_clock::now() - started;
     if (!init.ok) {
         if (init.lost) {
             Discard(fresh);
@@ -440,12 +458,16 @@ Task<Result<InvokeResult>> Slots::InvokeCold(
 }
 
 Task<Result<InvokeResult>> Slots::InvokeRestored(
-    Pool& pool, const InvokeRequest& request, Slot* slot) {
+    Pool& pool, const InvokeRequest& request, Slot* slot, rt::Semaphore::Units& units) {
     metrics_.misses_restored.Add();
+    ++pool.restores;
     ExecutionEnvironment& environment = *slot->environment;
+    CountRestore(environment);
     environment.WriteRestoreStart();
     const RestoreOutcome restore = co_await environment.Restore(options_.restore_max);
+    units.Release();
     metrics_.restore.Observe(Seconds(restore.duration));
+    pool.start_cost = restore.duration;
     environment.WriteRestoreReport(restore);
     if (!restore.ok) {
         co_await environment.log().Flush();
@@ -511,6 +533,10 @@ Task<Result<SnapshotOutcome>> Slots::SaveSnapshot(
         const InitOutcome init = co_await environment.Init(limit);
         if (init.ok) {
             outcome = co_await environment.Save(std::move(image));
+            if (outcome.ok() && outcome->kind == SnapshotOutcome::Kind::kSaved && !stopping_) {
+                ++running_;
+                preparing_.Spawn(LoadTemplate(function, outcome->source));
+            }
             if (outcome.ok() && outcome->kind == SnapshotOutcome::Kind::kNotPossible) {
                 environment.log().Write(fmt::format(
                     "SnapStart: this version starts without a snapshot: {}", outcome->reason));
@@ -588,6 +614,7 @@ void Slots::Retire(
             (!keep_revision.empty() && function.revision == keep_revision)) {
             continue;
         }
+        pool->retired = true;
         for (const auto& slot : pool->slots) {
             slot->retired = true;
             if (!slot->busy) {
@@ -627,6 +654,7 @@ Task<void> Slots::Stop() {
         Discard(slot);
     }
     co_await streaming_.Join();
+    co_await preparing_.Join();
     co_await closing_.Join();
 }
 
@@ -638,10 +666,18 @@ void Slots::Describe(codec::Json::Array& functions) const {
             const ExecutionEnvironment& environment = *slot->environment;
             Json one;
             one.Set("id", environment.id());
-            one.Set("state", slot->busy ? "busy" : environment.frozen() ? "frozen" : "idle");
+            const bool spare = std::find(pool->spares.begin(), pool->spares.end(), slot.get()) !=
+                               pool->spares.end();
+            one.Set(
+                "state",
+                slot->busy             ? "busy"
+                : spare                ? "spare"
+                : environment.frozen() ? "frozen"
+                                       : "idle");
             one.Set("log_stream", environment.log_stream());
             one.Set("invocations", environment.invocations());
             one.Set("memory_bytes", environment.memory_bytes());
+            one.Set("own_memory_bytes", environment.own_memory_bytes());
             environments.push_back(std::move(one));
         }
         const FunctionVersion& function = *pool->function;
@@ -658,6 +694,8 @@ void Slots::Describe(codec::Json::Array& functions) const {
         entry.Set("memory_mb", function.memory_mb);
         entry.Set("hits", pool->hits);
         entry.Set("misses", pool->misses);
+        entry.Set("restores", pool->restores);
+        entry.Set("spare_hits", pool->spare_hits);
         entry.Set("errors", pool->errors);
         entry.Set("environments", std::move(environments));
         functions.push_back(std::move(entry));

@@ -33,6 +33,7 @@ struct SlotMetrics {
 
     aws::Counter hits;
     aws::Counter hits_frozen;
+    aws::Counter hits_spare;
     aws::Counter misses_cold;
     aws::Counter misses_restored;
     aws::Counter throttles;
@@ -40,11 +41,24 @@ struct SlotMetrics {
     aws::Counter timeouts;
     aws::Gauge live;
     aws::Gauge busy;
+    aws::Gauge spares;
+    aws::Gauge spare_bytes;
+    aws::Gauge templates;
+    aws::Gauge template_bytes;
     // Seconds per phase.
     aws::Histogram prepare;
     aws::Histogram init;
     aws::Histogram restore;
     aws::Histogram invoke;
+    // Of a restore: the host finds a prepared environment; the fork; namespaces, groups and rights;
+    // descriptors; threads; the filter. And of a template: loading it.
+    aws::Histogram sandbox;
+    aws::Histogram clone;
+    aws::Histogram join;
+    aws::Histogram descriptors;
+    aws::Histogram threads;
+    aws::Histogram filter;
+    aws::Histogram load;
 };
 
 // A cache of idle execution environments, one shard of it. The key is a function version and its
@@ -59,6 +73,9 @@ class Slots final {
         EnvironmentLimits limits;
         // Starts that may compete for the processors; more of them only make each slower.
         int64_t cold_starts_max = 4;
+        // The same of environments that go on from a snapshot, which are made in a fraction of the
+        // time.
+        int64_t restores_max = 4;
         // A start that takes longer waits for something else, not for a processor.
         std::chrono::nanoseconds cold_start_hold = std::chrono::milliseconds(500);
         // Free memory below which idle environments go before new ones come.
@@ -66,6 +83,12 @@ class Slots final {
         std::chrono::nanoseconds stop_grace = std::chrono::seconds(1);
         // Images of the templates kept in memory, of this shard.
         uint64_t template_bytes_max = 1ull << 30;
+        // Restored environments kept ready for each version that is called, while those of this
+        // shard together hold no more memory than that.
+        int32_t spares = 0;
+        uint64_t spare_bytes_max = 256ull << 20;
+        // A spare is made this long after one was taken: the call needs the processor itself.
+        std::chrono::nanoseconds spare_delay = std::chrono::milliseconds(5);
         // Going on from a snapshot, after-restore hooks included; of an init that is to be saved.
         std::chrono::nanoseconds restore_max = std::chrono::seconds(10);
         std::chrono::nanoseconds snapshot_init_max = std::chrono::seconds(130);
@@ -88,7 +111,12 @@ class Slots final {
     Task<Result<SnapshotOutcome>> SaveSnapshot(
         std::shared_ptr<const FunctionVersion> function, std::string image);
 
-    void ForgetSnapshot(const std::string& image) { templates_.Forget(image); }
+    void ForgetSnapshot(const std::string& image);
+
+    // Puts away idle environments and spares of a function (empty: of all), so that its next call
+    // makes one; with `templates`, also all that snapshots hold in memory. Returns when they are
+    // gone, with how many they were.
+    Task<size_t> Evict(AccountId account, std::string name, bool templates);
 
     // As Invoker::Retire.
     void Retire(
@@ -109,6 +137,7 @@ class Slots final {
     struct Pool;
     struct Function;
 
+    static uint64_t HeldBytes(const Slot& slot);
     Pool& PoolOf(const std::shared_ptr<const FunctionVersion>& function);
     Slot* TakeIdle(Pool& pool, bool ready_only);
     void GiveBack(Slot* slot);
@@ -116,19 +145,38 @@ class Slots final {
     void Discard(Slot* slot);
     Task<void> StopSlot(std::unique_ptr<Slot> slot);
     void DropPoolIfUnused(Pool& pool);
-    // The idle environment unused for longest goes, until memory suffices.
+    // Idle environments go until memory suffices: spares first, then those that hold much, are
+    // unused for long, and cost little to make again.
     void MakeRoom(uint64_t bytes);
     Slot* Add(Pool& pool, std::string log_stream);
 
     Task<Result<InvokeResult>> InvokeInPool(Pool& pool, const InvokeRequest& request);
     // `slot` is set when one became idle while this call waited for its turn.
     Task<Result<InvokeResult>> InvokeCold(Pool& pool, const InvokeRequest& request, Slot*& slot);
-    // The environment was made from a snapshot and is prepared.
-    Task<Result<InvokeResult>> InvokeRestored(Pool& pool, const InvokeRequest& request, Slot* slot);
+    // The environment was made from a snapshot and is prepared; `units` are its turn.
+    Task<Result<InvokeResult>> InvokeRestored(
+        Pool& pool, const InvokeRequest& request, Slot* slot, rt::Semaphore::Units& units);
+    // `slot` was restored ahead. Nothing: it died before it got the call.
+    Task<std::optional<Result<InvokeResult>>> InvokeSpare(
+        Pool& pool, const InvokeRequest& request, Slot* slot);
     // The init failed once; it is repeated within the call, and its time counts.
     Task<Result<InvokeResult>> InvokeSuppressed(
         Pool& pool, const InvokeRequest& request, std::string log_stream);
     Task<void> RunStreamed(std::shared_ptr<const FunctionVersion> function, InvokeRequest request);
+    // ---- slots_spares.cc ----
+    Slot* TakeSpare(Pool& pool);
+    void KeepSpare(Slot* slot);
+    // Makes more in the background, if some are missing and a call could start from a snapshot.
+    void WantSpares(Pool& pool, const InvokeRequest& request);
+    Task<void> FillSpares(Pool& pool, SnapshotSource source);
+    Task<bool> MakeSpare(Pool& pool, const SnapshotSource& source);
+    // Whether one more fits; versions called longer ago give theirs up.
+    bool RoomForSpare(const Pool& pool);
+    // The template of a new snapshot is there before the first call.
+    Task<void> LoadTemplate(std::shared_ptr<const FunctionVersion> function, SnapshotSource source);
+    // Gauges.
+    void CountTemplates();
+    void CountRestore(const ExecutionEnvironment& environment);
     // What the caller gets, counted.
     Result<InvokeResult> Answer(InvokeOutcome outcome);
 
@@ -140,13 +188,19 @@ class Slots final {
     // By "account/region/name"; there while a pool of the function is.
     std::unordered_map<std::string, std::unique_ptr<Function>> functions_;
     rt::Semaphore cold_starts_;
+    rt::Semaphore restores_;
     SnapshotTemplates templates_;
+    uint64_t spare_bytes_ = 0;
+    size_t templates_counted_ = 0;
+    uint64_t template_bytes_counted_ = 0;
     size_t running_ = 0;
     bool stopping_ = false;
     rt::Event changed_;
     rt::TaskGroup closing_;
     // Calls whose answers flow.
     rt::TaskGroup streaming_;
+    // Spares and templates being made; each counts as running.
+    rt::TaskGroup preparing_;
 };
 
 // MemAvailable of /proc/meminfo, bounded by nothing else; 0 when it cannot be read.

@@ -90,6 +90,16 @@ void SnapshotTemplates::Drop(const std::string& image, const TemplatePtr& of_no_
     }
 }
 
+void SnapshotTemplates::ForgetAll() {
+    std::erase_if(entries_, [this](const auto& one) {
+        if (one.second->loading) {
+            return false;
+        }
+        bytes_ -= one.second->bytes;
+        return true;
+    });
+}
+
 void SnapshotTemplates::Forget(const std::string& image) {
     const auto found = entries_.find(image);
     if (found != entries_.end()) {

@@ -36,6 +36,8 @@ class SnapshotTemplates final {
 
     // The template is of no use (its host died, say): the next Get makes another one.
     void Drop(const std::string& image, const TemplatePtr& of_no_use);
+    // All that are not being made.
+    void ForgetAll();
     // The image is gone.
     void Forget(const std::string& image);
 
