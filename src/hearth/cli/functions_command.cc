@@ -91,6 +91,30 @@ void PrintUrls(const codec::Json::Array& urls) {
     Print("\n" + Table(rows));
 }
 
+// An older cloud has no snapshots.
+codec::Json::Array AllSnapshots(CloudClient& cloud) {
+    const auto body = cloud.Admin("GET", "/_hearth/snapshots");
+    auto answer = body.ok() ? codec::ParseJson(*body) : codec::Json();
+    const auto* versions = answer.ok() ? answer->Find("versions") : nullptr;
+    return versions != nullptr && versions->is_array() ? *versions->AsArray()
+                                                       : codec::Json::Array();
+}
+
+void PrintSnapshots(const codec::Json::Array& versions) {
+    std::vector<std::vector<std::string>> rows = {
+        {"SNAPSTART OF", "STATE", "SNAPSHOT", "BYTES", "WHY NOT"}};
+    for (const auto& version : versions) {
+        const std::string reason = Text(version, "reason");
+        rows.push_back(
+            {Text(version, "function") + ":" + Text(version, "version"),
+             Text(version, "state"),
+             Text(version, "optimization"),
+             Text(version, "image_bytes"),
+             reason.empty() ? "-" : reason});
+    }
+    Print("\n" + Table(rows));
+}
+
 Result<int> Functions(CloudClient& cloud, const CloudOptions& options) {
     HEARTH_TRY(auto functions, AllFunctions(cloud));
     if (options.json) {
@@ -121,6 +145,9 @@ Result<int> Functions(CloudClient& cloud, const CloudOptions& options) {
     Print(Table(rows));
     if (const auto urls = AllUrls(cloud); !urls.empty()) {
         PrintUrls(urls);
+    }
+    if (const auto versions = AllSnapshots(cloud); !versions.empty()) {
+        PrintSnapshots(versions);
     }
     return 0;
 }

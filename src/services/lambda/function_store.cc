@@ -766,6 +766,29 @@ Task<Result<std::optional<VersionSnapshot>>> FunctionStore::FindSnapshot(
     co_return std::optional<VersionSnapshot>(std::move(snapshot));
 }
 
+Task<Result<std::vector<FunctionStore::FoundSnapshot>>> FunctionStore::ListSnapshots(
+    const AccountId& account, const Region& region) {
+    std::vector<FoundSnapshot> found;
+    storage::RangeRequest request = Root(account, region, "snapshot").Children();
+    for (;;) {
+        HEARTH_CO_TRY(const auto page, co_await kv_.Range(request));
+        for (const auto& item : page.items) {
+            KeyReader reader(item.key);
+            HEARTH_CO_RETURN_IF_ERROR(reader.Skip(kRootComponents));
+            FoundSnapshot one;
+            HEARTH_CO_TRY(one.name, reader.String());
+            HEARTH_CO_TRY(one.function_id, reader.String());
+            HEARTH_CO_TRY(one.number, reader.Integer());
+            HEARTH_CO_TRY(one.snapshot, DecodeSnapshot(item.value));
+            found.push_back(std::move(one));
+        }
+        if (!page.next) {
+            co_return found;
+        }
+        request.begin = *page.next;
+    }
+}
+
 Task<Result<std::optional<int32_t>>> FunctionStore::FindReserve(const FunctionKey& key) {
     HEARTH_CO_TRY(const auto bytes, co_await kv_.Get(ReserveKey(key)));
     if (!bytes) {

@@ -235,6 +235,17 @@ class FunctionStore final {
     Task<Result<std::optional<VersionSnapshot>>> FindSnapshot(
         const FunctionKey& key, const std::string& function_id, int64_t number);
 
+    struct FoundSnapshot {
+        std::string name;
+        std::string function_id;
+        int64_t number = 0;
+        VersionSnapshot snapshot;
+    };
+
+    // Of all functions of an account's region, also of ones that are being deleted.
+    Task<Result<std::vector<FoundSnapshot>>> ListSnapshots(
+        const AccountId& account, const Region& region);
+
     Task<Result<std::optional<int32_t>>> FindReserve(const FunctionKey& key);
     Task<Result<Reserves>> ReadReserves(AccountId account, Region region);
     // The resource policy that calls with this qualifier are judged by (aws/auth/policy/policy.h):

@@ -106,6 +106,15 @@ LambdaService::LambdaService(const ServiceDeps& deps, RoleDirectory* roles)
     deps_.admin.Add("GET", "/_hearth/function-urls", [this](aws::AdminRequest request) {
         return ServeUrlList(std::move(request));
     });
+    deps_.admin.Add(
+        "GET",
+        "/_hearth/snapshots",
+        [this](aws::AdminRequest request) -> Task<Result<aws::AdminAnswer>> {
+            aws::AdminAnswer answer;
+            HEARTH_CO_TRY(
+                answer.body, co_await snapshots_.Describe(request.account, request.region));
+            co_return answer;
+        });
     AddEndpoints();
 }
 

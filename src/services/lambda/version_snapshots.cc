@@ -1,6 +1,7 @@
 #include "services/lambda/version_snapshots.h"
 
 #include "base/log.h"
+#include "codec/json/json.h"
 #include "flow/schedule.h"
 #include "rt/blocking_pool.h"
 #include "services/lambda/errors.h"
@@ -52,6 +53,20 @@ Result<std::vector<std::string>> ListImages() {
         return hearth::errors::System("reading snapshots/", error.value());
     }
     return images;
+}
+
+std::string_view TextOf(State state) {
+    switch (state) {
+        case State::kPending:
+            return "Pending";
+        case State::kActive:
+            return "Active";
+        case State::kInactive:
+            return "Inactive";
+        case State::kFailed:
+            return "Failed";
+    }
+    return "";
 }
 
 std::string TimerKey(const FunctionKey& key, std::string_view function_id, int64_t number) {
@@ -335,6 +350,40 @@ Task<Status> VersionSnapshots::Show(
             break;
     }
     co_return Status();
+}
+
+Task<Result<std::string>> VersionSnapshots::Describe(AccountId account, Region region) {
+    HEARTH_CO_TRY(const auto found, co_await store_.ListSnapshots(account, region));
+    codec::JsonWriter json;
+    json.BeginObject();
+    json.Key("versions");
+    json.BeginArray();
+    for (const auto& [name, function_id, number, snapshot] : found) {
+        HEARTH_CO_TRY(const auto head, co_await store_.FindHead({account, region, name}));
+        if (!head || head->id != function_id) {
+            continue;  // being deleted
+        }
+        struct stat facts{};
+        const bool on = snapshot.state == State::kActive && !snapshot.image.empty();
+        const bool there = on && ::stat(PathOf(snapshot.image).c_str(), &facts) == 0;
+        json.BeginObject();
+        json.Key("function");
+        json.String(name);
+        json.Key("version");
+        json.String(std::to_string(number));
+        json.Key("state");
+        json.String(TextOf(snapshot.state));
+        json.Key("optimization");
+        json.String(on ? "On" : "Off");
+        json.Key("reason");
+        json.String(snapshot.note.empty() ? snapshot.reason : snapshot.note);
+        json.Key("image_bytes");
+        json.Int(there ? facts.st_size : 0);
+        json.EndObject();
+    }
+    json.EndArray();
+    json.EndObject();
+    co_return json.Take();
 }
 
 void VersionSnapshots::Drop(const std::string& image) {

@@ -68,6 +68,10 @@ class VersionSnapshots final {
         bool in_list,
         model::FunctionConfiguration& out);
 
+    // JSON for `hearth functions`: {"versions": [{"function", "version", "state", "optimization",
+    // "reason", "image_bytes"}, ...]}.
+    Task<Result<std::string>> Describe(AccountId account, Region region);
+
     // After the commit that deleted versions of a function: one, or with number 0 all of them.
     Task<void> Removed(FunctionKey key, std::string function_id, int64_t number);
 
