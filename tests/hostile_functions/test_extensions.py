@@ -92,11 +92,14 @@ for i in range(12):
 seen["other_method"] = Connection().call("DELETE", API + "event/next")[0]
 seen["other_path"] = Connection().call("GET", "/2020-01-01/extension/nothing")[0]
 print("SEEN", json.dumps(seen), flush=True)
+open("/tmp/seen", "w").close()
 next_of(id)
 while True:
     next_of(id)
 """
         },
+        # The runtime's first event ends registration: it waits until the extension has tried all.
+        source="import os, time\nwhile not os.path.exists('/tmp/seen'):\n    time.sleep(0.01)\n" + WELL,
         Timeout=1,
     )
     # Its internal "extensions" never are done with an event, so the call times out.
