@@ -17,6 +17,7 @@ import fcntl
 import json
 import os
 import random
+import re
 import shlex
 import shutil
 import signal
@@ -143,6 +144,9 @@ def wait_for_port(port):
     wait_for(answers, f"a listener on port {port}")
 
 
+SANITIZER_REPORT = re.compile(r"ERROR: (Address|Leak)Sanitizer|\.(cc|h):\d+:\d+: runtime error: ")
+
+
 class Hearth:
     """A running `hearth up`. Usable as a context manager; what is left at exit is killed."""
 
@@ -255,7 +259,12 @@ class Hearth:
     def __exit__(self, kind, value, trace):
         if kind is not None:
             sys.stderr.write(f"--- log of hearth up ---\n{self.log()[-8000:]}\n")
-        self.stop()
+        self.stop(keep_data=True)
+        found = SANITIZER_REPORT.search(self.log())
+        self._remove_data()
+        # The keeper starts what a sanitizer ended again, so that no call need fail for it.
+        if found and kind is None:
+            raise AssertionError(f"a sanitizer found:\n{found.string[found.start() :][:8000]}")
 
     # What is there
 
