@@ -5,8 +5,10 @@
 #include "os/mounts.h"
 
 #include <fcntl.h>
+#include <linux/mount.h>
 #include <signal.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include <cerrno>
@@ -101,6 +103,27 @@ std::vector<pid_t> Processes(int directory, const std::string& group) {
 }
 
 }  // namespace
+
+Result<Fd> FavorQuickMoves(const std::string& name) {
+    const Fd context(static_cast<int>(::syscall(SYS_fsopen, "cgroup", FSOPEN_CLOEXEC)));
+    if (!context.valid()) {
+        return errors::System("fsopen cgroup", errno);
+    }
+    const auto configure = [&context](unsigned command, const char* key, const char* value) {
+        return ::syscall(SYS_fsconfig, context.get(), command, key, value, 0) == 0;
+    };
+    if (!configure(FSCONFIG_SET_FLAG, "none", nullptr) ||
+        !configure(FSCONFIG_SET_STRING, "name", name.c_str()) ||
+        !configure(FSCONFIG_SET_FLAG, "favordynmods", nullptr) ||
+        !configure(FSCONFIG_CMD_CREATE, nullptr, nullptr)) {
+        return errors::System("a hierarchy with favordynmods", errno);
+    }
+    Fd mount(static_cast<int>(::syscall(SYS_fsmount, context.get(), FSMOUNT_CLOEXEC, 0)));
+    if (!mount.valid()) {
+        return errors::System("fsmount cgroup", errno);
+    }
+    return mount;
+}
 
 std::string_view Name(CgroupLayout layout) {
     switch (layout) {

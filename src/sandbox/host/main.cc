@@ -259,6 +259,15 @@ Status Serve(HostOptions options) {
     if (!cgroups.Sweep(std::chrono::seconds(10))) {
         log::Warn("host: control groups of an earlier run are still not empty");
     }
+    // Every clone moves into its groups. Open until the end.
+    os::Fd quick_moves;
+    if (!rootless && cgroups.layout() != os::CgroupLayout::kNone) {
+        if (auto favored = os::FavorQuickMoves(InstanceName(options.data_name)); favored.ok()) {
+            quick_moves = *std::move(favored);
+        } else {
+            log::Debug("host: moves between groups are slow: {}", favored.error().message());
+        }
+    }
     options.egress = options.egress && (options.netns_fd >= 0 || rootless);
     if (!options.egress && !rootless) {
         // A run that ended with its keeper may have left its table and our interfaces' forwarding.
