@@ -144,7 +144,7 @@ def wait_for_port(port):
     wait_for(answers, f"a listener on port {port}")
 
 
-SANITIZER_REPORT = re.compile(r"ERROR: (Address|Leak)Sanitizer|\.(cc|h):\d+:\d+: runtime error: ")
+SANITIZER_REPORT = re.compile(r"ERROR: (Address|Leak)Sanitizer|WARNING: ThreadSanitizer|\.(cc|h):\d+:\d+: runtime error: ")
 
 
 class Hearth:
