@@ -66,6 +66,10 @@ struct ServiceOptions {
     // snapshot, and what all of them together may hold of memory; 0 MB: an eighth of the machine's.
     int32_t spares = 0;
     int32_t spare_memory_mb = 0;
+    // SnapStart only where AWS has it: its runtimes, no more than 512 MB of /tmp.
+    bool snapstart_as_aws = false;
+    // $LATEST too goes on from a snapshot, made after its first call, asked for or not.
+    bool snapshot_latest = false;
     // Absolute directory of `--hot-reload`; empty: off. And that directory open, because this
     // process may not be able to reach it; -1: it can. The first to take it owns it.
     std::string hot_reload_directory;

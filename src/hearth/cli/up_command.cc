@@ -77,6 +77,18 @@ void AddUpCommand(CLI::App* app, int* exit_status) {
         "--spare-memory",
         options->spare_memory_mb,
         "MB that all spares together may hold (default: an eighth of the memory)");
+    up->add_option(
+          "--snapstart-runtimes",
+          options->snapstart_runtimes,
+          "aws: refuse SnapStart where AWS does not have it")
+        ->check(CLI::IsMember({"all", "aws"}))
+        ->capture_default_str();
+    up->add_option(
+          "--snapshots",
+          options->snapshots,
+          "all: $LATEST too starts from a snapshot, made after its first call")
+        ->check(CLI::IsMember({"published", "all"}))
+        ->capture_default_str();
     up->add_flag("--test-clock", options->test_clock, "Allow `hearth clock advance`");
     up->add_flag(
         "--lenient", options->lenient, "Accept settings that Hearth cannot honour, and name them");

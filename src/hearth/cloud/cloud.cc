@@ -80,6 +80,8 @@ ServiceOptions ServiceOptionsOf(const CloudOptions& options) {
     made.account_concurrency = options.account_concurrency;
     made.spares = options.spares;
     made.spare_memory_mb = options.spare_memory_mb;
+    made.snapstart_as_aws = options.snapstart_as_aws;
+    made.snapshot_latest = options.snapshot_latest;
     made.hot_reload_directory = options.hot_reload;
     made.hot_reload_fd = options.hot_reload_fd;
     return made;

@@ -105,6 +105,10 @@ Status Apply(std::string_view option, const std::string& value, CloudOptions& op
         HEARTH_TRY(options.spares, ParseNumber(option, value, kSparesMax));
     } else if (option == "--spare-memory") {
         HEARTH_TRY(options.spare_memory_mb, ParseNumber(option, value, kSpareMemoryMax));
+    } else if (option == "--snapstart-runtimes") {
+        HEARTH_TRY(options.snapstart_as_aws, ParseChoice(option, value, "all", "aws"));
+    } else if (option == "--snapshots") {
+        HEARTH_TRY(options.snapshot_latest, ParseChoice(option, value, "published", "all"));
     } else if (option == "--tls-name") {
         options.tls_names.push_back(value);
     } else if (option == "--runtime") {

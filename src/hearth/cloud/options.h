@@ -34,6 +34,8 @@ struct CloudOptions {
     int account_concurrency = 1000;
     int spares = 0;
     int spare_memory_mb = 0;
+    bool snapstart_as_aws = false;
+    bool snapshot_latest = false;
     std::string hot_reload;
     std::string library;
     log::Level log_level = log::Level::kInfo;

@@ -43,7 +43,11 @@ TEST(CloudOptions, ReadsWhatTheKeeperGives) {
          "--endpoint",
          "https://h:1",
          "--account-concurrency",
-         "50"});
+         "50",
+         "--snapstart-runtimes",
+         "aws",
+         "--snapshots",
+         "all"});
     ASSERT_TRUE(options.ok()) << options.error().message();
     EXPECT_EQ(options->listen_fds, (std::vector<int>{3, 4}));
     EXPECT_TRUE(options->enforce);
@@ -55,6 +59,8 @@ TEST(CloudOptions, ReadsWhatTheKeeperGives) {
     EXPECT_TRUE(options->lenient);
     EXPECT_EQ(options->threads, 4);
     EXPECT_EQ(options->account_concurrency, 50);
+    EXPECT_TRUE(options->snapstart_as_aws);
+    EXPECT_TRUE(options->snapshot_latest);
     EXPECT_EQ(options->host_fd, 9);
     EXPECT_EQ(options->runtimes.at("a"), "/bin/a");
     EXPECT_EQ(options->endpoint, "https://h:1");

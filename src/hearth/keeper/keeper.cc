@@ -372,6 +372,8 @@ Status Keeper::StartCloud() {
         .Arg("--account-concurrency", std::to_string(options_.account_concurrency))
         .Arg("--spares", std::to_string(options_.spares))
         .Arg("--spare-memory", std::to_string(options_.spare_memory_mb))
+        .Arg("--snapstart-runtimes", options_.snapstart_runtimes)
+        .Arg("--snapshots", options_.snapshots)
         .Arg("--library", ProgramDirectory())
         .Arg("--log-level", std::string(LevelName(options_.log_level)));
     if (options_.threads > 0) {

@@ -82,6 +82,9 @@ Result<UpOptions> CheckUpOptions(UpOptions options) {
         CheckChoice("isolation", options.isolation, {"auto", "namespaces", "none"}));
     HEARTH_RETURN_IF_ERROR(CheckChoice("durability", options.durability, {"sync", "relaxed"}));
     HEARTH_RETURN_IF_ERROR(CheckChoice("runtimes", options.runtimes, {"nearest", "exact"}));
+    HEARTH_RETURN_IF_ERROR(
+        CheckChoice("snapstart-runtimes", options.snapstart_runtimes, {"all", "aws"}));
+    HEARTH_RETURN_IF_ERROR(CheckChoice("snapshots", options.snapshots, {"published", "all"}));
     if (options.account_concurrency < 1 || options.account_concurrency > 1'000'000) {
         return errors::Malformed("--account-concurrency must be between 1 and 1000000");
     }

@@ -45,6 +45,10 @@ struct UpOptions {
     // MB; 0: an eighth of the machine's.
     int spares = 0;
     int spare_memory_mb = 0;
+    // "all", or "aws": SnapStart only where AWS has it.
+    std::string snapstart_runtimes = "all";
+    // "published", or "all": $LATEST too is saved.
+    std::string snapshots = "published";
     bool lenient = false;
     log::Level log_level = log::Level::kInfo;
 };

@@ -46,7 +46,6 @@ Task<Result<model::DeleteFunction::Output>> LambdaService::DeleteFunction(
     if (const Status loaded = co_await concurrency_.Load(key.account, key.region); !loaded.ok()) {
         log::Warn("lambda: reserves after deleting {}: {}", key.name, loaded.error().message());
     }
-    co_await snapshots_.Removed(key, head.id, 0);
     co_await DropCode(std::move(unused));
     auto blobs = co_await store_.ClearGarbage(key, head.id);
     if (blobs.ok()) {
@@ -55,6 +54,8 @@ Task<Result<model::DeleteFunction::Output>> LambdaService::DeleteFunction(
         // The next start ends it.
         log::Warn("lambda: deleting versions of {}: {}", key.name, blobs.error().message());
     }
+    // Last: an image that is made meanwhile finds nothing that names it.
+    co_await snapshots_.Removed(key, head.id, 0);
     co_return model::DeleteFunction::Output();
 }
 

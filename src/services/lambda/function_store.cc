@@ -257,7 +257,7 @@ std::string LayerHolder(const LayerUse& layer, std::string_view function_id) {
 }
 
 // VersionSnapshot: 1 state, 2 reason, 3 reason code, 4 note, 5 image, 6 used, 7 connections,
-// 8 in restore.
+// 8 in restore, 9 revision.
 std::string EncodeSnapshot(const VersionSnapshot& snapshot) {
     FieldWriter writer;
     writer.Integer(1, static_cast<int64_t>(snapshot.state));
@@ -268,6 +268,7 @@ std::string EncodeSnapshot(const VersionSnapshot& snapshot) {
     writer.Integer(6, UnixMs(snapshot.used));
     writer.Integer(7, snapshot.connections);
     writer.Integer(8, snapshot.in_restore ? 1 : 0);
+    writer.Text(9, snapshot.revision);
     return writer.Take();
 }
 
@@ -312,6 +313,9 @@ Result<VersionSnapshot> DecodeSnapshot(std::string_view bytes) {
                 snapshot.in_restore = in_restore != 0;
                 break;
             }
+            case 9:
+                snapshot.revision = field->bytes;
+                break;
             default:
                 break;
         }
@@ -442,6 +446,11 @@ void FunctionTransaction::PutSnapshot(
     int64_t number,
     const VersionSnapshot& snapshot) {
     transaction_.Put(SnapshotKey(key, function_id, number), EncodeSnapshot(snapshot));
+}
+
+void FunctionTransaction::DeleteSnapshot(
+    const FunctionKey& key, const std::string& function_id, int64_t number) {
+    transaction_.Delete(SnapshotKey(key, function_id, number));
 }
 
 Task<Result<std::vector<FunctionRecord>>> FunctionTransaction::Versions(
@@ -980,6 +989,7 @@ Task<Result<std::vector<std::string>>> FunctionStore::ClearGarbage(
                 transaction.DeletePolicy(key, function_id, alias.name);
             }
             transaction.DeletePolicy(key, function_id, {});
+            transaction.DeleteSnapshot(key, function_id, 0);
             FunctionUrlTransaction urls(transaction.raw());
             HEARTH_CO_TRY(
                 const auto url_records, co_await urls.List(key, function_id, std::nullopt, kPage));

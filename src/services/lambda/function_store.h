@@ -66,6 +66,8 @@ struct VersionSnapshot {
     std::string image;
     uint32_t connections = 0;
     bool in_restore = false;
+    // Of $LATEST: which of its revisions this is about.
+    std::string revision;
     // The day of the last call, for Inactive: written once a day, not with each call.
     CloudClock::time_point used;
 };
@@ -129,6 +131,7 @@ class FunctionTransaction final {
         const std::string& function_id,
         int64_t number,
         const VersionSnapshot& snapshot);
+    void DeleteSnapshot(const FunctionKey& key, const std::string& function_id, int64_t number);
 
     Task<Result<std::optional<AliasRecord>>> FindAlias(
         const FunctionKey& key, const std::string& function_id, std::string_view alias);

@@ -199,7 +199,8 @@ Status LambdaService::RefuseQualifier(const FunctionReference& reference) {
 SettingsMode LambdaService::Mode() const {
     return {
         .lenient = deps_.options.lenient,
-        .snapshots = invoker_ != nullptr && invoker_->can_save_snapshots()};
+        .snapshots = invoker_ != nullptr && invoker_->can_save_snapshots(),
+        .snapstart_as_aws = deps_.options.snapstart_as_aws};
 }
 
 void LambdaService::NameIgnored(

@@ -34,7 +34,9 @@ Task<Result<LambdaService::PreparedCall>> LambdaService::PrepareCall(FunctionRef
                 call.resolved.function->revision);
         }
     }
-    if (call.resolved.function->snap_start) {
+    const FunctionVersion& function = *call.resolved.function;
+    if (function.snap_start || (deps_.options.snapshot_latest && function.version == kLatest &&
+                                !HotReload::IsHot(function))) {
         HEARTH_CO_TRY(
             call.snapshot,
             co_await snapshots_.ForCall(*call.resolved.function, call.resolved.function_id));

@@ -12,6 +12,7 @@
 
 #include <algorithm>
 #include <array>
+#include <charconv>
 #include <chrono>
 
 namespace hearth::lambda {
@@ -278,6 +279,36 @@ Status ApplyLogging(const model::LoggingConfig& logging, FunctionRecord& record)
     return Status();
 }
 
+// The number right behind `prefix`, as 12 of python3.12; nothing when it goes on otherwise.
+std::optional<int> NumberBehind(std::string_view text, std::string_view prefix) {
+    int number = 0;
+    if (!text.starts_with(prefix)) {
+        return std::nullopt;
+    }
+    const char* const end = text.data() + text.size();
+    const auto [rest, error] = std::from_chars(text.data() + prefix.size(), end, number);
+    return error == std::errc() && rest == end ? std::optional(number) : std::nullopt;
+}
+
+// Which runtimes AWS has SnapStart for, and with which other settings it refuses it.
+// Source: "Improving startup performance with Lambda SnapStart", docs.aws.amazon.com/lambda.
+Status CheckSnapStart(const FunctionRecord& record) {
+    constexpr int kEphemeralStorageMbMax = 512;
+    if (NumberBehind(record.runtime, "python3.").value_or(0) < 12 &&
+        NumberBehind(record.runtime, "java").value_or(0) < 11 &&
+        NumberBehind(record.runtime, "dotnet").value_or(0) < 8) {
+        return errors::InvalidParameterValue(
+            fmt::format("{} is not supported for SnapStart enabled functions.", record.runtime));
+    }
+    if (record.ephemeral_storage_mb > kEphemeralStorageMbMax) {
+        return errors::InvalidParameterValue(fmt::format(
+            "EphemeralStorage of more than {} MB is not supported for SnapStart enabled "
+            "functions.",
+            kEphemeralStorageMbMax));
+    }
+    return Status();
+}
+
 // The members that both requests have.
 template <class Request>
 Status ApplyShared(
@@ -373,6 +404,9 @@ Status ApplyShared(
                 "SnapStart",
                 "SnapStart ApplyOn PublishedVersions"));
         }
+    }
+    if (record.snap_start && mode.snapstart_as_aws) {
+        HEARTH_RETURN_IF_ERROR(CheckSnapStart(record));
     }
     if (request.capacity_provider_config) {
         return errors::NotSupported("CapacityProviderConfig");

@@ -26,6 +26,8 @@ struct SettingsMode {
     bool lenient = false;
     // Environments can be saved here, so SnapStart means something.
     bool snapshots = false;
+    // SnapStart is for what AWS has it for, and refused for the rest.
+    bool snapstart_as_aws = false;
     // The machine's: "x86_64" or "arm64".
     std::string_view architecture = kMachineArchitecture;
 };

@@ -33,13 +33,9 @@ std::string PathOf(const std::string& image) {
 }
 
 // An image's file name says whose it is, so that a sweep finds its row.
-std::string Prefix(const FunctionKey& key, std::string_view function_id, int64_t number) {
-    std::string prefix =
-        fmt::format("{}.{}.{}.{}.", key.account.text(), key.region.text(), key.name, function_id);
-    if (number != 0) {
-        prefix += fmt::format("{}.", number);
-    }
-    return prefix;
+std::string Prefix(const FunctionKey& key, std::string_view function_id) {
+    return fmt::format(
+        "{}.{}.{}.{}.", key.account.text(), key.region.text(), key.name, function_id);
 }
 
 Result<std::vector<std::string>> ListImages() {
@@ -113,7 +109,7 @@ Task<Result<bool>> VersionSnapshots::IsNamed(const std::string& image) {
         parts.push_back(image.substr(start, end - start));
         start = end + 1;
     }
-    if (parts.size() != 6 || !IsVersionNumber(parts[4])) {
+    if (parts.size() != 6 || (parts[4] != "0" && !IsVersionNumber(parts[4]))) {
         co_return false;
     }
     const FunctionKey key{AccountId(parts[0]), Region(parts[1]), parts[2]};
@@ -142,7 +138,10 @@ Task<Result<std::optional<SnapshotSource>>> VersionSnapshots::ForCall(
     const Name name{
         .key = {function.account, function.region, function.name},
         .function_id = std::move(function_id),
-        .number = std::stoll(function.version)};
+        .number = function.version == kLatest ? 0 : std::stoll(function.version)};
+    if (name.number == 0) {
+        co_return co_await ForLatest(function, name);
+    }
     HEARTH_CO_TRY(
         const auto snapshot, co_await store_.FindSnapshot(name.key, name.function_id, name.number));
     if (!snapshot) {
@@ -164,24 +163,84 @@ Task<Result<std::optional<SnapshotSource>>> VersionSnapshots::ForCall(
         case State::kActive:
             break;
     }
-    if (deps_.cloud_clock.Now() - snapshot->used >= std::chrono::days(1)) {
+    co_return co_await Use(name, *snapshot);
+}
+
+Task<Result<std::optional<SnapshotSource>>> VersionSnapshots::ForLatest(
+    const FunctionVersion& function, Name name) {
+    // Calls of $LATEST are resolved without it; the revision tells whether it is the same function.
+    HEARTH_CO_TRY(const auto head, co_await store_.FindHead(name.key));
+    if (!head) {
+        co_return std::optional<SnapshotSource>();
+    }
+    name.function_id = head->id;
+    HEARTH_CO_TRY(
+        auto snapshot, co_await store_.FindSnapshot(name.key, name.function_id, name.number));
+    if (!snapshot || snapshot->revision != function.revision || snapshot->state != State::kActive) {
+        HEARTH_CO_RETURN_IF_ERROR(
+            co_await BeginLatest(name, function.revision, std::move(snapshot)));
+        co_return std::optional<SnapshotSource>();
+    }
+    co_return co_await Use(name, *std::move(snapshot));
+}
+
+Task<Status> VersionSnapshots::BeginLatest(
+    Name name, std::string revision, std::optional<VersionSnapshot> before) {
+    bool begun = false;
+    const auto now = deps_.cloud_clock.Now();
+    const FunctionStore::Body body = [&](FunctionTransaction& transaction) -> Task<Status> {
+        begun = false;
+        HEARTH_CO_TRY(const auto head, co_await transaction.FindHead(name.key));
+        HEARTH_CO_TRY(const auto latest, co_await transaction.FindLatest(name.key));
+        if (!head || head->id != name.function_id || !latest ||
+            latest->environment_revision != revision) {
+            co_return Status();
+        }
+        HEARTH_CO_TRY(
+            const auto there, co_await transaction.FindSnapshot(name.key, name.function_id, 0));
+        if (there && there->revision == revision && there->state == State::kActive) {
+            co_return Status();  // another call was first
+        }
+        begun = true;
+        transaction.PutSnapshot(
+            name.key,
+            name.function_id,
+            0,
+            VersionSnapshot{.state = State::kActive, .revision = revision, .used = now});
+        co_return co_await deps_.schedule.Put(
+            transaction.storage(),
+            {std::string(kKind), TimerKey(name.key, name.function_id, 0), now, ""});
+    };
+    HEARTH_CO_RETURN_IF_ERROR(co_await store_.Transact(body));
+    if (begun) {
+        deps_.schedule.Arm(now);
+        if (before) {
+            Drop(before->image);
+        }
+    }
+    co_return Status();
+}
+
+Task<Result<std::optional<SnapshotSource>>> VersionSnapshots::Use(
+    Name name, VersionSnapshot snapshot) {
+    if (deps_.cloud_clock.Now() - snapshot.used >= std::chrono::days(1)) {
         HEARTH_CO_RETURN_IF_ERROR(co_await Change(name, [this](VersionSnapshot& changed) {
             changed.used = deps_.cloud_clock.Now();
             return Next::kWhenIdle;
         }));
     }
-    if (snapshot->image.empty()) {
+    if (snapshot.image.empty()) {
         co_return std::optional<SnapshotSource>();
     }
     SnapshotSource source{
-        .image = PathOf(snapshot->image),
-        .connections = snapshot->connections,
-        .in_restore = snapshot->in_restore};
+        .image = PathOf(snapshot.image),
+        .connections = snapshot.connections,
+        .in_restore = snapshot.in_restore};
     if (::access(source.image.c_str(), F_OK) != 0) {
         // Lost, or found unusable after an update of the machine, say. The version stays Active:
         // calls have cold starts until there is another image.
         HEARTH_CO_RETURN_IF_ERROR(co_await Change(name, [&](VersionSnapshot& changed) {
-            if (changed.image != snapshot->image) {
+            if (changed.image != snapshot.image) {
                 return Next::kUnchanged;
             }
             changed.image.clear();
@@ -261,23 +320,38 @@ Task<Status> VersionSnapshots::Work(std::string timer_key) {
     co_return Status();
 }
 
+Task<Result<std::shared_ptr<const FunctionRecord>>> VersionSnapshots::FindRecord(Name name) {
+    if (name.number != 0) {
+        co_return co_await store_.FindVersion(name.key, name.function_id, name.number);
+    }
+    HEARTH_CO_TRY(const auto head, co_await store_.FindHead(name.key));
+    if (!head || head->id != name.function_id) {
+        co_return std::shared_ptr<const FunctionRecord>();
+    }
+    co_return co_await store_.FindLatest(name.key);
+}
+
 Task<Status> VersionSnapshots::Make(Name name) {
-    HEARTH_CO_TRY(
-        const auto record, co_await store_.FindVersion(name.key, name.function_id, name.number));
+    HEARTH_CO_TRY(const auto record, co_await FindRecord(name));
     if (!record || invoker_ == nullptr) {
         co_return Status();
     }
-    const std::string image = Prefix(name.key, name.function_id, name.number) + deps_.random.Hex(8);
+    const std::string image = fmt::format(
+        "{}{}.{}", Prefix(name.key, name.function_id), name.number, deps_.random.Hex(8));
+    const auto function = MakeFunctionVersion(*record);
     HEARTH_CO_TRY(
-        const SnapshotOutcome outcome,
-        co_await invoker_->SaveSnapshot(MakeFunctionVersion(*record), PathOf(image)));
+        const SnapshotOutcome outcome, co_await invoker_->SaveSnapshot(function, PathOf(image)));
     if (outcome.kind != SnapshotOutcome::Kind::kSaved) {
         log::Info("lambda: {} has no snapshot: {}", record->QualifiedArn(), outcome.reason);
         ::unlink(PathOf(image).c_str());
     }
     bool taken = false;
     HEARTH_CO_RETURN_IF_ERROR(co_await Change(name, [&](VersionSnapshot& snapshot) {
-        taken = true;
+        // Of $LATEST there may be another revision by now.
+        taken = name.number != 0 || snapshot.revision == function->revision;
+        if (!taken) {
+            return Next::kUnchanged;
+        }
         snapshot.used = deps_.cloud_clock.Now();
         snapshot.reason.clear();
         snapshot.reason_code.clear();
@@ -294,6 +368,11 @@ Task<Status> VersionSnapshots::Make(Name name) {
                 snapshot.note = outcome.reason;
                 return Next::kNever;
             case SnapshotOutcome::Kind::kInitFailed:
+                if (name.number == 0) {
+                    // Its calls tell, as without a snapshot.
+                    snapshot.note = outcome.reason;
+                    return Next::kNever;
+                }
                 snapshot.state = State::kFailed;
                 snapshot.reason = outcome.reason;
                 snapshot.reason_code = outcome.reason_code;
@@ -370,7 +449,7 @@ Task<Result<std::string>> VersionSnapshots::Describe(AccountId account, Region r
         json.Key("function");
         json.String(name);
         json.Key("version");
-        json.String(std::to_string(number));
+        json.String(number == 0 ? std::string(kLatest) : std::to_string(number));
         json.Key("state");
         json.String(TextOf(snapshot.state));
         json.Key("optimization");
@@ -403,7 +482,10 @@ Task<void> VersionSnapshots::Removed(FunctionKey key, std::string function_id, i
         log::Warn("lambda: {}", images.error().message());
         co_return;
     }
-    const std::string prefix = Prefix(key, function_id, number);
+    std::string prefix = Prefix(key, function_id);
+    if (number != 0) {
+        prefix += fmt::format("{}.", number);
+    }
     for (const std::string& image : *images) {
         if (image.starts_with(prefix)) {
             Drop(image);

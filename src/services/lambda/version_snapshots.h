@@ -24,6 +24,9 @@
 //                  │ └──init failed─────► Failed, with AWS's StateReasonCode                      │
 //                  └◄─────────────────────────────── the next call ◄──────────────────────────────┘
 //
+// With `--snapshots all` $LATEST has snapshots, too, unasked for and unseen by the API: a revision
+// is saved when it is first called, and calls have cold starts until then. It is number 0 here.
+//
 // The work is a durable timer (flow/schedule.h) written in the transaction that publishes, so a
 // version never stays Pending because of a crash. Images are files in snapshots/ of the data
 // directory; they are a cache, and a lost or unusable one is made again.
@@ -81,6 +84,15 @@ class VersionSnapshots final {
         std::string function_id;
         int64_t number = 0;
     };
+
+    Task<Result<std::optional<SnapshotSource>>> ForLatest(
+        const FunctionVersion& function, Name name);
+    // Starts a snapshot of this revision, in the place of `before`.
+    Task<Status> BeginLatest(
+        Name name, std::string revision, std::optional<VersionSnapshot> before);
+    // The image of an active version; asks for another one when it is gone.
+    Task<Result<std::optional<SnapshotSource>>> Use(Name name, VersionSnapshot snapshot);
+    Task<Result<std::shared_ptr<const FunctionRecord>>> FindRecord(Name name);
 
     void Drop(const std::string& image);
     Task<Result<bool>> IsNamed(const std::string& image);
