@@ -35,6 +35,7 @@ CALLERS = 4
 START_TIMEOUT_S = 60
 ROLE = "arn:aws:iam::000000000000:role/demo"
 WARM_CALLS = 50
+SNAPSHOT_CALLS = 5
 
 
 def step(text):
@@ -65,6 +66,8 @@ class Cloud:
                     str(self.port),
                     "--data",
                     os.path.join(self.directory, "data"),
+                    "--spares",
+                    "1",
                 ],
                 stdin=subprocess.DEVNULL,
                 stdout=log,
@@ -117,6 +120,24 @@ class Cloud:
                 retries={"max_attempts": 0}, max_pool_connections=2 * CALLERS, read_timeout=120
             ),
         )
+
+    def slots(self, query="", method="GET"):
+        """The environments; or puts idle ones away, so that the next call has to make one."""
+        request = urllib.request.Request(f"{self.endpoint}/_hearth/slots{query}", method=method)
+        with urllib.request.urlopen(request, timeout=60) as answer:
+            return json.load(answer)
+
+    def wait_for_spare(self, name):
+        deadline = time.monotonic() + 10
+        while time.monotonic() < deadline:
+            if any(
+                environment["state"] == "spare"
+                for function in self.slots()["functions"]
+                if function["function"] == name
+                for environment in function["environments"]
+            ):
+                return
+            time.sleep(0.02)
 
     def stop(self):
         self.process.send_signal(signal.SIGTERM)
@@ -186,13 +207,40 @@ def merge(parts):
     return total
 
 
-def invoke(client, name, payload):
+def invoke(client, name, payload, qualifier="$LATEST"):
     started = time.monotonic()
-    answer = client.invoke(FunctionName=name, Payload=payload)
+    answer = client.invoke(FunctionName=name, Payload=payload, Qualifier=qualifier)
     body = json.loads(answer["Payload"].read())
     if "FunctionError" in answer:
         sys.exit(f"{name} failed: {json.dumps(body, indent=2)}")
     return body, (time.monotonic() - started) * 1000
+
+
+def publish(client, name):
+    """A version with a snapshot; None where none can be made."""
+    version = client.publish_version(FunctionName=name)["Version"]
+    while True:
+        state = client.get_function_configuration(FunctionName=name, Qualifier=version)
+        if state["State"] != "Pending":
+            return version if state["SnapStart"]["OptimizationStatus"] == "On" else None
+        time.sleep(0.01)
+
+
+def snapshot_starts(cloud, client, name, payload):
+    """Median ms of a call that restores an environment, and of one that finds a restored one."""
+    version = publish(client, name)
+    if version is None:
+        return None, None
+    restored, spared = [], []
+    for _ in range(SNAPSHOT_CALLS):
+        cloud.slots(f"?function={name}", "DELETE")
+        time.sleep(0.1)  # as between calls that do not come back to back
+        restored.append(invoke(client, name, payload, version)[1])
+        cloud.wait_for_spare(name)
+        cloud.slots(f"?function={name}&spares=keep", "DELETE")
+        time.sleep(0.05)
+        spared.append(invoke(client, name, payload, version)[1])
+    return statistics.median(restored), statistics.median(spared)
 
 
 def plot(means, width=64, height=8):
@@ -240,6 +288,7 @@ def main():
                 "--role", ROLE,
                 "--memory-size", "512",
                 "--timeout", "60",
+                "--snap-start", "ApplyOn=PublishedVersions",
                 "--zip-file", f"fileb://{package}",
             )
             cloud.aws("lambda", "wait", "function-active-v2", "--function-name", name)
@@ -258,7 +307,8 @@ def main():
             wall_s = time.monotonic() - started
             warm = sorted(invoke(client, name, tiny)[1] for _ in range(WARM_CALLS))
             results[language] = merge([body for body, _ in answers])
-            table.append((language, cold_ms, warm[len(warm) // 2], warm[-1], wall_s))
+            starts = snapshot_starts(cloud, client, name, tiny)
+            table.append((language, cold_ms, *starts, warm[len(warm) // 2], warm[-1], wall_s))
             step(f"{name}: {len(payloads)} batches, {results[language]['reads']} reads in {wall_s:.2f} s")
 
         first = results["python"]
@@ -273,9 +323,11 @@ def main():
         print()
         plot(means)
         print()
-        print("  runtime   cold, ms   warm p50, ms   warm max, ms   all batches, s")
-        for language, cold_ms, warm_ms, warm_max_ms, wall_s in table:
-            print(f"  {language:<8} {cold_ms:>9.1f} {warm_ms:>14.2f} {warm_max_ms:>14.2f} {wall_s:>16.2f}")
+        print("  runtime   cold, ms   restored, ms   spare, ms   warm p50, ms   warm max, ms   all batches, s")
+        for language, cold_ms, restored_ms, spare_ms, warm_ms, warm_max_ms, wall_s in table:
+            restored, spare = (f"{ms:.2f}" if ms is not None else "-" for ms in (restored_ms, spare_ms))
+            print(f"  {language:<8} {cold_ms:>9.1f} {restored:>14} {spare:>11} {warm_ms:>14.2f} "
+                  f"{warm_max_ms:>14.2f} {wall_s:>16.2f}")
         print("  (as boto3 sees it: its own share is about 1 ms a call)")
         print()
 

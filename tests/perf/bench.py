@@ -3,8 +3,8 @@
 
 usage: bench.py BUILD_DIR [SECTION ...] [--seconds S] [--json FILE]
 
-Sections: gateway, invoke, cold, layers, extensions, burst, start, idle, size, logs, stream, tls, enforce. Nothing here passes or
-fails by a time; docs/performance.md says what the figures were and how they are meant.
+Sections: gateway, invoke, cold, layers, extensions, snapshots, burst, start, idle, size, logs, stream, tls, enforce. Nothing here
+passes or fails by a time; docs/performance.md says what the figures were and how they are meant.
 """
 
 import argparse
@@ -29,7 +29,8 @@ import botocore.credentials
 TESTS = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 sys.path.insert(0, TESTS)
 
-import hearth_up  # noqa: E402  (needs the path above)
+import bench_snapshots  # noqa: E402  (needs the path above)
+import hearth_up  # noqa: E402
 
 SECONDS = 3.0
 CALLERS = 8
@@ -718,12 +719,17 @@ def bench_enforce(options, directory, load):
     bench_variant(options, load, ["--auth", "enforce"], False, "enforce: every call signed")
 
 
+def bench_snapshots_section(options, directory, load):
+    bench_snapshots.run(sys.modules[__name__], options, load)
+
+
 SECTIONS = {
     "gateway": bench_gateway,
     "invoke": bench_invoke,
     "cold": bench_cold,
     "layers": bench_layers,
     "extensions": bench_extensions,
+    "snapshots": bench_snapshots_section,
     "burst": bench_burst,
     "start": bench_start,
     "size": bench_size,

@@ -42,6 +42,10 @@ SOAKS = {
         ["{build}/src/sandbox/snapshot/sandbox_snapshot_test",
          "--gtest_filter=*ManyClones*:*AgreeOnNothing*"],
     ),
+    "snapshots": (
+        "invocations over restored environments with threads, children, timers and files", 100_000,
+        [*PYTEST, "tests/conformance/lambda_snapstart/test_volume.py"],
+    ),
     "tsan": (
         "mixed operations on four threads under the thread sanitizer", 5000,
         [*PYTEST, "tests/soak/test_threads.py"],

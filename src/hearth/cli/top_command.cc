@@ -47,6 +47,13 @@ std::string Phase(const Series& series, const std::string& phase) {
     return count == 0 ? "-" : fmt::format("{:.0f} at {:.2f} ms", count, sum / count * 1000);
 }
 
+// "<mean> ms".
+std::string Mean(const Series& series, const std::string& phase) {
+    const std::string whole = Phase(series, phase);
+    const size_t at = whole.find(" at ");
+    return at == std::string::npos ? whole : whole.substr(at + 4);
+}
+
 std::string Text(const codec::Json& object, std::string_view name) {
     const auto* value = object.Find(name);
     if (value == nullptr || value->is_null()) {
@@ -58,22 +65,47 @@ std::string Text(const codec::Json& object, std::string_view name) {
 
 std::string Screen(const std::string& endpoint, const Series& series, const codec::Json& slots) {
     std::string screen = fmt::format(
-        "{}   environments {:.0f}, busy {:.0f}   hits {:.0f} warm, {:.0f} frozen   misses {:.0f} "
-        "cold   errors {:.0f}   throttles {:.0f}\n"
-        "prepare {}   init {}   invoke {}\n\n",
+        "{}   environments {:.0f}, busy {:.0f}   hits {:.0f} warm, {:.0f} frozen, {:.0f} spare   "
+        "misses {:.0f} cold, {:.0f} restored   errors {:.0f}   throttles {:.0f}\n"
+        "prepare {}   init {}   invoke {}\n"
+        "restore {}: sandbox {}, clone {}, join {}, descriptors {}, threads {}, filter {}\n"
+        "templates {:.0f} of {:.1f} MB   spares {:.0f} of {:.1f} MB\n\n",
         endpoint,
         Value(series, "hearth_lambda_environments"),
         Value(series, "hearth_lambda_environments_busy"),
         Value(series, "hearth_lambda_slot_hits_total{kind=\"warm\"}"),
         Value(series, "hearth_lambda_slot_hits_total{kind=\"frozen\"}"),
+        Value(series, "hearth_lambda_slot_hits_total{kind=\"spare\"}"),
         Value(series, "hearth_lambda_slot_misses_total{kind=\"cold\"}"),
+        Value(series, "hearth_lambda_slot_misses_total{kind=\"restored\"}"),
         Value(series, "hearth_lambda_function_errors_total"),
         Value(series, "hearth_lambda_throttles_total"),
         Phase(series, "prepare"),
         Phase(series, "init"),
-        Phase(series, "invoke"));
+        Phase(series, "invoke"),
+        Phase(series, "restore"),
+        Mean(series, "restore_sandbox"),
+        Mean(series, "restore_clone"),
+        Mean(series, "restore_join"),
+        Mean(series, "restore_descriptors"),
+        Mean(series, "restore_threads"),
+        Mean(series, "restore_filter"),
+        Value(series, "hearth_lambda_templates"),
+        Value(series, "hearth_lambda_template_bytes") / 1e6,
+        Value(series, "hearth_lambda_spares"),
+        Value(series, "hearth_lambda_spare_bytes") / 1e6);
     std::vector<std::vector<std::string>> rows = {
-        {"FUNCTION", "VERSION", "RUNTIME", "BUSY", "IDLE", "FROZEN", "HITS", "MISSES", "ERRORS"}};
+        {"FUNCTION",
+         "VERSION",
+         "RUNTIME",
+         "BUSY",
+         "IDLE",
+         "FROZEN",
+         "SPARE",
+         "HITS",
+         "MISSES",
+         "RESTORES",
+         "ERRORS"}};
     const auto* functions = slots.Find("functions");
     if (functions == nullptr || functions->AsArray() == nullptr) {
         return screen;
@@ -93,8 +125,10 @@ std::string Screen(const std::string& endpoint, const Series& series, const code
              std::to_string(states["busy"]),
              std::to_string(states["idle"]),
              std::to_string(states["frozen"]),
+             std::to_string(states["spare"]),
              Text(function, "hits"),
              Text(function, "misses"),
+             Text(function, "restores"),
              Text(function, "errors")});
     }
     return screen + Table(rows);

@@ -71,8 +71,12 @@ DataPlane::DataPlane(
         "/_hearth/slots",
         [this](aws::AdminRequest request) -> Task<Result<aws::AdminAnswer>> {
             aws::AdminAnswer answer;
-            answer.body = co_await Evict(
-                request.account, request.Query("function"), request.Query("templates") == "true");
+            const Slots::Eviction what{
+                .account = request.account,
+                .name = request.Query("function"),
+                .spares = request.Query("spares") != "keep",
+                .templates = request.Query("templates") == "true"};
+            answer.body = co_await Evict(what);
             co_return answer;
         });
     deps.admin.Add(
@@ -218,12 +222,11 @@ Task<std::string> DataPlane::Describe(AccountId account) {
     co_return codec::WriteJson(answer);
 }
 
-Task<std::string> DataPlane::Evict(AccountId account, std::string name, bool templates) {
+Task<std::string> DataPlane::Evict(Slots::Eviction what) {
     uint64_t evicted = 0;
     for (int i = 0; i < static_cast<int>(shards_.size()); ++i) {
         Slots& shard = *shards_[static_cast<size_t>(i)];
-        evicted +=
-            co_await rt::RunOn(loops_, i, [&] { return shard.Evict(account, name, templates); });
+        evicted += co_await rt::RunOn(loops_, i, [&] { return shard.Evict(what); });
     }
     codec::Json answer;
     answer.Set("evicted", evicted);

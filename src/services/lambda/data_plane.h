@@ -49,9 +49,8 @@ class DataPlane final : public Invoker {
     // {"functions": [...]}: the caller's account sees its own functions.
     Task<std::string> Describe(AccountId account);
 
-    // {"evicted": 3}: puts idle environments of a function away (empty name: of all the account's),
-    // so that its next call makes one; with `templates`, snapshots in memory too.
-    Task<std::string> Evict(AccountId account, std::string name, bool templates);
+    // {"evicted": 3}: how many idle environments went.
+    Task<std::string> Evict(Slots::Eviction what);
 
     // {"runtimes": [{"runtime", "version", "note"}]}: what serves each runtime id on this machine;
     // "note" says so when it is not quite the one asked for, or "error" why none can.

@@ -26,7 +26,7 @@ SnapshotOutcome NotPossible(std::string reason) {
 sandbox::EnvironmentSpec TemplateSpec(const sandbox::EnvironmentSpec& of_clones) {
     sandbox::EnvironmentSpec spec = of_clones;
     spec.id += "-t";
-    spec.egress = false;
+    // Its way out stays, though nothing runs there: taking the link away blocks the host for 20 ms.
     return spec;
 }
 

@@ -113,10 +113,17 @@ class Slots final {
 
     void ForgetSnapshot(const std::string& image);
 
-    // Puts away idle environments and spares of a function (empty: of all), so that its next call
-    // makes one; with `templates`, also all that snapshots hold in memory. Returns when they are
-    // gone, with how many they were.
-    Task<size_t> Evict(AccountId account, std::string name, bool templates);
+    // Puts away idle environments of a function (empty: of all), so that its next call makes one.
+    // Returns when they are gone, with how many they were.
+    struct Eviction {
+        AccountId account;
+        std::string name;
+        bool spares = true;
+        // All that snapshots hold in memory, too.
+        bool templates = false;
+    };
+
+    Task<size_t> Evict(Eviction what);
 
     // As Invoker::Retire.
     void Retire(

@@ -193,19 +193,22 @@ void Slots::ForgetSnapshot(const std::string& image) {
     CountTemplates();
 }
 
-Task<size_t> Slots::Evict(AccountId account, std::string name, bool templates) {
+Task<size_t> Slots::Evict(Eviction what) {
     std::vector<Slot*> evicted;
     for (const auto& [key, pool] : pools_) {
-        if (pool->function->account != account || (!name.empty() && pool->function->name != name)) {
+        if (pool->function->account != what.account ||
+            (!what.name.empty() && pool->function->name != what.name)) {
             continue;
         }
         evicted.insert(evicted.end(), pool->idle.begin(), pool->idle.end());
-        evicted.insert(evicted.end(), pool->spares.begin(), pool->spares.end());
+        if (what.spares) {
+            evicted.insert(evicted.end(), pool->spares.begin(), pool->spares.end());
+        }
     }
     for (Slot* slot : evicted) {
         Discard(slot);
     }
-    if (templates) {
+    if (what.templates) {
         templates_.ForgetAll();
         CountTemplates();
     }
