@@ -123,6 +123,11 @@ Result<snapshot::DumpReport> Save(const DumpJob& job, int image) {
         HEARTH_RETURN_IF_ERROR(RequireNothingMappedOfTmp(pid));
         HEARTH_TRY(const bool has_files, HoldsAnything(tmp.get()));
         request.tmp_layer = has_files ? "tmp" : "";
+        // Looked at once more when nothing in it moves.
+        request.empty_directories = {};
+        if (!has_files) {
+            request.empty_directories.emplace_back("/tmp");
+        }
         auto report = snapshot::Dump(request);
         if (report.ok() && has_files) {
             HEARTH_TRY(const uint64_t bytes, PackTmp(tmp.get(), image));

@@ -12,8 +12,8 @@
 //
 // Style: no C++ library, no heap; every failure is reported with its step and ends the process.
 
-#include "sandbox/init/unpack_tmp.h"
 #include "sandbox/protocol/init_protocol.h"
+#include "sandbox/protocol/unpack_tmp.h"
 
 #include <arpa/inet.h>
 #include <errno.h>
@@ -816,9 +816,12 @@ int Main(int argc, char** argv) {
                 "size of /tmp");
         }
         if (assignment.image >= 0) {
-            if (const int error = UnpackTmp(assignment.image); error != 0) {
+            const int directory = open("/tmp", O_PATH | O_DIRECTORY | O_CLOEXEC);
+            Check(directory >= 0, "open /tmp");
+            if (const int error = UnpackTmp(assignment.image, directory); error != 0) {
                 Fail("unpack /tmp", error);
             }
+            close(directory);
             close(assignment.image);
         }
     }

@@ -1,4 +1,4 @@
-#include "sandbox/init/unpack_tmp.h"
+#include "sandbox/protocol/unpack_tmp.h"
 
 #include "sandbox/protocol/init_protocol.h"
 #include "sandbox/protocol/tmp_archive.h"
@@ -202,14 +202,8 @@ class Unpacker final {
 
 }  // namespace
 
-int UnpackTmp(int image) {
-    const int tmp = open("/tmp", O_PATH | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
-    if (tmp < 0) {
-        return Failure();
-    }
-    const int error = Unpacker(image, tmp).Run();
-    close(tmp);
-    return error;
+int UnpackTmp(int image, int directory) {
+    return Unpacker(image, directory).Run();
 }
 
 }  // namespace hearth::sandbox
