@@ -5,13 +5,13 @@
 #include "os/file.h"
 #include "rt/fd_watch.h"
 #include "sandbox/protocol/init_protocol.h"
+#include "sandbox/protocol/unpack_tmp.h"
 
 #include <fcntl.h>
 #include <signal.h>
 #include <sys/eventfd.h>
 #include <sys/inotify.h>
 #include <sys/socket.h>
-#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -618,9 +618,7 @@ Task<Result<std::unique_ptr<Template>>> HostSandbox::MakeTemplate(
     EnvironmentSpec spec, os::Fd image) {
     CreateRequest request = ToRequest(std::move(spec));
     request.holds_template = true;
-    struct stat facts{};
-    const uint64_t image_bytes =
-        ::fstat(image.get(), &facts) == 0 ? static_cast<uint64_t>(facts.st_size) : 0;
+    const uint64_t image_bytes = BytesWithoutTmp(image.get());
     HEARTH_CO_TRY(
         Created created,
         co_await Request(request, std::make_shared<const os::Fd>(std::move(image))));

@@ -5,6 +5,7 @@
 #include "os/file.h"
 #include "os/netlink.h"
 #include "sandbox/host/egress.h"
+#include "sandbox/protocol/unpack_tmp.h"
 
 #include <fcntl.h>
 #include <sched.h>
@@ -558,9 +559,7 @@ Result<CreateAnswer> Host::Assign(Slot& slot, const Asked& asked, std::vector<os
     // Nothing more is said to this environment, and nothing it might say is read.
     slot.channel.Close();
     if (slot.role == kInitHoldsTemplate) {
-        struct stat facts{};
-        slot.image_bytes =
-            ::fstat(image.get(), &facts) == 0 ? static_cast<uint64_t>(facts.st_size) : 0;
+        slot.image_bytes = BytesWithoutTmp(image.get());
         slot.pending = std::make_unique<Slot::Pending>();
         HEARTH_RETURN_IF_ERROR(MakeTemplate(slot, image, ready.first));
     } else if (slot.role == kInitHoldsClone) {

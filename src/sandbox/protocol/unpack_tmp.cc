@@ -25,32 +25,41 @@ int Failure() {
     return errno != 0 ? errno : EIO;
 }
 
+// Where the footer begins; 0 when there is none. An errno in `error`, or 0.
+uint64_t ReadFooter(int image, TmpFooter& footer, int& error) {
+    struct stat facts{};
+    error = 0;
+    if (fstat(image, &facts) != 0) {
+        error = Failure();
+        return 0;
+    }
+    const auto end = static_cast<uint64_t>(facts.st_size) - sizeof(footer);
+    if (facts.st_size < static_cast<off_t>(sizeof(footer)) ||
+        pread(image, &footer, sizeof(footer), static_cast<off_t>(end)) !=
+            static_cast<ssize_t>(sizeof(footer))) {
+        error = EINVAL;
+        return 0;
+    }
+    return footer.magic == kTmpMagic ? end : 0;
+}
+
 class Unpacker final {
   public:
     Unpacker(int image, int tmp) : image_(image), tmp_(tmp) {}
 
     int Run() {
-        struct stat facts{};
         TmpFooter footer{};
-        if (fstat(image_, &facts) != 0) {
-            return Failure();
-        }
-        const auto end = static_cast<uint64_t>(facts.st_size) - sizeof(footer);
-        if (facts.st_size < static_cast<off_t>(sizeof(footer)) ||
-            pread(image_, &footer, sizeof(footer), static_cast<off_t>(end)) !=
-                static_cast<ssize_t>(sizeof(footer))) {
-            return EINVAL;
-        }
-        if (footer.magic != kTmpMagic) {
-            return 0;
+        int error = 0;
+        end_ = ReadFooter(image_, footer, error);
+        if (end_ == 0) {
+            return error;
         }
         offset_ = footer.offset;
-        end_ = end;
-        if (footer.offset > end || footer.entries > kTmpEntriesMax) {
+        if (footer.offset > end_ || footer.entries > kTmpEntriesMax) {
             return EINVAL;
         }
         for (uint64_t i = 0; i < footer.entries; ++i) {
-            if (const int error = One(); error != 0) {
+            if (error = One(); error != 0) {
                 return error;
             }
         }
@@ -204,6 +213,16 @@ class Unpacker final {
 
 int UnpackTmp(int image, int directory) {
     return Unpacker(image, directory).Run();
+}
+
+unsigned long long BytesWithoutTmp(int image) {
+    TmpFooter footer{};
+    int error = 0;
+    if (const uint64_t end = ReadFooter(image, footer, error); end != 0 && footer.offset <= end) {
+        return footer.offset;
+    }
+    struct stat facts{};
+    return fstat(image, &facts) == 0 ? static_cast<unsigned long long>(facts.st_size) : 0;
 }
 
 }  // namespace hearth::sandbox

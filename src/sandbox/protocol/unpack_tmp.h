@@ -11,4 +11,7 @@ namespace hearth::sandbox {
 // followed. Part of hearth-init, so without the C++ library.
 int UnpackTmp(int image, int directory);
 
+// How many bytes of `image` are its pages and their description, without what is to be unpacked.
+unsigned long long BytesWithoutTmp(int image);
+
 }  // namespace hearth::sandbox

@@ -62,6 +62,10 @@ resource "aws_lambda_function" "function" {
 
   reserved_concurrent_executions = 10
 
+  snap_start {
+    apply_on = "PublishedVersions"
+  }
+
   environment {
     variables = {
       MODE = "terraform"
