@@ -552,6 +552,7 @@ Result<CreateAnswer> Host::Assign(Slot& slot, const Asked& asked, std::vector<os
     slot.state = Slot::State::kAssigned;
     slot.id = request.id;
     // A pool that runs out is refilled at once.
+    shrink_due_ = false;
     refill_due_ = 2 * CountOf(Slot::State::kReady) < PoolTarget() && PoolTarget() > 4;
     itimerspec later{};
     later.it_value.tv_nsec = kRefillDelayNs;
@@ -881,8 +882,8 @@ void Host::RefillDue() {
     uint64_t count = 0;
     (void)!::read(refill_.get(), &count, sizeof(count));
     const auto base = static_cast<size_t>(parts_.options.pool);
-    if (refill_due_ && CountOf(Slot::State::kReady) >= PoolTarget() && pool_target_ > base) {
-        // It was full all the time since.
+    if (std::exchange(shrink_due_, false) && CountOf(Slot::State::kReady) >= PoolTarget()) {
+        // Nobody has taken one all the time since.
         pool_target_ = std::max(base, pool_target_ / 2);
         for (auto next = slots_.begin();
              next != slots_.end() && CountOf(Slot::State::kReady) > PoolTarget();) {
@@ -894,6 +895,7 @@ void Host::RefillDue() {
     }
     refill_due_ = true;
     if (pool_target_ > base) {
+        shrink_due_ = true;
         itimerspec later{};
         later.it_value.tv_sec = kShrinkDelayS;
         ::timerfd_settime(refill_.get(), 0, &later, nullptr);

@@ -174,6 +174,8 @@ class Host final {
     // Armed by every Create, and while the pool is larger than it has to be.
     os::Fd refill_;
     bool refill_due_ = true;
+    // It is armed to see whether the pool may be smaller.
+    bool shrink_due_ = false;
     // Doubled when a request finds the pool empty, halved when none has come for a while.
     size_t pool_target_ = 0;
     os::Fd filter_;
