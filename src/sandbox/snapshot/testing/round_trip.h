@@ -174,6 +174,8 @@ class Original final {
             ::dup2(theirs.get(), 0);
             ::dup2(null, 1);
             ::dup2(null, 2);
+            // A clone that has become another user must get there, and a checkout may be closed.
+            (void)!::chdir("/");
             ::setsid();
             ::syscall(SYS_close_range, 3, ~0U, 0);
             ::execv(arguments[0], arguments.data());
