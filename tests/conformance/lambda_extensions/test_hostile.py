@@ -79,14 +79,18 @@ import threading
 identifier = register(["INVOKE"])[1]["Lambda-Extension-Identifier"]
 say("second", answer=register(["INVOKE"])[::2])
 
+# Whoever asks while the other one waits is refused; the one who waits goes on.
 def ask():
-    status, _, answer = next_event(identifier)
-    if status != 200:
-        say("asked", answer=answer)
+    while True:
+        status, _, answer = next_event(identifier)
+        if status != 200:
+            say("asked", answer=answer)
+            return
 
-threading.Thread(target=ask).start()
-while True:
-    ask()
+asking = threading.Thread(target=ask)
+asking.start()
+ask()
+asking.join()
 """
         },
     )
