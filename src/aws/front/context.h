@@ -6,6 +6,7 @@
 #include "rt/task.h"
 
 #include <chrono>
+#include <cstdint>
 #include <functional>
 #include <map>
 #include <memory>
@@ -20,6 +21,8 @@ class BodyWriter;
 }
 
 namespace hearth::aws {
+
+class RequestBody;
 
 // Who calls, after the signature was looked at.
 struct Caller {
@@ -45,6 +48,18 @@ struct Caller {
     bool verified = false;
 };
 
+// What became of an answer, once its last byte was handed to the connection or the client was gone.
+struct AnswerSummary {
+    int status = 0;
+    // AWS's code; empty for a success.
+    std::string error_code;
+    // Of the body, as sent.
+    uint64_t bytes_sent = 0;
+    // Until the operation had its answer, and until all of it was sent.
+    MonotonicClock::duration turnaround{};
+    MonotonicClock::duration total{};
+};
+
 // What one request carries from the gateway to the operation. Lives as long as the request.
 struct RequestContext {
     std::string request_id;
@@ -66,6 +81,23 @@ struct RequestContext {
     // headers still come from the output. Called after the operation has returned; as
     // http::Response::stream otherwise, so it may capture and outlives this context.
     std::function<Task<Status>(http::BodyWriter&)> response_stream;
+    // How many bytes `response_stream` writes, where that is known: the answer then has a
+    // Content-Length instead of chunks. Without a stream it counts for answers to HEAD.
+    std::optional<uint64_t> response_stream_bytes;
+    // Called once with what was sent, for logs of accesses; nothing waits for it, so it hands its
+    // work on. Without it nothing is counted.
+    std::function<void(const AnswerSummary&)> when_answered;
+    // Set for operations whose input is a streaming payload (PutObject, UploadPart): the body,
+    // which the operation pulls. Null: there is none, or it is in the input already.
+    RequestBody* request_body = nullptr;
+    // As received: "GET" and "/bucket/key?versionId=1".
+    std::string method;
+    std::string target;
+    // How the signature came.
+    enum class SignedBy { kNothing, kHeader, kQuery, kForm } signed_by = SignedBy::kNothing;
+    // Where the call came from; empty for sockets without addresses and for calls of our own.
+    std::string peer_address;
+    bool secure = false;
     // The endpoint the caller used: "http://127.0.0.1:4566".
     std::string endpoint;
     // Set when the call came from inside an execution environment: that environment's function ARN.

@@ -84,6 +84,8 @@ class OperationTable final {
     std::map<std::string, Entry, std::less<>> entries_;
 };
 
+class CrossOriginRules;
+
 // One AWS service as the gateway sees it.
 class ServiceApi {
   public:
@@ -93,6 +95,9 @@ class ServiceApi {
     // Called once on a loop before the first request, and once after the last.
     virtual Task<Status> Start() = 0;
     virtual Task<void> Stop() = 0;
+
+    // For services whose resources say which web pages may call them (S3); null: none.
+    virtual CrossOriginRules* CrossOrigin() { return nullptr; }
 };
 
 }  // namespace hearth::aws

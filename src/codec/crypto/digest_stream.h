@@ -1,0 +1,27 @@
+#pragma once
+
+#include <cstddef>
+#include <string>
+#include <string_view>
+
+namespace hearth::codec {
+
+enum class DigestKind { kMd5, kSha1, kSha256 };
+
+// A hash over data that comes in pieces. One thread at a time; any thread.
+class DigestStream final {
+  public:
+    explicit DigestStream(DigestKind kind);
+    ~DigestStream();
+    DigestStream(const DigestStream&) = delete;
+    DigestStream& operator=(const DigestStream&) = delete;
+
+    void Update(std::string_view bytes);
+    // The digest's bytes (16, 20 or 32). Once.
+    std::string Finish();
+
+  private:
+    void* context_;
+};
+
+}  // namespace hearth::codec
