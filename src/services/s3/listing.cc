@@ -35,8 +35,7 @@ std::string_view CommonPrefixOf(
         return {};
     }
     const size_t at = key.find(delimiter, prefix.size());
-    return at == std::string_view::npos ? std::string_view()
-                                        : key.substr(0, at + delimiter.size());
+    return at == std::string_view::npos ? std::string_view() : key.substr(0, at + delimiter.size());
 }
 
 std::string EndOfPrefix(std::string_view prefix) {

@@ -27,7 +27,7 @@ class FakeEntries final : public OrderedEntries {
         // A page may be shorter than asked for: storage also bounds its bytes.
         const size_t give = short_pages_ ? std::min<size_t>(limit, 1 + reads_ % 3) : limit;
         for (; at != entries_.end() && (end.empty() || at->first.first < end) &&
-             page.entries.size() < give;
+               page.entries.size() < give;
              ++at) {
             page.entries.push_back({at->first.first, at->first.second, at->second});
             ++entries_read_;
@@ -130,8 +130,7 @@ TEST(Listing, MarkerInsideACommonPrefixKeepsThePrefix) {
         entries.Add(key);
     }
     const auto after = [&](const char* marker) {
-        return Shown(MustList(
-            entries, {.delimiter = "/", .from = AfterMarker(marker, "", "/")}));
+        return Shown(MustList(entries, {.delimiter = "/", .from = AfterMarker(marker, "", "/")}));
     };
     EXPECT_EQ(after("photos/1"), (std::vector<std::string>{"photos/>", "z"}));
     EXPECT_EQ(after("photos/2"), (std::vector<std::string>{"z"}));
