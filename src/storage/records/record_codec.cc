@@ -1,8 +1,8 @@
-#include "services/lambda/record_codec.h"
+#include "storage/records/record_codec.h"
 
 #include <array>
 
-namespace hearth::lambda {
+namespace hearth::storage {
 namespace {
 
 void PutLength(std::string& out, uint32_t length) {
@@ -46,7 +46,7 @@ void FieldWriter::Pair(uint8_t number, std::string_view key, std::string_view va
 
 Result<FieldReader> FieldReader::Open(std::string_view bytes) {
     if (bytes.empty() || bytes[0] != '\x01') {
-        return errors::Internal("a Lambda record of an unknown format");
+        return errors::Internal("a record of an unknown format");
     }
     return FieldReader(bytes.substr(1));
 }
@@ -56,12 +56,12 @@ Result<std::optional<FieldReader::Field>> FieldReader::Next() {
         return std::optional<Field>();
     }
     if (rest_.size() < 5) {
-        return errors::Internal("a Lambda record is cut short");
+        return errors::Internal("a record is cut short");
     }
     const auto number = static_cast<uint8_t>(rest_[0]);
     const size_t length = ReadLength(rest_.substr(1, 4));
     if (rest_.size() - 5 < length) {
-        return errors::Internal("a Lambda record is cut short");
+        return errors::Internal("a record is cut short");
     }
     const Field field{number, rest_.substr(5, length)};
     rest_.remove_prefix(5 + length);
@@ -70,7 +70,7 @@ Result<std::optional<FieldReader::Field>> FieldReader::Next() {
 
 Result<int64_t> FieldReader::Integer(const Field& field) {
     if (field.bytes.size() != 8) {
-        return errors::Internal("an integer of a Lambda record has the wrong size");
+        return errors::Internal("an integer of a record has the wrong size");
     }
     uint64_t value = 0;
     for (const char c : field.bytes) {
@@ -81,13 +81,13 @@ Result<int64_t> FieldReader::Integer(const Field& field) {
 
 Result<FieldReader::KeyAndValue> FieldReader::Pair(const Field& field) {
     if (field.bytes.size() < 4) {
-        return errors::Internal("a pair of a Lambda record is cut short");
+        return errors::Internal("a pair of a record is cut short");
     }
     const size_t key_size = ReadLength(field.bytes);
     if (field.bytes.size() - 4 < key_size) {
-        return errors::Internal("a pair of a Lambda record is cut short");
+        return errors::Internal("a pair of a record is cut short");
     }
     return KeyAndValue{field.bytes.substr(4, key_size), field.bytes.substr(4 + key_size)};
 }
 
-}  // namespace hearth::lambda
+}  // namespace hearth::storage
