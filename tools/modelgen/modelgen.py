@@ -38,7 +38,7 @@ LOCATIONS = {
 
 TIMESTAMP_FORMATS = {"iso8601": "kIso8601", "rfc822": "kRfc822", "unixTimestamp": "kUnixSeconds"}
 
-PROTOCOLS = {"rest-json": "kRestJson", "query": "kQuery"}
+PROTOCOLS = {"rest-json": "kRestJson", "rest-xml": "kRestXml", "query": "kQuery"}
 
 # RE2 knows no look-around; models/patches says the same in another way where that matters.
 RE2_CANNOT = re.compile(r"\(\?[=!<]|\\[1-9]")
@@ -274,7 +274,8 @@ class Writer:
     def member_row(self, owner, member_name, member):
         shape = self.model.shapes[owner]
         location = member.get("location")
-        wire_name = member.get("locationName", member_name)
+        # A structure may name its elements itself ("SSE-S3").
+        wire_name = member.get("locationName", self.model.shapes[member["shape"]].get("locationName", member_name))
         if location in ("header", "headers"):
             wire_name = wire_name.lower()
         if shape.get("payload") == member_name:
@@ -297,6 +298,10 @@ class Writer:
             fields.append(".idempotency_token = true")
         if member.get("eventpayload"):
             fields.append(".event_payload = true")
+        if member.get("streaming"):
+            fields.append(".streaming = true")
+        if member.get("xmlAttribute"):
+            fields.append(".xml_attribute = true")
         return "    {" + ", ".join(fields) + "},"
 
     def shape_row(self, name, patterns):
@@ -320,12 +325,17 @@ class Writer:
         if kind == "list":
             fields.append(f".value = &Shapes::k{shape['member']['shape']}")
             fields.append(f".list = &am::kListOps<{self.model.cpp_type(shape['member']['shape'])}>")
+            if self.model.service["protocol"] == "rest-xml" and "locationName" in shape["member"]:
+                fields.append(f".element_name = {quoted(shape['member']['locationName'])}")
         if kind == "map":
             fields.append(f".key = &Shapes::k{shape['key']['shape']}")
             fields.append(f".value = &Shapes::k{shape['value']['shape']}")
             fields.append(f".map = &am::kMapOps<{self.model.cpp_type(shape['value']['shape'])}>")
         if shape.get("members"):
             fields.append(f".members = kMembers{name}")
+        if "prefix" in shape.get("xmlNamespace", ()):
+            fields.append(f".xml_prefix = {quoted(shape['xmlNamespace']['prefix'])}")
+            fields.append(f".xml_prefix_uri = {quoted(shape['xmlNamespace']['uri'])}")
         return f"constinit const am::Shape Shapes::k{name} = {{" + ", ".join(fields) + "};"
 
     def error_row(self, name):
@@ -346,6 +356,20 @@ class Writer:
                 by_code.setdefault(shape.get("error", {}).get("code", name), name)
         return [self.error_row(by_code[code]) for code in sorted(by_code)]
 
+    def selectors(self, name):
+        """What tells rest-xml operations of one method and path apart: required query parameters and headers."""
+        found = {"query": [], "headers": []}
+        operation = self.model.facts["operations"][name]
+        if self.model.service["protocol"] == "rest-xml" and "input" in operation:
+            shape = self.model.shapes[operation["input"]]
+            for member_name in shape.get("required", ()):
+                member = shape["members"][member_name]
+                if member.get("location") == "querystring":
+                    found["query"].append(member.get("locationName", member_name))
+                elif member.get("location") == "header":
+                    found["headers"].append(member.get("locationName", member_name).lower())
+        return found
+
     def operation_row(self, name):
         operation = self.model.facts["operations"][name]
         path, _, query = operation["uri"].partition("?")
@@ -357,6 +381,11 @@ class Writer:
             fields.append(".has_output = true")
         if "result_wrapper" in operation:
             fields.append(f".result_wrapper = {quoted(operation['result_wrapper'])}")
+        for place, wire_names in self.selectors(name).items():
+            if wire_names:
+                fields.append(f".required_{place} = k{place.capitalize()}Of{name}")
+        if operation.get("checksum_required"):
+            fields.append(".checksum_required = true")
         if name in self.model.operations:
             for side, kind in (("input", self.model.input_type(name)), ("output", self.model.output_type(name))):
                 fields.append(f".{side} = &Shapes::k{kind}")
@@ -413,8 +442,13 @@ class Writer:
             out.append("constexpr am::ErrorInfo kErrors[] = {")
             out.extend(errors)
             out.append("};")
-        out.append("\nconstexpr am::Operation kOperations[] = {")
         names = sorted(model.facts["operations"])
+        for name in names:
+            for place, wire_names in self.selectors(name).items():
+                if wire_names:
+                    values = ", ".join(quoted(value) for value in wire_names)
+                    out.append(f"constexpr std::string_view k{place.capitalize()}Of{name}[] = {{{values}}};")
+        out.append("\nconstexpr am::Operation kOperations[] = {")
         out.extend(self.operation_row(name) for name in names)
         out.append("};\n")
         service = model.service

@@ -48,6 +48,8 @@ def import_operation(operation):
             facts[side] = operation[side]["shape"]
     if "resultWrapper" in operation.get("output", {}):
         facts["result_wrapper"] = operation["output"]["resultWrapper"]
+    if operation.get("httpChecksum", {}).get("requestChecksumRequired"):
+        facts["checksum_required"] = True
     if operation.get("errors"):
         facts["errors"] = [error["shape"] for error in operation["errors"]]
     return facts
