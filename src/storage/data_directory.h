@@ -13,6 +13,7 @@
 //   version     the format of what is stored here
 //   kv/         the store (storage/rocksdb)
 //   blobs/      large values (storage/blob)
+//   objects/    bodies of objects (storage/objects)
 //   credentials, master.key, ...  files of other owners
 namespace hearth::storage {
 
