@@ -2,6 +2,7 @@
 
 #include "aws/front/service.h"
 #include "services/s3/s3_store.h"
+#include "services/s3/upload_store.h"
 #include "services/service_deps.h"
 
 #include "gen/s3/operations.gen.h"
@@ -69,14 +70,38 @@ class S3Service final : public aws::ServiceApi {
     Task<Result<model::CopyObject::Output>> CopyObject(
         aws::RequestContext& context, model::CopyObject::Input input);
 
-    // --- Listings and multipart: L's block. Add `void AddListOperations();` and the like here and
-    // call it in the constructor. ---
+    // --- Listings (list_objects.cc, list_object_versions.cc, list_uploads.cc) ---
+    void AddListOperations();
+    Task<Result<model::ListObjects::Output>> ListObjects(
+        aws::RequestContext& context, model::ListObjects::Input input);
+    Task<Result<model::ListObjectsV2::Output>> ListObjectsV2(
+        aws::RequestContext& context, model::ListObjectsV2::Input input);
+    Task<Result<model::ListObjectVersions::Output>> ListObjectVersions(
+        aws::RequestContext& context, model::ListObjectVersions::Input input);
+    Task<Result<model::ListMultipartUploads::Output>> ListMultipartUploads(
+        aws::RequestContext& context, model::ListMultipartUploads::Input input);
+
+    // --- Multipart (create_multipart_upload.cc, upload_part.cc ...) ---
+    void AddMultipartOperations();
+    Task<Result<model::CreateMultipartUpload::Output>> CreateMultipartUpload(
+        aws::RequestContext& context, model::CreateMultipartUpload::Input input);
+    Task<Result<model::UploadPart::Output>> UploadPart(
+        aws::RequestContext& context, model::UploadPart::Input input);
+    Task<Result<model::UploadPartCopy::Output>> UploadPartCopy(
+        aws::RequestContext& context, model::UploadPartCopy::Input input);
+    Task<Result<model::ListParts::Output>> ListParts(
+        aws::RequestContext& context, model::ListParts::Input input);
+    Task<Result<model::CompleteMultipartUpload::Output>> CompleteMultipartUpload(
+        aws::RequestContext& context, model::CompleteMultipartUpload::Input input);
+    Task<Result<model::AbortMultipartUpload::Output>> AbortMultipartUpload(
+        aws::RequestContext& context, model::AbortMultipartUpload::Input input);
 
     // --- Control: C's block. Add `void AddControlOperations();` here and call it in the
     // constructor. ---
 
     ServiceDeps deps_;
     S3Store store_;
+    UploadStore uploads_;
     aws::OperationTable operations_;
 };
 
