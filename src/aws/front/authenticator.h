@@ -1,6 +1,7 @@
 #pragma once
 
 #include "aws/auth/access_key_directory.h"
+#include "aws/auth/claimed_signature.h"
 #include "aws/auth/root_credentials.h"
 #include "aws/auth/session_issuer.h"
 #include "aws/auth/sigv4.h"
@@ -43,12 +44,15 @@ class Authenticator final {
         model::Protocol protocol,
         const DoorIdentity* door) const;
 
+    // The same for a signature of another scheme.
+    Task<Result<Identity>> IdentifyBy(
+        ClaimedSignature& signature, std::string_view signing_name, const DoorIdentity* door) const;
+
+    // Who a request without a signature is from, in open mode.
+    Identity Unsigned(const DoorIdentity* door) const;
+
   private:
-    std::optional<SignatureProblem> Verify(
-        const SignedParts& request,
-        const Authorization& authorization,
-        std::string_view signing_name,
-        std::string_view secret) const;
+    class HeaderSignature;
 
     RootCredentials root_;
     const SessionIssuer& sessions_;
