@@ -4,8 +4,10 @@
 #include "base/result.h"
 #include "rt/task.h"
 #include "services/s3/bucket_cache.h"
+#include "services/s3/part_removal.h"
 #include "services/s3/records.h"
 #include "storage/kv.h"
+#include "storage/objects/object_bodies.h"
 
 #include <cstdint>
 #include <functional>
@@ -22,7 +24,9 @@ namespace hearth::s3 {
 // Transaction are for the bodies of Kv::Transact; they may run again.
 class S3Store final {
   public:
-    S3Store(storage::Kv& kv, Random& random) : kv_(kv), random_(random) {}
+    S3Store(
+        storage::Kv& kv, Random& random, storage::ObjectBodies& bodies, PartRemoval& part_removal)
+        : kv_(kv), random_(random), bodies_(bodies), part_removal_(part_removal) {}
 
     storage::Kv& kv() { return kv_; }
 
@@ -73,23 +77,28 @@ class S3Store final {
         std::string_view key,
         std::string_view version_id);
     // Either of the two; markers and absence become the errors that GET, HEAD and the sub-resources
-    // answer: NoSuchKey, NoSuchVersion, MethodNotAllowed (with their headers in the error's fields
-    // x-amz-delete-marker, x-amz-version-id; see errors.h).
+    // answer: NoSuchKey, NoSuchVersion, MethodNotAllowed. The headers that go with them
+    // (x-amz-delete-marker, x-amz-version-id ...) are added to `headers`, such as
+    // context.response_headers.
+    using Headers = std::vector<std::pair<std::string, std::string>>;
     Task<Result<Located>> FindObject(
         const BucketRecord& bucket,
         std::string_view key,
-        const std::optional<std::string>& version_id);
+        const std::optional<std::string>& version_id,
+        Headers* headers = nullptr);
     Task<Result<Located>> FindObject(
         storage::Transaction& transaction,
         const BucketRecord& bucket,
         std::string_view key,
-        const std::optional<std::string>& version_id);
+        const std::optional<std::string>& version_id,
+        Headers* headers = nullptr);
     // Reads a version, lets `change` judge and alter it, writes it back: one transaction.
     Task<Result<ObjectRecord>> UpdateObject(
         const BucketRecord& bucket,
         std::string key,
         std::optional<std::string> version_id,
-        std::function<Status(ObjectRecord&)> change);
+        std::function<Status(ObjectRecord&)> change,
+        Headers* headers = nullptr);
     // The bytes of an inline body.
     Task<Result<std::string>> InlineBody(const BucketRecord& bucket, std::string_view unique);
 
@@ -104,8 +113,8 @@ class S3Store final {
 
     // --- Writing objects ---
 
-    // What a write did. `displaced` are versions that are gone with this transaction; hand them to
-    // Bodies' removal after the commit (their records of parts and inline bytes are handled).
+    // What a write did. `displaced` are versions that are gone with this transaction, with their
+    // claims to bodies: hand them to Release after the commit, which gives the room back.
     struct Written {
         ObjectRecord record;
         std::vector<ObjectRecord> displaced;
@@ -141,12 +150,27 @@ class S3Store final {
     static void Store(
         storage::Transaction& transaction, const BucketRecord& bucket, const Located& located);
 
+    // After the commit of a transaction that displaced versions.
+    Task<void> Release(const BucketRecord& bucket, std::vector<ObjectRecord> displaced);
+
     // Sixteen random bytes for ObjectRecord::unique and the like.
     std::string Unique();
 
   private:
+    // Gives up what a version holds, in the transaction that takes its record away.
+    void Displace(
+        storage::Transaction& transaction, const BucketRecord& bucket, const ObjectRecord& record);
+    // The null version below "v", if there is one, goes.
+    Task<Status> DisplaceOldNull(
+        storage::Transaction& transaction,
+        const BucketRecord& bucket,
+        std::string_view key,
+        std::vector<ObjectRecord>& displaced);
+
     storage::Kv& kv_;
     Random& random_;
+    storage::ObjectBodies& bodies_;
+    PartRemoval& part_removal_;
     BucketCache cache_;
 };
 
