@@ -8,6 +8,7 @@
 #include "storage/kv.h"
 #include "storage/objects/object_bodies.h"
 
+#include <atomic>
 #include <cstdint>
 #include <string>
 #include <string_view>
@@ -43,15 +44,15 @@ class PartRemoval final {
     Task<void> Stop();
 
   private:
-    Task<Status> RemoveParts(
-        const BucketRecord& bucket, const std::string& begin, bool with_uploads);
+    Task<Status> RemoveTable(storage::RangeRequest range);
+    Task<Status> RemoveParts(const BucketRecord& bucket, storage::RangeRequest range);
     Task<Status> RemoveNoted(const BucketRecord& bucket, const std::string& parts_id);
     Task<void> GoOn();
 
     storage::Kv& kv_;
     storage::ObjectBodies& bodies_;
     rt::TaskGroup background_;
-    bool stopping_ = false;
+    std::atomic<bool> stopping_ = false;
 };
 
 }  // namespace hearth::s3
