@@ -11,6 +11,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <sstream>
 #include <thread>
@@ -220,8 +221,16 @@ CgroupTree CgroupTree::Open(const std::string& name) {
     if (!proc_cgroup.ok() || !mountinfo.ok()) {
         return tree;
     }
-    for (const CgroupPlace& place : ParseCgroupPlaces(*proc_cgroup, *mountinfo)) {
+    std::vector<CgroupPlace> places = ParseCgroupPlaces(*proc_cgroup, *mountinfo);
+    std::partition(places.begin(), places.end(), [](const CgroupPlace& place) { return place.v2; });
+    for (const CgroupPlace& place : places) {
         if (!place.v2 && !IsUsed(place.controllers)) {
+            continue;
+        }
+        // Each hierarchy is one more group to make, join and remove per environment.
+        if (const CgroupHierarchy* unified = tree.FindV2();
+            unified != nullptr && place.controllers == std::set<std::string>{"freezer"} &&
+            ::faccessat(unified->directory.get(), "cgroup.freeze", F_OK, 0) == 0) {
             continue;
         }
         // First beside our own group, then at the top of what is mounted.

@@ -20,7 +20,10 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
+#include <iterator>
+#include <utility>
 
 namespace hearth::sandbox {
 
@@ -208,6 +211,7 @@ Status Host::StartSlot() {
     slot.group = fmt::format("e{}", slot.index);
     next_index_ = (next_index_ + 1) % kSlotsMax;
     HEARTH_RETURN_IF_ERROR(parts_.cgroups.Make(slot.group));
+    parts_.cgroups.Delegate(slot.group, parts_.options.uid, parts_.options.gid);
     HEARTH_TRY(auto ends, os::MakeChannel());
     auto pid = parts_.maker.Make(ends.second, parts_.namespaces);
     if (!pid.ok()) {
@@ -318,6 +322,13 @@ void Host::Prepared(Slot& slot) {
     slot.tmp = std::move((*packet)->fds[2]);
     slot.runtime_api_port = ready.runtime_api_port;
     slot.door_port = ready.door_port;
+    if (parts_.namespaces) {
+        // What a clone needs of it, ahead of the request. One that cannot be had fails the clone.
+        slot.pidfd = os::Fd(static_cast<int>(::syscall(SYS_pidfd_open, slot.pid, 0)));
+        if (auto joins = parts_.cgroups.OpenJoins(slot.group); joins.ok()) {
+            slot.joins = *std::move(joins);
+        }
+    }
     slot.state = Slot::State::kReady;
     if (!waiting_.empty()) {
         Asked next = std::move(waiting_.front());
@@ -369,6 +380,31 @@ void Host::Create(Asked asked) {
     Answer(*answer, std::move(fds));
 }
 
+// What hearth-init is told, but for the counts of what comes along.
+InitAssign Host::Head(const Slot& slot, const CreateRequest& request) const {
+    InitAssign head{};
+    head.magic = kInitMagic;
+    head.role = slot.role;
+    head.open_files_max = static_cast<uint32_t>(request.open_files_max);
+    if (!parts_.cgroups.Has("pids")) {
+        // Counted per user and user namespace, so per environment.
+        head.processes_max = static_cast<uint32_t>(request.pids_max);
+    }
+    if (!parts_.cgroups.Has("memory")) {
+        // The named substitute, per process: private writable memory, with room for the stacks of
+        // threads, which are mapped and hardly touched.
+        head.data_bytes = static_cast<uint64_t>((request.memory_mb + 192) * kMiB);
+    }
+    if (!parts_.namespaces && !parts_.rootless) {
+        head.plain_uid = FirstUid(parts_.options.data_name) + 2 * slot.index + 1;
+    }
+    if (parts_.namespaces) {
+        head.tmp_bytes =
+            static_cast<uint64_t>(std::max<int64_t>(request.ephemeral_storage_mb * kMiB, 64 << 10));
+    }
+    return head;
+}
+
 Result<CreateAnswer> Host::Assign(Slot& slot, const Asked& asked, std::vector<os::Fd>& fds) {
     const CreateRequest& request = asked.request;
     const os::Fd& image = asked.image;
@@ -377,6 +413,31 @@ Result<CreateAnswer> Host::Assign(Slot& slot, const Asked& asked, std::vector<os
     answer.id = request.id;
     answer.runtime_api_address = fmt::format("127.0.0.1:{}", slot.runtime_api_port);
     answer.door_address = fmt::format("http://127.0.0.1:{}", slot.door_port);
+
+    slot.role = request.holds_template     ? kInitHoldsTemplate
+                : request.template_id != 0 ? kInitHoldsClone
+                                           : kInitRunsProgram;
+    if (slot.role != kInitRunsProgram && (plain || (request.holds_template && !image.valid()))) {
+        return errors::Malformed("a template without namespaces, or without an image");
+    }
+    InitAssign head = Head(slot, request);
+    HEARTH_TRY(auto output, os::Pipe());
+    HEARTH_TRY(auto error, os::Pipe());
+    std::pair<os::Fd, os::Fd> ready;
+    if (slot.role != kInitRunsProgram) {
+        HEARTH_TRY(ready, os::Pipe());
+    }
+    std::vector<os::Fd> connections;
+    if (slot.role == kInitHoldsClone) {
+        // First of all, so that the template forks while the rest is done. The clone runs nothing
+        // before hearth-init writes to `ready`, and hearth-init is told to at the end of the rest.
+        slot.pending = std::make_unique<Slot::Pending>();
+        slot.pending->template_id = request.template_id;
+        slot.pending->asked_ns = asked.at_ns;
+        HEARTH_TRY(
+            connections,
+            MakeClone(slot, head, ready.first, output.second, error.second, request.connections));
+    }
 
     if (parts_.namespaces && parts_.options.egress && !request.egress) {
         HEARTH_TRY(os::Netlink netlink, os::Netlink::Open());
@@ -395,7 +456,6 @@ Result<CreateAnswer> Host::Assign(Slot& slot, const Asked& asked, std::vector<os
     limits.cpu_weight = request.memory_mb * 100 / 1769;
     limits.cpu_quota_millis = request.cpu_quota_millis;
     HEARTH_RETURN_IF_ERROR(parts_.cgroups.Limit(slot.group, limits));
-    parts_.cgroups.Delegate(slot.group, parts_.options.uid, parts_.options.gid);
 
     std::vector<std::string> arguments = request.arguments;
     std::vector<std::string> environment = request.environment;
@@ -444,8 +504,6 @@ Result<CreateAnswer> Host::Assign(Slot& slot, const Asked& asked, std::vector<os
         }
     }
 
-    HEARTH_TRY(auto output, os::Pipe());
-    HEARTH_TRY(auto error, os::Pipe());
     HEARTH_TRY(auto control, os::MakeChannel());
     slot.stdout_inode = InodeOf(output.second.get());
     slot.stderr_inode = InodeOf(error.second.get());
@@ -455,38 +513,12 @@ Result<CreateAnswer> Host::Assign(Slot& slot, const Asked& asked, std::vector<os
         companion_outputs.push_back(std::move(pipe));
     }
 
-    slot.role = request.holds_template     ? kInitHoldsTemplate
-                : request.template_id != 0 ? kInitHoldsClone
-                                           : kInitRunsProgram;
-    if (slot.role != kInitRunsProgram && (plain || (request.holds_template && !image.valid()))) {
-        return errors::Malformed("a template without namespaces, or without an image");
-    }
-    InitAssign head{};
-    head.magic = kInitMagic;
-    head.role = slot.role;
     head.argument_count = static_cast<uint32_t>(arguments.size());
     head.environment_count = static_cast<uint32_t>(environment.size());
     head.mount_count = static_cast<uint32_t>(trees.size());
     head.companion_count = static_cast<uint32_t>(companions.size());
     head.companion_environment_count =
         companions.empty() ? 0 : static_cast<uint32_t>(companion_environment.size());
-    head.open_files_max = static_cast<uint32_t>(request.open_files_max);
-    if (!parts_.cgroups.Has("pids")) {
-        // Counted per user and user namespace, so per environment.
-        head.processes_max = static_cast<uint32_t>(request.pids_max);
-    }
-    if (!parts_.cgroups.Has("memory")) {
-        // The named substitute, per process: private writable memory, with room for the stacks of
-        // threads, which are mapped and hardly touched.
-        head.data_bytes = static_cast<uint64_t>((request.memory_mb + 192) * kMiB);
-    }
-    if (plain && !parts_.rootless) {
-        head.plain_uid = FirstUid(parts_.options.data_name) + 2 * slot.index + 1;
-    }
-    if (!plain) {
-        head.tmp_bytes =
-            static_cast<uint64_t>(std::max<int64_t>(request.ephemeral_storage_mb * kMiB, 64 << 10));
-    }
     std::string strings;
     const auto add = [&](const std::string& text) {
         strings.append(text.c_str(), text.size() + 1);
@@ -513,9 +545,7 @@ Result<CreateAnswer> Host::Assign(Slot& slot, const Asked& asked, std::vector<os
     for (const os::Fd& tree : trees) {
         handed.push_back(tree.get());
     }
-    std::pair<os::Fd, os::Fd> ready;
     if (slot.role != kInitRunsProgram) {
-        HEARTH_TRY(ready, os::Pipe());
         handed.push_back(ready.second.get());
     }
     if (slot.role == kInitHoldsClone) {
@@ -564,22 +594,10 @@ Result<CreateAnswer> Host::Assign(Slot& slot, const Asked& asked, std::vector<os
         slot.pending = std::make_unique<Slot::Pending>();
         HEARTH_RETURN_IF_ERROR(MakeTemplate(slot, image, ready.first));
     } else if (slot.role == kInitHoldsClone) {
-        slot.pending = std::make_unique<Slot::Pending>();
-        slot.pending->template_id = request.template_id;
-        slot.pending->asked_ns = asked.at_ns;
-        std::vector<os::Fd> stand_ins;
-        stand_ins.push_back(std::move(output.second));
-        stand_ins.push_back(std::move(error.second));
-        for (uint32_t i = 0; i < request.connections; ++i) {
-            int ends[2] = {-1, -1};
-            if (::socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends) != 0) {
-                return errors::System("socketpair", errno);
-            }
-            fds.emplace_back(ends[0]);
-            stand_ins.emplace_back(ends[1]);
-        }
-        HEARTH_RETURN_IF_ERROR(MakeClone(slot, head, ready.first, stand_ins));
+        std::move(connections.begin(), connections.end(), std::back_inserter(fds));
     }
+    slot.pidfd.Close();
+    slot.joins.clear();
     log::Debug("host: environment {} is {}", request.name, slot.group);
     return answer;
 }
@@ -613,17 +631,33 @@ Status Host::MakeTemplate(Slot& slot, const os::Fd& image, const os::Fd& ready) 
     return {};
 }
 
-Status Host::MakeClone(
-    Slot& slot, const InitAssign& head, const os::Fd& ready, const std::vector<os::Fd>& stand_ins) {
+// Returns our ends of the connections that it goes on with.
+Result<std::vector<os::Fd>> Host::MakeClone(
+    Slot& slot,
+    const InitAssign& head,
+    const os::Fd& ready,
+    const os::Fd& output,
+    const os::Fd& error,
+    uint32_t connections) {
     const Slot* from = FindById(slot.pending->template_id);
     if (from == nullptr || from->state != Slot::State::kAssigned || from->control == nullptr ||
         from->pending != nullptr) {
         return errors::Unavailable("the template is gone");
     }
-    HEARTH_TRY(const std::vector<os::Fd> joins, parts_.cgroups.OpenJoins(slot.group));
-    const os::Fd init(static_cast<int>(::syscall(SYS_pidfd_open, slot.pid, 0)));
-    if (!init.valid()) {
-        return errors::System("pidfd_open", errno);
+    const os::Fd init = std::move(slot.pidfd);
+    const std::vector<os::Fd> joins = std::exchange(slot.joins, {});
+    if (!init.valid() || joins.empty() != (parts_.cgroups.layout() == os::CgroupLayout::kNone)) {
+        return errors::Unavailable("the environment's control files could not be opened");
+    }
+    std::vector<os::Fd> ours;
+    std::vector<os::Fd> theirs;
+    for (uint32_t i = 0; i < connections; ++i) {
+        int ends[2] = {-1, -1};
+        if (::socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends) != 0) {
+            return errors::System("socketpair", errno);
+        }
+        ours.emplace_back(ends[0]);
+        theirs.emplace_back(ends[1]);
     }
     snapshot::CloneRequest request;
     request.sandbox_pidfd = init.get();
@@ -635,8 +669,9 @@ Status Host::MakeClone(
     for (const os::Fd& join : joins) {
         request.cgroup_fds.push_back(join.get());
     }
-    for (const os::Fd& stand_in : stand_ins) {
-        request.stand_ins.push_back(stand_in.get());
+    request.stand_ins = {output.get(), error.get()};
+    for (const os::Fd& connection : theirs) {
+        request.stand_ins.push_back(connection.get());
     }
     const auto limit = [&request](int resource, uint64_t value) {
         request.limits.push_back({.resource = resource, .soft = value, .hard = value});
@@ -653,7 +688,7 @@ Status Host::MakeClone(
         limit(RLIMIT_DATA, head.data_bytes);
     }
     HEARTH_TRY(slot.pending->serial, from->control->RequestClone(request));
-    return {};
+    return ours;
 }
 
 void Host::FinishPending(Slot& slot, const std::string& error) {
@@ -837,6 +872,8 @@ void Host::Destroy(Slot& slot) {
     slot.report.Close();
     slot.image.Close();
     slot.channel.Close();
+    slot.pidfd.Close();
+    slot.joins.clear();
     slot.runtime_api.Close();
     slot.door.Close();
     slot.tmp.Close();

@@ -38,6 +38,9 @@ struct Slot {
     os::Fd runtime_api;
     os::Fd door;
     os::Fd tmp;
+    // Of hearth-init, and of its control groups' cgroup.procs: what a clone joins.
+    os::Fd pidfd;
+    std::vector<os::Fd> joins;
     uint16_t runtime_api_port = 0;
     uint16_t door_port = 0;
     uint64_t id = 0;
@@ -123,11 +126,14 @@ class Host final {
     void Create(Asked asked);
     Result<CreateAnswer> Assign(Slot& slot, const Asked& asked, std::vector<os::Fd>& fds);
     Status MakeTemplate(Slot& slot, const os::Fd& image, const os::Fd& ready);
-    Status MakeClone(
+    InitAssign Head(const Slot& slot, const CreateRequest& request) const;
+    Result<std::vector<os::Fd>> MakeClone(
         Slot& slot,
         const InitAssign& head,
         const os::Fd& ready,
-        const std::vector<os::Fd>& stand_ins);
+        const os::Fd& output,
+        const os::Fd& error,
+        uint32_t connections);
     // A template is there, or one of its clones; or why not; or it has died.
     void TemplateSaid(uint32_t index);
     void TemplateFailed(uint32_t index);
