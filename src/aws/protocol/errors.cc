@@ -1,6 +1,8 @@
 #include "aws/protocol/errors.h"
 
 #include "aws/protocol/protocol.h"
+#include "aws/protocol/rest_xml.h"
+#include "aws/protocol/rest_xml_errors.h"
 #include "aws/protocol/xml.h"
 #include "codec/json/json.h"
 
@@ -11,6 +13,9 @@ namespace errors {
 
 Error Serialization(
     const model::Service& service, std::string message, std::source_location where) {
+    if (service.protocol == model::Protocol::kRestXml) {
+        return MalformedXml(where);
+    }
     const bool query = service.protocol == model::Protocol::kQuery;
     return Error(
         Error::Kind::kInvalid,
@@ -38,6 +43,8 @@ Error UnknownOperation(
                 "The requested operation does not exist.",
                 404,
                 where);
+        case model::Protocol::kRestXml:
+            return MethodNotAllowed("", "OBJECT", where);
         case model::Protocol::kJson10:
         case model::Protocol::kJson11:
             break;
@@ -116,6 +123,60 @@ WireError Translate(const Error& error, bool query) {
         500};
 }
 
+// S3's names for the kinds that come without one. What is busy says SlowDown, at which every SDK
+// waits and tries again.
+WireError TranslateForS3(const Error& error) {
+    const bool lost = error.kind() == Error::Kind::kUnavailable && error.code() == "Unknown";
+    if (!error.code().empty() && error.kind() != Error::Kind::kInternal && !lost) {
+        return {error.code(), error.message(), error.http_status()};
+    }
+    switch (error.kind()) {
+        case Error::Kind::kInvalid:
+            return {"InvalidRequest", error.message(), 400};
+        case Error::Kind::kNotFound:
+            return {"NoSuchKey", error.message(), 404};
+        case Error::Kind::kDenied:
+            return {"AccessDenied", "Access Denied", 403};
+        case Error::Kind::kConflict:
+        case Error::Kind::kThrottled:
+            return {"SlowDown", "Please reduce your request rate.", 503};
+        case Error::Kind::kUnavailable:
+            return {"ServiceUnavailable", "Please reduce your request rate.", 503};
+        case Error::Kind::kUnimplemented:
+            return {"NotImplemented", error.message(), 501};
+        case Error::Kind::kInternal:
+            break;
+    }
+    return {"InternalError", "We encountered an internal error. Please try again.", 500};
+}
+
+Answer EncodeRestXmlError(const Error& error, std::string_view request_id) {
+    const WireError wire = TranslateForS3(error);
+    const std::string host_id = HostId(request_id);
+    Answer answer;
+    answer.status = wire.status;
+    answer.headers.emplace_back("x-amz-request-id", std::string(request_id));
+    answer.headers.emplace_back("x-amz-id-2", host_id);
+    // "Not Modified" never has a body.
+    if (wire.status == 304) {
+        return answer;
+    }
+    XmlWriter writer(XmlWriter::Controls::kReferenced);
+    writer.Declaration();
+    writer.Open("Error");
+    writer.Text("Code", wire.code);
+    writer.Text("Message", wire.message);
+    for (const auto& [name, value] : error.fields()) {
+        writer.Text(name, value);
+    }
+    writer.Text("RequestId", request_id);
+    writer.Text("HostId", host_id);
+    writer.Close("Error");
+    answer.headers.emplace_back("content-type", "application/xml");
+    answer.body = writer.Take();
+    return answer;
+}
+
 Answer EncodeJsonError(
     const WireError& wire,
     const Error& error,
@@ -177,6 +238,9 @@ Answer EncodeQueryError(
 }  // namespace
 
 Answer EncodeError(const model::Service& service, const Error& error, std::string_view request_id) {
+    if (service.protocol == model::Protocol::kRestXml) {
+        return EncodeRestXmlError(error, request_id);
+    }
     const bool query = service.protocol == model::Protocol::kQuery;
     WireError wire = Translate(error, query);
     // Lambda's own names for two of them.
@@ -208,7 +272,9 @@ Answer EncodeErrorWithoutService(const Error& error, std::string_view request_id
 Error NotImplemented(const model::Service& service, const model::Operation& operation) {
     return Error(
         Error::Kind::kUnimplemented,
-        service.protocol == model::Protocol::kQuery ? "NotImplemented" : "NotImplementedException",
+        service.protocol == model::Protocol::kQuery || service.protocol == model::Protocol::kRestXml
+            ? "NotImplemented"
+            : "NotImplementedException",
         fmt::format(
             "Hearth does not have the operation {} of {}.", operation.name, service.service_id),
         501);

@@ -4,6 +4,7 @@
 #include "aws/protocol/json.h"
 #include "aws/protocol/query.h"
 #include "aws/protocol/rest_json.h"
+#include "aws/protocol/rest_xml.h"
 
 namespace hearth::aws::protocol {
 namespace {
@@ -32,6 +33,8 @@ Status DecodeBody(
             return DecodeQuery(service, *match.operation->input, request, input);
         case Protocol::kRestJson:
             return DecodeRestJson(service, match, request, input);
+        case Protocol::kRestXml:
+            return DecodeRestXml(service, match, request, input);
         case Protocol::kJson10:
         case Protocol::kJson11:
             break;
@@ -58,6 +61,8 @@ Result<Match> FindOperation(const model::Service& service, const RequestParts& r
         }
         case Protocol::kRestJson:
             return FindRestOperation(service, request);
+        case Protocol::kRestXml:
+            return FindRestXmlOperation(service, request);
         case Protocol::kJson10:
         case Protocol::kJson11:
             break;
@@ -85,6 +90,9 @@ Answer EncodeResponse(
             break;
         case Protocol::kRestJson:
             answer = EncodeRestJsonResponse(service, operation, output, request_id);
+            break;
+        case Protocol::kRestXml:
+            answer = EncodeRestXmlResponse(service, operation, output, request_id);
             break;
         case Protocol::kJson10:
         case Protocol::kJson11:

@@ -5,6 +5,7 @@
 // the scalars in a list or map are all listed, whichever of them failed.
 #include "aws/protocol/errors.h"
 #include "aws/protocol/protocol.h"
+#include "aws/protocol/rest_xml.h"
 
 #include <fmt/format.h>
 
@@ -364,6 +365,9 @@ class Validator final {
 }  // namespace
 
 Status ValidateInput(const Service& service, const Shape& shape, const void* input) {
+    if (service.protocol == model::Protocol::kRestXml) {
+        return ValidateRestXml(shape, input);
+    }
     Validator validator(service);
     validator.Structure(shape, "", input);
     if (!validator.ok()) {

@@ -1,5 +1,9 @@
 #include "aws/protocol/xml.h"
 
+#include <fmt/format.h>
+
+#include <iterator>
+
 namespace hearth::aws::protocol {
 namespace {
 
@@ -17,6 +21,25 @@ void XmlWriter::Open(std::string_view name, std::string_view xml_namespace) {
     if (!xml_namespace.empty()) {
         out_.append(" xmlns=\"");
         Escape(xml_namespace);
+        out_.push_back('"');
+    }
+    out_.push_back('>');
+}
+
+void XmlWriter::Declaration() {
+    out_ += "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n";
+}
+
+void XmlWriter::OpenWith(
+    std::string_view name,
+    std::span<const std::pair<std::string_view, std::string_view>> attributes) {
+    out_.push_back('<');
+    out_.append(name);
+    for (const auto& [attribute, value] : attributes) {
+        out_.push_back(' ');
+        out_.append(attribute);
+        out_.append("=\"");
+        Escape(value);
         out_.push_back('"');
     }
     out_.push_back('>');
@@ -63,8 +86,12 @@ void XmlWriter::Escape(std::string_view text) {
                 out_ += "&#xD;";
                 break;
             default:
-                // XML 1.0 has no way to write the other control characters.
-                out_ += "\xef\xbf\xbd";
+                if (controls_ == Controls::kReferenced && text[plain] != '\0') {
+                    fmt::format_to(
+                        std::back_inserter(out_), "&#x{:X};", static_cast<unsigned>(text[plain]));
+                } else {
+                    out_ += "\xef\xbf\xbd";
+                }
         }
         text.remove_prefix(plain + 1);
     }
