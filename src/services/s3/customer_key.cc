@@ -11,6 +11,13 @@ namespace {
 
 constexpr char kAlgorithmHeader[] = "x-amz-server-side-encryption-customer-algorithm";
 constexpr char kKeyHeader[] = "x-amz-server-side-encryption-customer-key";
+
+std::string Md5Base64(std::string_view bytes) {
+    codec::DigestStream digest(codec::DigestKind::kMd5);
+    digest.Update(bytes);
+    return codec::Base64Encode(digest.Finish());
+}
+
 constexpr char kMd5Header[] = "x-amz-server-side-encryption-customer-key-MD5";
 
 }  // namespace
@@ -55,7 +62,7 @@ Result<std::optional<CustomerKeyOfRequest>> ReadCustomerKey(const CustomerKeyHea
             "The secret key was invalid for the specified algorithm.", kKeyHeader, "null");
     }
     std::copy(key->begin(), key->end(), found.key.begin());
-    if (codec::Md5Base64(*key) != *headers.md5) {
+    if (Md5Base64(*key) != *headers.md5) {
         return errors::InvalidArgument(
             "The calculated MD5 hash of the key did not match the hash that was provided.",
             kMd5Header,

@@ -277,4 +277,12 @@ Error OperationAborted() {
         "Please try again.");
 }
 
+Error InsufficientStorage() {
+    return Make(
+        Kind::kUnavailable,
+        507,
+        "InsufficientStorage",
+        "There is no room left on the disk for this object.");
+}
+
 }  // namespace hearth::s3::errors

@@ -53,5 +53,7 @@ Error AccessDenied(std::string message = "Access Denied");
 Error NotImplemented(std::string message, std::string_view header = "");
 Error InvalidTag(std::string message);
 Error OperationAborted();
+// The disk is full; reads go on. Not retried by clients.
+Error InsufficientStorage();
 
 }  // namespace hearth::s3::errors

@@ -81,6 +81,8 @@ Result<std::optional<CustomerKeyOfRequest>> ReadOwnHeaders(
             "encryption configuration of this bucket.",
             403);
     }
+    // What the body really is, is known when it is written (--encrypt-at-rest off).
+    record.encryption = Encryption::kS3;
     if (key) {
         record.encryption = Encryption::kCustomer;
         record.customer_key_md5 = key->md5;

@@ -1,14 +1,24 @@
 #pragma once
 
 #include "aws/front/service.h"
+#include "services/s3/checksums.h"
+#include "services/s3/conditionals.h"
+#include "services/s3/control_operations.h"
+#include "services/s3/customer_key.h"
+#include "services/s3/part_removal.h"
 #include "services/s3/s3_store.h"
 #include "services/s3/upload_store.h"
 #include "services/service_deps.h"
+#include "storage/objects/object_bodies.h"
 
 #include "gen/s3/operations.gen.h"
 
+#include <functional>
+#include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
+#include <vector>
 
 namespace hearth::s3 {
 
@@ -17,11 +27,13 @@ namespace hearth::s3 {
 // operations to the table in a function of its own, called by the constructor.
 class S3Service final : public aws::ServiceApi {
   public:
-    explicit S3Service(const ServiceDeps& deps);
+    S3Service(const ServiceDeps& deps, std::unique_ptr<storage::ObjectBodies> bodies);
 
     const aws::model::Service& Model() const override { return model::Service(); }
 
     const aws::OperationTable& Operations() const override { return operations_; }
+
+    aws::CrossOriginRules* CrossOrigin() override { return &control_; }
 
     Task<Status> Start() override;
     Task<void> Stop() override;
@@ -35,6 +47,53 @@ class S3Service final : public aws::ServiceApi {
         const aws::RequestContext& context,
         const std::optional<std::string>& name,
         const std::optional<std::string>& expected_owner);
+    // The same for the source of a copy.
+    Task<Result<BucketHandle>> SourceBucket(
+        const std::string& name, const std::optional<std::string>& expected_owner);
+
+    // --- Bytes in and out (object_bytes.cc) ---
+
+    // A body that is durable and belongs to nobody yet, and the value of its check sum.
+    struct Received {
+        storage::FinishedBody body;
+        std::string checksum;
+    };
+
+    // Takes the request's body to its end and compares it with what was promised. `in_input`: where
+    // the body came with the input instead.
+    Task<Result<Received>> Receive(
+        aws::RequestContext& context,
+        const std::optional<std::string>& in_input,
+        const UploadChecks& checks,
+        const std::optional<CustomerKeyOfRequest>& customer_key);
+
+    // Fills what a record keeps of a body: body, body_inline, size, encryption. The inline bytes
+    // come back, for S3Store::Put.
+    template <class Record>
+    static std::string KeepBody(const storage::FinishedBody& body, Record& record) {
+        storage::StoredBody stored = body.body();
+        record.size = stored.length;
+        record.body_inline = stored.is_inline();
+        std::string inline_bytes = std::move(stored.inline_bytes);
+        stored.inline_bytes.clear();
+        record.body = stored.Encode();
+        return inline_bytes;
+    }
+
+    // All bodies of an object in order, with their inline bytes. Error kBodyGone (storage) when the
+    // version was displaced since its record was read: read the record again.
+    Task<Result<std::vector<storage::StoredBody>>> BodiesOf(
+        const BucketRecord& bucket, const ObjectRecord& record);
+    Task<Result<std::unique_ptr<storage::BodySource>>> OpenObject(
+        const BucketRecord& bucket, const ObjectRecord& record, storage::OpenOptions options);
+    // Makes `record` current in one transaction and gives room back; `finished` (null: none) is
+    // kept with it. Errors: those of `conditions`, NoSuchBucket, OperationAborted.
+    Task<Result<ObjectRecord>> Commit(
+        const BucketRecord& bucket,
+        ObjectRecord record,
+        const std::string* inline_bytes,
+        storage::FinishedBody* finished,
+        const WriteConditions& conditions);
 
     // --- Buckets (buckets.cc, bucket_versioning.cc) ---
     void AddBucketOperations();
@@ -96,13 +155,18 @@ class S3Service final : public aws::ServiceApi {
     Task<Result<model::AbortMultipartUpload::Output>> AbortMultipartUpload(
         aws::RequestContext& context, model::AbortMultipartUpload::Input input);
 
-    // --- Control: C's block. Add `void AddControlOperations();` here and call it in the
-    // constructor. ---
+    // Control: ControlOperations, which adds itself to the table.
 
     ServiceDeps deps_;
+    std::unique_ptr<storage::ObjectBodies> bodies_;
+    PartRemoval part_removal_;
     S3Store store_;
     UploadStore uploads_;
+    ControlOperations control_;
     aws::OperationTable operations_;
 };
+
+// With bodies below the data directory. Aborts when that cannot be made: nothing of S3 would work.
+std::unique_ptr<S3Service> MakeS3Service(const ServiceDeps& deps);
 
 }  // namespace hearth::s3

@@ -1,0 +1,169 @@
+#include "aws/front/request_body.h"
+#include "services/s3/errors.h"
+#include "services/s3/limits.h"
+#include "services/s3/object_headers.h"
+#include "services/s3/s3_service.h"
+
+// S3Service: bytes of objects on their way in and out.
+namespace hearth::s3 {
+namespace {
+
+// What the storage below says, in S3's words.
+Error Translate(Error error) {
+    if (error.code() == storage::kDiskFull) {
+        return errors::InsufficientStorage();
+    }
+    if (error.code() == storage::kWrongCustomerKey) {
+        return errors::AccessDenied();
+    }
+    if (error.code() == storage::kBodyDamaged) {
+        return hearth::errors::Internal("the disk returned other bytes than were written");
+    }
+    return error;
+}
+
+}  // namespace
+
+Task<Result<S3Service::Received>> S3Service::Receive(
+    aws::RequestContext& context,
+    const std::optional<std::string>& in_input,
+    const UploadChecks& checks,
+    const std::optional<CustomerKeyOfRequest>& customer_key) {
+    aws::RequestBody* const body = context.request_body;
+    std::optional<uint64_t> length;
+    if (body != nullptr) {
+        length = body->Length();
+        if (!length) {
+            co_return errors::MissingContentLength();
+        }
+    } else {
+        length = in_input ? in_input->size() : 0;
+    }
+    if (*length > kPutBytesMax) {
+        co_return errors::EntityTooLarge(*length);
+    }
+    storage::BodyOptions options;
+    if (customer_key) {
+        options.customer_key = customer_key->key;
+    }
+    options.expected_length = length;
+    options.hashes = checks.Hashes();
+    auto created = co_await bodies_->Create(std::move(options));
+    if (!created.ok()) {
+        co_return Translate(std::move(created).error());
+    }
+    storage::BodySink& sink = **created;
+    if (body == nullptr) {
+        if (in_input && !in_input->empty()) {
+            if (auto written = co_await sink.Write(*in_input); !written.ok()) {
+                co_return Translate(std::move(written).error());
+            }
+        }
+    } else {
+        while (true) {
+            auto space = co_await sink.Space();
+            if (!space.ok()) {
+                co_return Translate(std::move(space).error());
+            }
+            HEARTH_CO_TRY(const size_t bytes, co_await body->Read(*space));
+            if (bytes == 0) {
+                break;
+            }
+            sink.Filled(bytes);
+        }
+    }
+    auto finished = co_await sink.Finish();
+    if (!finished.ok()) {
+        co_return Translate(std::move(finished).error());
+    }
+    static const Trailers kNoTrailers;
+    HEARTH_CO_TRY(
+        std::string checksum,
+        CheckUpload(checks, finished->digests(), body != nullptr ? body->trailers() : kNoTrailers));
+    co_return Received{.body = *std::move(finished), .checksum = std::move(checksum)};
+}
+
+Task<Result<std::vector<storage::StoredBody>>> S3Service::BodiesOf(
+    const BucketRecord& bucket, const ObjectRecord& record) {
+    std::vector<storage::StoredBody> bodies;
+    if (record.parts_id.empty()) {
+        HEARTH_CO_TRY(storage::StoredBody body, storage::StoredBody::Decode(record.body));
+        if (record.body_inline) {
+            HEARTH_CO_TRY(body.inline_bytes, co_await store_.InlineBody(bucket, record.unique));
+        }
+        bodies.push_back(std::move(body));
+        co_return bodies;
+    }
+    bodies.reserve(static_cast<size_t>(record.parts_count));
+    std::optional<std::string> from;
+    do {
+        HEARTH_CO_TRY(S3Store::PartPage page, co_await store_.Parts(bucket, record.parts_id, from));
+        for (const PartRecord& part : page.parts) {
+            HEARTH_CO_TRY(storage::StoredBody body, storage::StoredBody::Decode(part.body));
+            if (part.body_inline) {
+                HEARTH_CO_TRY(body.inline_bytes, co_await store_.InlineBody(bucket, part.unique));
+            }
+            bodies.push_back(std::move(body));
+        }
+        from = std::move(page.next);
+    } while (from);
+    if (bodies.size() != static_cast<size_t>(record.parts_count)) {
+        co_return Error(
+            Error::Kind::kNotFound, storage::kBodyGone, "parts of this version are gone", 404);
+    }
+    co_return bodies;
+}
+
+Task<Result<std::unique_ptr<storage::BodySource>>> S3Service::OpenObject(
+    const BucketRecord& bucket, const ObjectRecord& record, storage::OpenOptions options) {
+    HEARTH_CO_TRY(std::vector<storage::StoredBody> bodies, co_await BodiesOf(bucket, record));
+    auto source = co_await bodies_->Open(std::move(bodies), std::move(options));
+    if (!source.ok()) {
+        co_return Translate(std::move(source).error());
+    }
+    co_return *std::move(source);
+}
+
+Task<Result<ObjectRecord>> S3Service::Commit(
+    const BucketRecord& bucket,
+    ObjectRecord record,
+    const std::string* inline_bytes,
+    storage::FinishedBody* finished,
+    const WriteConditions& conditions) {
+    S3Store::Written written;
+    const S3Store::Check check = [&](const ObjectRecord* current) {
+        return DecideWrite(conditions, record.key, current);
+    };
+    const storage::Kv::Body body = [&](storage::Transaction& transaction) -> Task<Status> {
+        HEARTH_CO_TRY(const BucketRecord now, co_await store_.ReadBucket(transaction, bucket));
+        HEARTH_CO_TRY(
+            written,
+            co_await store_.Put(
+                transaction,
+                now,
+                record,
+                inline_bytes,
+                conditions.any() ? check : S3Store::Check()));
+        co_return Status();
+    };
+    auto committed = co_await store_.kv().Transact(body);
+    if (!committed.ok()) {
+        if (finished != nullptr && committed.error().code() == "Unknown") {
+            finished->Leave();
+        }
+        if (committed.error().kind() == Error::Kind::kConflict &&
+            committed.error().code().empty()) {
+            co_return errors::OperationAborted();
+        }
+        co_return std::move(committed).error();
+    }
+    if (finished != nullptr) {
+        finished->Keep();
+    }
+    if (!written.displaced.empty()) {
+        co_await store_.Release(bucket, std::move(written.displaced));
+    }
+    co_return std::move(written.record);
+}
+
+}  // namespace hearth::s3

@@ -1,0 +1,40 @@
+#include "services/s3/s3_service.h"
+
+#include "base/check.h"
+#include "codec/crypto/master_key.h"
+
+#include <utility>
+
+namespace hearth::s3 {
+
+S3Service::S3Service(const ServiceDeps& deps, std::unique_ptr<storage::ObjectBodies> bodies)
+    : deps_(deps),
+      bodies_(std::move(bodies)),
+      part_removal_(deps.kv, *bodies_),
+      store_(deps.kv, deps.random, *bodies_, part_removal_),
+      uploads_(deps.kv, deps.random),
+      control_(deps, store_) {
+    AddBucketOperations();
+    AddObjectOperations();
+    AddListOperations();
+    AddMultipartOperations();
+    control_.AddTo(operations_);
+}
+
+Task<Status> S3Service::Start() {
+    HEARTH_CO_RETURN_IF_ERROR(co_await bodies_->Start());
+    co_return co_await part_removal_.Start();
+}
+
+Task<void> S3Service::Stop() {
+    co_await part_removal_.Stop();
+    co_await bodies_->Stop();
+}
+
+std::unique_ptr<S3Service> MakeS3Service(const ServiceDeps& deps) {
+    auto bodies = storage::OpenObjectBodies(deps.kv, deps.master_key, deps.random);
+    CHECK(bodies.ok(), "objects cannot be kept: {}", bodies.error().message());
+    return std::make_unique<S3Service>(deps, *std::move(bodies));
+}
+
+}  // namespace hearth::s3
