@@ -149,6 +149,9 @@ storage::BodyHashes UploadChecks::Hashes() const {
     storage::BodyHashes hashes;
     hashes.md5 = true;
     AskFor(hashes, algorithm);
+    if (also) {
+        AskFor(hashes, *also);
+    }
     return hashes;
 }
 

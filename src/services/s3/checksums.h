@@ -43,6 +43,8 @@ struct UploadChecks {
     // In base64, from the header; a trailer's comes after the body.
     std::optional<std::string> expected;
     bool in_trailer = false;
+    // Another one to compute, promised by nobody: what a multipart object's own is made of.
+    std::optional<ChecksumAlgorithm> also;
 
     storage::BodyHashes Hashes() const;
 };

@@ -277,6 +277,18 @@ Result<CompletionPlan> PlanCompletion(
     return plan;
 }
 
+Encryption EncryptionOf(const storage::StoredBody& body) {
+    switch (body.encryption) {
+        case storage::BodyEncryption::kNone:
+            return Encryption::kNone;
+        case storage::BodyEncryption::kManaged:
+            return Encryption::kS3;
+        case storage::BodyEncryption::kCustomer:
+            return Encryption::kCustomer;
+    }
+    return Encryption::kNone;
+}
+
 std::string_view DefaultChecksumType(std::string_view algorithm) {
     return algorithm == kCrc64Nvme ? checksum_type::kFullObject : checksum_type::kComposite;
 }

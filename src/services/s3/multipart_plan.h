@@ -3,6 +3,7 @@
 #include "base/result.h"
 #include "services/s3/records.h"
 #include "services/s3/upload_store.h"
+#include "storage/objects/stored_body.h"
 
 #include <cstdint>
 #include <map>
@@ -59,6 +60,8 @@ Result<CompletionPlan> PlanCompletion(
     const UploadRecord& upload,
     const std::vector<PartRecord>& parts,
     const CompletionRequest& request);
+
+Encryption EncryptionOf(const storage::StoredBody& body);
 
 // The algorithm's type when the client names none: COMPOSITE, but FULL_OBJECT for CRC64NVME.
 std::string_view DefaultChecksumType(std::string_view algorithm);

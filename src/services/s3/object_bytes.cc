@@ -124,6 +124,42 @@ Task<Result<std::unique_ptr<storage::BodySource>>> S3Service::OpenObject(
     co_return *std::move(source);
 }
 
+Task<Result<storage::FinishedBody>> S3Service::CopyBytes(
+    const BucketRecord& bucket,
+    const ObjectRecord& record,
+    storage::OpenOptions options,
+    storage::BodyHashes hashes,
+    const std::optional<CustomerKeyOfRequest>& customer_key) {
+    storage::BodyOptions made;
+    if (customer_key) {
+        made.customer_key = customer_key->key;
+    }
+    made.expected_length = options.length;
+    made.hashes = hashes;
+    HEARTH_CO_TRY(const auto source, co_await OpenObject(bucket, record, std::move(options)));
+    auto sink = co_await bodies_->Create(std::move(made));
+    if (!sink.ok()) {
+        co_return Translate(std::move(sink).error());
+    }
+    while (true) {
+        auto bytes = co_await source->Next();
+        if (!bytes.ok()) {
+            co_return Translate(std::move(bytes).error());
+        }
+        if (bytes->empty()) {
+            break;
+        }
+        if (auto written = co_await (*sink)->Write(*bytes); !written.ok()) {
+            co_return Translate(std::move(written).error());
+        }
+    }
+    auto finished = co_await (*sink)->Finish();
+    if (!finished.ok()) {
+        co_return Translate(std::move(finished).error());
+    }
+    co_return *std::move(finished);
+}
+
 Task<Result<ObjectRecord>> S3Service::Commit(
     const BucketRecord& bucket,
     ObjectRecord record,
@@ -151,8 +187,7 @@ Task<Result<ObjectRecord>> S3Service::Commit(
         if (finished != nullptr && committed.error().code() == "Unknown") {
             finished->Leave();
         }
-        if (committed.error().kind() == Error::Kind::kConflict &&
-            committed.error().code().empty()) {
+        if (committed.error().code() == "Conflict") {
             co_return errors::OperationAborted();
         }
         co_return std::move(committed).error();

@@ -6,6 +6,7 @@
 #include "services/s3/control_operations.h"
 #include "services/s3/customer_key.h"
 #include "services/s3/part_removal.h"
+#include "services/s3/read_request.h"
 #include "services/s3/s3_store.h"
 #include "services/s3/upload_store.h"
 #include "services/service_deps.h"
@@ -86,6 +87,13 @@ class S3Service final : public aws::ServiceApi {
         const BucketRecord& bucket, const ObjectRecord& record);
     Task<Result<std::unique_ptr<storage::BodySource>>> OpenObject(
         const BucketRecord& bucket, const ObjectRecord& record, storage::OpenOptions options);
+    // Bytes of an object as a body of their own, that belongs to nobody yet.
+    Task<Result<storage::FinishedBody>> CopyBytes(
+        const BucketRecord& bucket,
+        const ObjectRecord& record,
+        storage::OpenOptions options,
+        storage::BodyHashes hashes,
+        const std::optional<CustomerKeyOfRequest>& customer_key);
     // Makes `record` current in one transaction and gives room back; `finished` (null: none) is
     // kept with it. Errors: those of `conditions`, NoSuchBucket, OperationAborted.
     Task<Result<ObjectRecord>> Commit(
@@ -116,6 +124,16 @@ class S3Service final : public aws::ServiceApi {
     void AddObjectOperations();
     Task<Result<model::PutObject::Output>> PutObject(
         aws::RequestContext& context, model::PutObject::Input input);
+    // What GET and HEAD have in common; adds headers that go with errors to the context.
+    Task<Result<ReadPlan>> PlanRead(
+        aws::RequestContext& context, const BucketRecord& bucket, ReadRequest request);
+    // The n-th part of an object: where it is and what it is. Errors: InvalidPartNumber.
+    struct PartOfObject {
+        ByteRange range;
+        std::map<std::string, std::string> checksums;
+    };
+    Task<Result<PartOfObject>> FindPart(
+        const BucketRecord& bucket, const ObjectRecord& record, int32_t number);
     Task<Result<model::GetObject::Output>> GetObject(
         aws::RequestContext& context, model::GetObject::Input input);
     Task<Result<model::HeadObject::Output>> HeadObject(
@@ -142,6 +160,27 @@ class S3Service final : public aws::ServiceApi {
 
     // --- Multipart (create_multipart_upload.cc, upload_part.cc ...) ---
     void AddMultipartOperations();
+
+    // Where a part goes: an upload that exists, asked for with the right key.
+    struct PartTarget {
+        BucketHandle bucket;
+        UploadRecord upload;
+        int32_t number = 0;
+    };
+
+    // Errors: InvalidArgument, NoSuchUpload, InvalidRequest.
+    Task<Result<PartTarget>> FindPartTarget(
+        BucketHandle bucket,
+        std::string key,
+        std::string upload_id,
+        int32_t number,
+        const std::optional<CustomerKeyOfRequest>& customer_key);
+    // Replaces the part of that number and gives room back.
+    Task<Status> StorePart(
+        const PartTarget& target, PartRecord part, storage::FinishedBody finished);
+    // One transaction of CompleteMultipartUpload (complete_multipart_upload.cc).
+    struct Completion;
+    Task<Status> CompleteIn(storage::Transaction& transaction, Completion& completion);
     Task<Result<model::CreateMultipartUpload::Output>> CreateMultipartUpload(
         aws::RequestContext& context, model::CreateMultipartUpload::Input input);
     Task<Result<model::UploadPart::Output>> UploadPart(
