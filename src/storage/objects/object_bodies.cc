@@ -1,0 +1,142 @@
+#include "storage/objects/object_bodies.h"
+
+#include "base/check.h"
+#include "base/log.h"
+#include "base/random.h"
+#include "storage/objects/body_core.h"
+#include "storage/objects/body_download.h"
+#include "storage/objects/body_upload.h"
+
+#include <algorithm>
+#include <thread>
+
+namespace hearth::storage {
+namespace {
+
+// Uploads and downloads beyond it go on with small buffers.
+constexpr size_t kBufferBudgetBytes = size_t{48} << 20;
+constexpr size_t kOwnerBytesMax = 256;
+
+int WorkThreads() {
+    return std::clamp(2 * static_cast<int>(std::thread::hardware_concurrency()), 4, 32);
+}
+
+class Bodies final : public ObjectBodies {
+  public:
+    explicit Bodies(std::unique_ptr<BodyCore> core) : core_(std::move(core)) {}
+
+    Task<Result<std::unique_ptr<BodySink>>> Create(BodyOptions options) override {
+        co_return MakeUpload(*core_, std::move(options));
+    }
+
+    Task<Result<std::unique_ptr<BodySource>>> Open(
+        std::vector<StoredBody> bodies, OpenOptions options) override {
+        return OpenDownload(*core_, std::move(bodies), options);
+    }
+
+    void Refer(Transaction& transaction, const StoredBody& body, std::string_view owner) override {
+        if (body.is_inline()) {
+            return;
+        }
+        // What the scrub needs to check the file, and to say whose it is.
+        std::string claim = EncodeBodies({body});
+        claim += owner.substr(0, kOwnerBytesMax);
+        transaction.Put(ClaimKey(body.id), std::move(claim));
+    }
+
+    void Drop(Transaction& transaction, const std::vector<StoredBody>& bodies) override {
+        if (const uint64_t first_id = FirstFileId(bodies); first_id != 0) {
+            transaction.Put(TrashKey(first_id), EncodeBodies(ForTrash(bodies)));
+        }
+    }
+
+    void Dropped(const std::vector<StoredBody>& bodies) override {
+        core_->remover.Dropped(ForTrash(bodies));
+    }
+
+    bool IsCustomerKey(const StoredBody& body, const CustomerKey& key) const override {
+        return BodyKeys::IsCustomerKey(body, key);
+    }
+
+    Task<Status> Start() override {
+        core_->remover.Start();
+        co_return Status();
+    }
+
+    Task<void> Stop() override { co_await core_->remover.Stop(); }
+
+  private:
+    // What the removal needs: the ids of files and their tiers. So the parts of the largest object
+    // fit into one value.
+    static std::vector<StoredBody> ForTrash(const std::vector<StoredBody>& bodies) {
+        std::vector<StoredBody> trash;
+        for (const StoredBody& body : bodies) {
+            if (!body.is_inline()) {
+                trash.push_back({.id = body.id, .tier = body.tier});
+            }
+        }
+        return trash;
+    }
+
+    const std::unique_ptr<BodyCore> core_;
+};
+
+}  // namespace
+
+BodyCore::BodyCore(
+    Kv& store,
+    const codec::MasterKey& master_key,
+    Random& randomness,
+    ObjectBodiesOptions settings,
+    std::unique_ptr<BodyFiles> file_system,
+    std::unique_ptr<BodyEpochs> epoch_list)
+    : kv(store),
+      random(randomness),
+      options(std::move(settings)),
+      keys(master_key, randomness),
+      files(std::move(file_system)),
+      epochs(std::move(epoch_list)),
+      budget(kBufferBudgetBytes),
+      sync_pool({.threads_max = 16, .name = "objects-sync"}),
+      remover(kv, *files, *epochs, pins, sync_pool),
+      read_pool({.threads_max = WorkThreads(), .name = "objects-read"}),
+      work_pool({.threads_max = WorkThreads(), .name = "objects-work"}) {}
+
+BodyCore::~BodyCore() = default;
+
+uint64_t BodyCore::InlineId() {
+    return random.Uint64() | uint64_t{1} << 63;
+}
+
+void BodyCore::Discard(uint64_t id) {
+    sync_pool.Post([this, id] {
+        const auto removed = files->Remove(BodyEpochs::PathOf(id));
+        if (removed.ok()) {
+            epochs->Settle(id);
+        } else {
+            // Its epoch stays open, so the next start tries again.
+            log::Warn("objects: {}", removed.error().message());
+        }
+    });
+}
+
+Result<std::unique_ptr<ObjectBodies>> OpenObjectBodiesOn(
+    std::unique_ptr<BodyFiles> files,
+    Kv& kv,
+    const codec::MasterKey& master_key,
+    Random& random,
+    ObjectBodiesOptions options) {
+    CHECK(options.inline_bytes_max <= kFrameBytes);
+    HEARTH_TRY(auto epochs, BodyEpochs::Open(*files));
+    auto core = std::make_unique<BodyCore>(
+        kv, master_key, random, std::move(options), std::move(files), std::move(epochs));
+    return std::unique_ptr<ObjectBodies>(std::make_unique<Bodies>(std::move(core)));
+}
+
+Result<std::unique_ptr<ObjectBodies>> OpenObjectBodies(
+    Kv& kv, const codec::MasterKey& master_key, Random& random, ObjectBodiesOptions options) {
+    HEARTH_TRY(auto files, OpenBodyFiles(options.directory, options.sync));
+    return OpenObjectBodiesOn(std::move(files), kv, master_key, random, std::move(options));
+}
+
+}  // namespace hearth::storage
