@@ -4,6 +4,7 @@
 #include "gen/iam/operations.gen.h"
 #include "gen/lambda/operations.gen.h"
 #include "gen/logs/operations.gen.h"
+#include "gen/s3/operations.gen.h"
 #include "gen/sts/operations.gen.h"
 
 #include <gtest/gtest.h>
@@ -23,6 +24,7 @@ const Service* const kServices[] = {
     &iam::model::Service(),
     &lambda::model::Service(),
     &logs::model::Service(),
+    &s3::model::Service(),
     &sts::model::Service()};
 
 void CheckShape(const Shape* shape, std::set<const Shape*>& seen) {
@@ -66,7 +68,8 @@ TEST(Models, ImplementedOperationsSayWhatTheyNeed) {
 
 TEST(Models, EveryPathLeadsToItsOwnOperation) {
     for (const Service* service : kServices) {
-        if (service->protocol != aws::model::Protocol::kRestJson) {
+        if (service->protocol != aws::model::Protocol::kRestJson &&
+            service->protocol != aws::model::Protocol::kRestXml) {
             continue;
         }
         for (const Operation& operation : service->operations) {
@@ -79,12 +82,17 @@ TEST(Models, EveryPathLeadsToItsOwnOperation) {
                     path += operation.uri[i];
                 }
             }
+            std::string query(operation.uri_query);
+            for (const std::string_view name : operation.required_query) {
+                query += (query.empty() ? "" : "&") + std::string(name) + "=1";
+            }
+            aws::protocol::Headers headers;
+            for (const std::string_view name : operation.required_headers) {
+                headers.emplace_back(name, "value");
+            }
             const auto match = aws::protocol::FindOperation(
                 *service,
-                {.method = operation.method,
-                 .path = path,
-                 .query = operation.uri_query,
-                 .headers = {}});
+                {.method = operation.method, .path = path, .query = query, .headers = headers});
             ASSERT_TRUE(match.ok()) << path;
             EXPECT_EQ(match->operation->name, operation.name) << path;
         }
