@@ -1,11 +1,13 @@
 #include "aws/front/gateway.h"
 
 #include "aws/auth/errors.h"
+#include "aws/front/gateway_walk.h"
 #include "aws/front/limits.h"
 #include "base/log.h"
 #include "codec/uri/uri.h"
 #include "http/errors.h"
 
+#include <charconv>
 #include <chrono>
 #include <memory>
 #include <new>
@@ -17,21 +19,11 @@
 namespace hearth::aws {
 namespace {
 
-// Longer than any function may run, so the gateway never gives up before the service does.
-constexpr std::chrono::minutes kRequestTimeMax{16};
 constexpr std::string_view kAdminPrefix = "/_hearth/";
 constexpr std::string_view kAdminSigningName = "hearth";
 constexpr size_t kNotHonouredMax = 256;
 // Of a body whose length is not stated.
 constexpr size_t kPieceBytes = 64 * 1024;
-
-Error TooMuchAtOnce() {
-    return Error(
-        Error::Kind::kUnavailable,
-        "ServiceUnavailable",
-        "Too many requests at once. Please try again.",
-        503);
-}
 
 Error NoSuchService(std::string_view name) {
     if (name.empty()) {
@@ -48,17 +40,26 @@ Error NoSuchService(std::string_view name) {
         501);
 }
 
-Error ForeignPage() {
-    return Error(
-        Error::Kind::kDenied,
-        "AccessDeniedException",
-        "A web page of another origin may call only with a verified signature.",
-        403);
-}
-
 bool IsLoopback(std::string_view host_name) {
     return host_name == "localhost" || host_name == "127.0.0.1" || host_name == "[::1]" ||
            host_name.ends_with(".localhost");
+}
+
+// An answer to HEAD has the length of the body that GET would get: as the operation says, or as its
+// output says in a header.
+std::optional<uint64_t> LengthOfHead(
+    const RequestContext& context, const http::Response& response) {
+    if (context.response_stream_bytes) {
+        return context.response_stream_bytes;
+    }
+    for (const auto& [name, value] : response.headers) {
+        uint64_t length = 0;
+        if (http::EqualsIgnoringCase(name, "content-length") &&
+            std::from_chars(value.data(), value.data() + value.size(), length).ec == std::errc()) {
+            return length;
+        }
+    }
+    return std::nullopt;
 }
 
 // Reading a body failed: which of AWS's errors that is.
@@ -70,45 +71,7 @@ Error BodyError(const Error& error) {
         error.http_status());
 }
 
-http::Response ToResponse(protocol::Answer answer) {
-    http::Response response;
-    response.status = answer.status;
-    response.headers = std::move(answer.headers);
-    response.body = std::move(answer.body);
-    return response;
-}
-
 }  // namespace
-
-// What is known of a request on its way.
-struct Gateway::Walk {
-    std::string request_id;
-    MonotonicClock::time_point began;
-    protocol::Headers headers;
-    protocol::RequestParts parts;
-    std::string body;
-    const model::Service* service = nullptr;
-    const model::Operation* operation = nullptr;
-    std::string caller_arn;
-
-    http::Response Fail(const Error& error) const {
-        // Our own troubles; a refusal for lack of room is a metric, not a line per request.
-        if (error.kind() == Error::Kind::kInternal ||
-            (error.kind() == Error::Kind::kUnavailable && error.code().empty())) {
-            log::Warn(
-                "{} {} {}: {} ({}:{})",
-                request_id,
-                service == nullptr ? "-" : service->name,
-                operation == nullptr ? "-" : operation->name,
-                error.message(),
-                error.where().file_name(),
-                error.where().line());
-        }
-        return ToResponse(
-            service == nullptr ? protocol::EncodeErrorWithoutService(error, request_id)
-                               : protocol::EncodeError(*service, error, request_id));
-    }
-};
 
 bool Gateway::MayCallUnsigned(std::string_view origin) const {
     const size_t scheme = origin.find("://");
@@ -121,16 +84,6 @@ bool Gateway::MayCallUnsigned(std::string_view origin) const {
     return IsLoopback(HostName(host)) &&
            (parts_.sites == nullptr || !parts_.sites->FindByHost(host));
 }
-
-// A request's place among all requests, and among those of its door.
-struct Gateway::Room {
-    Admission::Place cloud;
-    Admission::Place door;
-
-    bool AddBodyBytes(uint64_t bytes) {
-        return (!door || door.AddBodyBytes(bytes)) && cloud.AddBodyBytes(bytes);
-    }
-};
 
 class Gateway::OutsideHandler final : public http::Handler {
   public:
@@ -291,6 +244,10 @@ Task<http::Response> Gateway::HandleAdmitted(
     // 3. Route: service, and where the head tells, operation.
     const std::optional<CredentialScope> scope = PeekScope(walk.parts.Header("authorization"));
     walk.service = router_.FindByHead(walk.parts, scope);
+    if (walk.service != nullptr && walk.service == router_.s3()) {
+        // S3 signs heads alone and takes bodies as they flow: gateway_s3.cc, up to step 6.
+        co_return co_await HandleS3(request, door, room, walk);
+    }
     std::optional<Error> route_error;
     protocol::Match match;
     const auto find_operation = [&] {
@@ -377,9 +334,26 @@ Task<http::Response> Gateway::HandleAdmitted(
         co_return walk.Fail(protocol::NotImplemented(*walk.service, *walk.operation));
     }
 
+    co_return co_await Perform(
+        {.request = request,
+         .door = door,
+         .room = room,
+         .walk = walk,
+         .match = match,
+         .entry = *entry,
+         .identity = *identity,
+         .signed_by = walk.parts.Header("authorization").empty()
+                          ? RequestContext::SignedBy::kNothing
+                          : RequestContext::SignedBy::kHeader});
+}
+
+Task<http::Response> Gateway::Perform(Call call) {
+    Walk& walk = call.walk;
+
     // 6. Decode by contract: body, path, query and headers to the typed input; all constraints.
-    const std::shared_ptr<void> input = entry->make_input();
-    if (Status decoded = protocol::DecodeRequest(*walk.service, match, walk.parts, input.get());
+    const std::shared_ptr<void> input = call.entry.make_input();
+    if (Status decoded =
+            protocol::DecodeRequest(*walk.service, call.match, walk.parts, input.get());
         !decoded.ok()) {
         co_return walk.Fail(decoded.error());
     }
@@ -391,19 +365,26 @@ Task<http::Response> Gateway::HandleAdmitted(
     context.request_id = walk.request_id;
     context.service = walk.service->name;
     context.operation = walk.operation->name;
-    context.account = identity->caller.account;
-    context.caller = std::move(identity->caller);
+    context.account = call.identity.caller.account;
+    context.caller = std::move(call.identity.caller);
     context.region = Region(
-        !identity->region.empty() ? std::move(identity->region)
-        : door != nullptr         ? door->region.text()
-                                  : std::string(kDefaultRegion));
+        !call.identity.region.empty() ? std::move(call.identity.region)
+        : call.door != nullptr        ? call.door->region.text()
+                                      : std::string(kDefaultRegion));
     context.now = parts_.wall_clock.Now();
     context.deadline = walk.began + kRequestTimeMax;
-    context.endpoint =
-        request.connection != nullptr && request.connection->secure() ? "https://" : "http://";
+    context.request_body = call.body;
+    context.signed_by = call.signed_by;
+    context.method = call.request.method;
+    context.target = call.request.target;
+    if (const http::Connection* connection = call.request.connection) {
+        context.peer_address = connection->peer_address();
+        context.secure = connection->secure();
+    }
+    context.endpoint = context.secure ? "https://" : "http://";
     context.endpoint += walk.parts.Header("host").substr(0, 256);
-    if (door != nullptr) {
-        context.calling_function_arn = door->function_arn;
+    if (call.door != nullptr) {
+        context.calling_function_arn = call.door->function_arn;
     }
     context.headers = std::move(walk.headers);
     walk.parts.headers = context.headers;
@@ -413,8 +394,8 @@ Task<http::Response> Gateway::HandleAdmitted(
     //    resource) stands in its descriptor for the day they are.
 
     // 9. Dispatch.
-    const std::shared_ptr<void> output = entry->make_output();
-    Status status = co_await parts_.dispatcher.Run(*entry, context, input.get(), output.get());
+    const std::shared_ptr<void> output = call.entry.make_output();
+    Status status = co_await parts_.dispatcher.Run(call.entry, context, input.get(), output.get());
 
     // 10. Encode: output or error.
     http::Response response = status.ok() ? ToResponse(protocol::EncodeResponse(
@@ -427,10 +408,14 @@ Task<http::Response> Gateway::HandleAdmitted(
     if (status.ok() && context.response_stream) {
         // The answer keeps its place among the requests until it has flowed.
         response.body.clear();
-        response.stream = [held = std::make_shared<Room>(std::move(room)),
+        response.stream = [held = std::make_shared<Room>(std::move(call.room)),
                            write = std::move(context.response_stream)](http::BodyWriter& writer) {
             return write(writer);
         };
+        response.stream_bytes = context.response_stream_bytes;
+    }
+    if (status.ok() && context.method == "HEAD") {
+        response.stream_bytes = LengthOfHead(context, response);
     }
     if (!context.response_headers.empty()) {
         NoteNotHonoured(walk, context.response_headers);
@@ -438,6 +423,11 @@ Task<http::Response> Gateway::HandleAdmitted(
             response.headers.push_back(std::move(header));
         }
     }
+    if (context.when_answered) {
+        ReportAnswer(walk, std::move(context.when_answered), response);
+    }
+    // It pointed into the context.
+    walk.parts.headers = {};
     co_return response;
 }
 
@@ -634,6 +624,68 @@ Task<http::Response> Gateway::HandleSite(
     } catch (const std::logic_error& bug) {
         co_return walk.Fail(errors::Internal(bug.what()));
     }
+}
+
+namespace {
+
+// Passes on what is written, and counts it.
+class CountingWriter final : public http::BodyWriter {
+  public:
+    explicit CountingWriter(http::BodyWriter& writer) : writer_(writer) {}
+
+    Task<Status> Write(std::string_view bytes) override {
+        Status status = co_await writer_.Write(bytes);
+        if (status.ok()) {
+            bytes_ += bytes.size();
+        }
+        co_return status;
+    }
+
+    uint64_t bytes() const { return bytes_; }
+
+  private:
+    http::BodyWriter& writer_;
+    uint64_t bytes_ = 0;
+};
+
+using Report = std::function<void(const AnswerSummary&)>;
+using StreamFunction = std::function<Task<Status>(http::BodyWriter&)>;
+
+Task<Status> StreamAndReport(
+    http::BodyWriter& writer,
+    const StreamFunction& write,
+    const Report& report,
+    AnswerSummary summary,
+    const MonotonicClock& clock,
+    MonotonicClock::time_point began) {
+    CountingWriter counting(writer);
+    Status status = co_await write(counting);
+    summary.bytes_sent = counting.bytes();
+    summary.total = clock.Now() - began;
+    report(summary);
+    co_return status;
+}
+
+}  // namespace
+
+void Gateway::ReportAnswer(const Walk& walk, Report report, http::Response& response) {
+    AnswerSummary summary;
+    summary.status = response.status;
+    summary.error_code = walk.error_code;
+    summary.turnaround = parts_.monotonic_clock.Now() - walk.began;
+    if (!response.stream) {
+        summary.bytes_sent = response.body.size();
+        summary.total = summary.turnaround;
+        report(summary);
+        return;
+    }
+    response.stream = [this,
+                       began = walk.began,
+                       summary = std::move(summary),
+                       report = std::move(report),
+                       write = std::move(response.stream)](http::BodyWriter& writer) {
+        return StreamAndReport(writer, write, report, summary, parts_.monotonic_clock, began);
+    };
 }
 
 void Gateway::NoteNotHonoured(

@@ -14,6 +14,7 @@
 #include "http/message.h"
 #include "http/server.h"
 
+#include <functional>
 #include <memory>
 #include <mutex>
 #include <set>
@@ -69,6 +70,7 @@ class Gateway final {
   private:
     struct Walk;
     struct Room;
+    struct Call;
     class OutsideHandler;
     class Visit;
 
@@ -76,6 +78,18 @@ class Gateway final {
 
     Task<http::Response> HandleAdmitted(
         http::Request& request, const DoorIdentity* door, Room& room, Walk& walk);
+    // Steps 6 to 10.
+    Task<http::Response> Perform(Call call);
+    Task<http::Response> HandleS3(
+        http::Request& request, const DoorIdentity* door, Room& room, Walk& walk);
+    // `path` as "/bucket/key"; the page that calls is one that the bucket's rules let in.
+    Task<http::Response> AnswerS3(
+        http::Request& request,
+        const DoorIdentity* door,
+        Room& room,
+        Walk& walk,
+        const std::string& path,
+        bool origin_is_allowed);
     Task<http::Response> HandleAdmin(
         http::Request& request, const DoorIdentity* door, Room& room, Walk& walk);
     Task<http::Response> HandleSite(
@@ -84,6 +98,11 @@ class Gateway final {
         const DoorIdentity* door,
         Room& room,
         Walk& walk);
+    // Calls `report` when `response` has been sent, or could not be.
+    void ReportAnswer(
+        const Walk& walk,
+        std::function<void(const AnswerSummary&)> report,
+        http::Response& response);
     // Whether the page that sent `origin` may call AWS's operations without a verified signature.
     bool MayCallUnsigned(std::string_view origin) const;
     void NoteNotHonoured(

@@ -15,6 +15,7 @@ struct Limit {
 };
 
 constexpr uint64_t kDefaultBytesMax = 1024 * 1024;
+constexpr uint64_t kS3DocumentBytesMax = 8 * 1024 * 1024;
 constexpr std::array kLimits = {
     Limit{"lambda", "CreateFunction", 70'167'211},
     Limit{"lambda", "UpdateFunctionCode", 70'167'211},
@@ -34,7 +35,7 @@ uint64_t BodyBytesMax(const model::Service& service, const model::Operation* ope
             }
         }
     }
-    return kDefaultBytesMax;
+    return service.protocol == model::Protocol::kRestXml ? kS3DocumentBytesMax : kDefaultBytesMax;
 }
 
 Error BodyTooLarge(

@@ -12,12 +12,18 @@ namespace hearth::aws {
 //            Invoke 6,291,456, PublishLayerVersion as CreateFunction; others 1 MiB.
 //            Source: the service's own RequestEntityTooLargeException texts, 2025.
 //   Logs     PutLogEvents 1,048,576 bytes of events: 8 MiB, because JSON may escape each byte.
+//   S3       documents 8 MiB: DeleteObjects names 1,000 keys of 1,024 bytes, escaped or not, and
+//            CompleteMultipartUpload 10,000 parts with their check sums. Payloads: kObjectBytesMax.
 //   others   1 MiB.
 uint64_t BodyBytesMax(const model::Service& service, const model::Operation* operation);
 
 // What a larger one is answered.
 Error BodyTooLarge(
     const model::Service& service, const model::Operation* operation, uint64_t bytes_max);
+
+// One upload to S3, of an object or a part. Source: Amazon S3 User Guide, "Amazon S3 multipart
+// upload limits", 2025: 5 GiB.
+inline constexpr uint64_t kObjectBytesMax = 5ull * 1024 * 1024 * 1024;
 
 // Requests without a service, and those of /_hearth/.
 inline constexpr uint64_t kAdminBodyBytesMax = 1024 * 1024;

@@ -1,12 +1,37 @@
 #include "aws/front/router.h"
 
+#include "aws/auth/s3_signature.h"
+#include "aws/front/s3_address.h"
+#include "aws/front/sites.h"
 #include "aws/model/descriptor.h"
 
 #include <utility>
 
 namespace hearth::aws {
+namespace {
 
-Router::Router(std::vector<const model::Service*> services) : services_(std::move(services)) {}
+constexpr std::string_view kS3 = "s3";
+
+// The first label of a host name that has more than one.
+std::string_view FirstLabel(std::string_view host) {
+    const size_t dot = host.find('.');
+    return dot == std::string_view::npos ? std::string_view() : host.substr(0, dot);
+}
+
+// "POST /bucket?uploads" and the like; every other POST without a signature is a query.
+bool IsPostOfS3(const protocol::RequestParts& head) {
+    const std::string_view type = head.Header("content-type");
+    const std::string_view query = head.query;
+    const std::string_view first = query.substr(0, query.find_first_of("=&"));
+    return type.starts_with("multipart/form-data") || first == "delete" || first == "uploads" ||
+           first == "uploadId" || first == "restore" || first == "select";
+}
+
+}  // namespace
+
+Router::Router(std::vector<const model::Service*> services) : services_(std::move(services)) {
+    s3_ = FindBySigningName(kS3);
+}
 
 const model::Service* Router::FindBySigningName(std::string_view name) const {
     for (const model::Service* service : services_) {
@@ -33,8 +58,13 @@ const model::Service* Router::FindByHead(
         }
     }
     const std::string_view host = head.Header("host");
-    if (const size_t dot = host.find('.'); dot != std::string_view::npos) {
-        if (const model::Service* service = FindBySigningName(host.substr(0, dot))) {
+    if (s3_ != nullptr && !scope &&
+        (S3Signature::IsPresigned(head.query) || head.Header("authorization").starts_with("AWS ") ||
+         BucketOfS3Host(HostName(host)))) {
+        return s3_;
+    }
+    if (const std::string_view label = FirstLabel(host); !label.empty()) {
+        if (const model::Service* service = FindBySigningName(label)) {
             return service;
         }
     }
@@ -46,7 +76,34 @@ const model::Service* Router::FindByHead(
             }
         }
     }
-    return nullptr;
+    return s3_ != nullptr && !scope && MayBeForS3(head) ? s3_ : nullptr;
+}
+
+// Nothing is signed, and nobody else wants it.
+bool Router::MayBeForS3(const protocol::RequestParts& head) const {
+    if (!head.Header("authorization").empty() || !head.path.starts_with('/')) {
+        return false;
+    }
+    const bool has_bucket = head.path != "/" || BucketOfLocalhost(HostName(head.Header("host")));
+    if (head.method == "POST") {
+        return has_bucket && IsPostOfS3(head);
+    }
+    return (has_bucket || head.method == "GET") && protocol::QueryAction(head).empty();
+}
+
+std::string Router::PathOfS3(const protocol::RequestParts& head) {
+    const std::string host = HostName(head.Header("host"));
+    std::optional<std::string> bucket = BucketOfS3Host(host);
+    if (!bucket) {
+        bucket = BucketOfLocalhost(host);
+    }
+    std::string path =
+        bucket && !bucket->empty() ? PathOfBucket(*bucket, head.path) : std::string(head.path);
+    // "/bucket/" is the bucket as well.
+    if (path.size() > 2 && path.find('/', 1) == path.size() - 1) {
+        path.pop_back();
+    }
+    return path;
 }
 
 const model::Service* Router::FindByBody(const protocol::RequestParts& request) const {

@@ -6,14 +6,16 @@
 
 #include <optional>
 #include <span>
+#include <string>
 #include <string_view>
 #include <vector>
 
 namespace hearth::aws {
 
 // Which service a request means, by the tables of the models. Looked at in this order:
-// X-Amz-Target, the service of the credential scope, the Host header's first label, the path of the
-// REST services, and for unsigned queries the Action.
+// X-Amz-Target, the service of the credential scope (in the header or, presigned, in the query),
+// the Host header's labels, the path of the REST services, and for unsigned queries the Action.
+// What is left and has a path may be an object of S3: "GET /bucket/key" says nothing else.
 class Router final {
   public:
     explicit Router(std::vector<const model::Service*> services);
@@ -25,10 +27,18 @@ class Router final {
     // The query service that has the request's Action (and Version, where it is given).
     const model::Service* FindByBody(const protocol::RequestParts& request) const;
 
+    // Null where there is no S3.
+    const model::Service* s3() const { return s3_; }
+
+    // The path of a request for S3 as "/bucket/key", wherever the bucket was named.
+    static std::string PathOfS3(const protocol::RequestParts& head);
+
   private:
     const model::Service* FindBySigningName(std::string_view name) const;
+    bool MayBeForS3(const protocol::RequestParts& head) const;
 
     std::vector<const model::Service*> services_;
+    const model::Service* s3_ = nullptr;
 };
 
 }  // namespace hearth::aws
