@@ -1,5 +1,6 @@
 #pragma once
 
+#include "services/s3/bucket_settings.h"
 #include "services/s3/records.h"
 
 #include <cstdint>
@@ -17,6 +18,9 @@ struct BucketState {
     BucketRecord record;
     // By kind: "cors", "encryption" ...; bytes as bucket_settings encodes them.
     std::map<std::string, std::string, std::less<>> settings;
+
+    // The same, ready to be used.
+    BucketSettings compiled;
 
     const std::string* Setting(std::string_view kind) const {
         const auto it = settings.find(kind);

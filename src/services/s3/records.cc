@@ -208,7 +208,9 @@ Status DecodeField(ObjectRecord& record, const FieldReader::Field& field) {
                     record.retention.until = Time(value);
                     break;
                 case kLegalHold:
-                    record.legal_hold = value != 0;
+                    // 1: on; 2: switched off.
+                    record.legal_hold = value == 1;
+                    record.legal_hold_known = value != 0;
                     break;
                 case kBodyInline:
                     record.body_inline = value != 0;
@@ -329,7 +331,7 @@ std::string ObjectRecord::Encode() const {
         writer.Text(kRetentionMode, retention.mode);
         writer.Integer(kRetainUntil, UnixMs(retention.until));
     }
-    IntegerIfAny(writer, kLegalHold, legal_hold ? 1 : 0);
+    IntegerIfAny(writer, kLegalHold, legal_hold ? 1 : (legal_hold_known ? 2 : 0));
     TextIfAny(writer, kBody, body);
     IntegerIfAny(writer, kBodyInline, body_inline ? 1 : 0);
     TextIfAny(writer, kUnique, unique);

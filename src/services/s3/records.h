@@ -89,6 +89,8 @@ struct ObjectRecord {
 
     Retention retention;
     bool legal_hold = false;
+    // Somebody has switched it, so that "OFF" is told instead of nothing.
+    bool legal_hold_known = false;
 
     // The bytes: storage::objects::StoredBody, encoded. An inline body's bytes are apart
     // (keys::Inline) so that listings stay short. Empty for markers and for objects in parts.
