@@ -75,7 +75,7 @@ Task<Status> S3Store::CreateBucket(
             co_return errors::BucketAlreadyExists(bucket.name);
         }
         transaction.Put(key, bucket.Encode());
-        transaction.Put(keys::BucketsOf(bucket.account).Add(bucket.name), std::string());
+        transaction.Put(keys::BucketsOf(bucket.account).Add(bucket.name), bucket.Encode());
         for (const auto& [kind, value] : settings) {
             transaction.Put(keys::Setting(bucket, kind), value);
         }
@@ -133,30 +133,28 @@ Task<Status> S3Store::DeleteBucket(const BucketRecord& known) {
     co_return Status();
 }
 
-Task<Result<std::vector<std::string>>> S3Store::BucketNames(
+Task<Result<std::vector<BucketRecord>>> S3Store::Buckets(
     const AccountId& account, std::string prefix, std::string after, size_t limit) {
     const storage::keys::Key all = keys::BucketsOf(account);
     RangeRequest request = all.ChildrenWithPrefix(prefix);
     if (!after.empty()) {
         request.begin = std::max(request.begin, all.ChildrenAfter(after).begin);
     }
-    std::vector<std::string> names;
-    while (names.size() < limit && request.begin < request.end) {
-        request.limit = std::min(limit - names.size(), storage::kRangePageDefault);
+    std::vector<BucketRecord> buckets;
+    while (buckets.size() < limit && request.begin < request.end) {
+        request.limit = std::min(limit - buckets.size(), storage::kRangePageDefault);
         const RangeRequest asked = request;
         HEARTH_CO_TRY(RangePage page, co_await kv_.Range(asked));
         for (const storage::KeyValue& item : page.items) {
-            storage::keys::KeyReader reader(item.key);
-            HEARTH_CO_RETURN_IF_ERROR(reader.Skip(4));
-            HEARTH_CO_TRY(std::string name, reader.String());
-            names.push_back(std::move(name));
+            HEARTH_CO_TRY(BucketRecord bucket, BucketRecord::Decode(item.value));
+            buckets.push_back(std::move(bucket));
         }
         if (!page.next) {
             break;
         }
         request.begin = *std::move(page.next);
     }
-    co_return names;
+    co_return buckets;
 }
 
 }  // namespace hearth::s3

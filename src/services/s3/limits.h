@@ -20,6 +20,7 @@ inline constexpr size_t kDeleteObjectsMax = 1'000;
 inline constexpr size_t kDeleteBatch = 100;
 inline constexpr size_t kBucketsPerAccountMax = 10'000;
 inline constexpr int32_t kListBucketsDefault = 10'000;
+inline constexpr size_t kListBucketPage = 1'000;
 inline constexpr size_t kBucketCacheMax = 4'096;
 
 }  // namespace hearth::s3

@@ -1,4 +1,5 @@
 #include "aws/front/request_body.h"
+#include "codec/crypto/crypto.h"
 #include "services/s3/errors.h"
 #include "services/s3/limits.h"
 #include "services/s3/object_headers.h"
@@ -6,10 +7,8 @@
 
 // S3Service: bytes of objects on their way in and out.
 namespace hearth::s3 {
-namespace {
 
-// What the storage below says, in S3's words.
-Error Translate(Error error) {
+Error S3Service::TranslateBodyError(Error error) {
     if (error.code() == storage::kDiskFull) {
         return errors::InsufficientStorage();
     }
@@ -22,7 +21,24 @@ Error Translate(Error error) {
     return error;
 }
 
-}  // namespace
+void S3Service::FinishRecord(
+    ObjectRecord& record,
+    const storage::FinishedBody& body,
+    ChecksumAlgorithm algorithm,
+    std::string checksum) {
+    if (body.body().encryption == storage::BodyEncryption::kNone) {
+        record.encryption = Encryption::kNone;
+    }
+    record.unique = store_.Unique();
+    // As on AWS, the tag of what only its owner can read tells nothing of it.
+    record.etag =
+        record.encryption == Encryption::kCustomer
+            ? codec::Hex({reinterpret_cast<const uint8_t*>(record.unique.data()), size_t{16}})
+            : codec::Hex(*body.digests().md5);
+    record.checksum_algorithm = ChecksumName(algorithm);
+    record.checksum_type = "FULL_OBJECT";
+    record.checksum = std::move(checksum);
+}
 
 Task<Result<S3Service::Received>> S3Service::Receive(
     aws::RequestContext& context,
@@ -50,20 +66,20 @@ Task<Result<S3Service::Received>> S3Service::Receive(
     options.hashes = checks.Hashes();
     auto created = co_await bodies_->Create(std::move(options));
     if (!created.ok()) {
-        co_return Translate(std::move(created).error());
+        co_return TranslateBodyError(std::move(created).error());
     }
     storage::BodySink& sink = **created;
     if (body == nullptr) {
         if (in_input && !in_input->empty()) {
             if (auto written = co_await sink.Write(*in_input); !written.ok()) {
-                co_return Translate(std::move(written).error());
+                co_return TranslateBodyError(std::move(written).error());
             }
         }
     } else {
         while (true) {
             auto space = co_await sink.Space();
             if (!space.ok()) {
-                co_return Translate(std::move(space).error());
+                co_return TranslateBodyError(std::move(space).error());
             }
             HEARTH_CO_TRY(const size_t bytes, co_await body->Read(*space));
             if (bytes == 0) {
@@ -74,7 +90,7 @@ Task<Result<S3Service::Received>> S3Service::Receive(
     }
     auto finished = co_await sink.Finish();
     if (!finished.ok()) {
-        co_return Translate(std::move(finished).error());
+        co_return TranslateBodyError(std::move(finished).error());
     }
     static const Trailers kNoTrailers;
     HEARTH_CO_TRY(
@@ -119,7 +135,7 @@ Task<Result<std::unique_ptr<storage::BodySource>>> S3Service::OpenObject(
     HEARTH_CO_TRY(std::vector<storage::StoredBody> bodies, co_await BodiesOf(bucket, record));
     auto source = co_await bodies_->Open(std::move(bodies), std::move(options));
     if (!source.ok()) {
-        co_return Translate(std::move(source).error());
+        co_return TranslateBodyError(std::move(source).error());
     }
     co_return *std::move(source);
 }
@@ -139,23 +155,23 @@ Task<Result<storage::FinishedBody>> S3Service::CopyBytes(
     HEARTH_CO_TRY(const auto source, co_await OpenObject(bucket, record, std::move(options)));
     auto sink = co_await bodies_->Create(std::move(made));
     if (!sink.ok()) {
-        co_return Translate(std::move(sink).error());
+        co_return TranslateBodyError(std::move(sink).error());
     }
     while (true) {
         auto bytes = co_await source->Next();
         if (!bytes.ok()) {
-            co_return Translate(std::move(bytes).error());
+            co_return TranslateBodyError(std::move(bytes).error());
         }
         if (bytes->empty()) {
             break;
         }
         if (auto written = co_await (*sink)->Write(*bytes); !written.ok()) {
-            co_return Translate(std::move(written).error());
+            co_return TranslateBodyError(std::move(written).error());
         }
     }
     auto finished = co_await (*sink)->Finish();
     if (!finished.ok()) {
-        co_return Translate(std::move(finished).error());
+        co_return TranslateBodyError(std::move(finished).error());
     }
     co_return *std::move(finished);
 }

@@ -57,6 +57,16 @@ Status CheckWebsiteRedirect(std::string_view location) {
     return Status();
 }
 
+void CopyContentHeaders(const ObjectRecord& from, ObjectRecord& to) {
+    to.content_type = from.content_type;
+    to.cache_control = from.cache_control;
+    to.content_disposition = from.content_disposition;
+    to.content_encoding = from.content_encoding;
+    to.content_language = from.content_language;
+    to.expires = from.expires;
+    to.metadata = from.metadata;
+}
+
 std::string QuotedEtag(std::string_view etag) {
     return fmt::format("\"{}\"", etag);
 }

@@ -44,6 +44,9 @@ Status ReadContentHeaders(const Input& input, ObjectRecord& record) {
     return Status();
 }
 
+// The same from another object.
+void CopyContentHeaders(const ObjectRecord& from, ObjectRecord& to);
+
 // Storage class, redirect, retention, legal hold, encryption: never taken from a copy's source.
 //   returns  the customer's key, if the body is to be sealed with one
 template <class Input>

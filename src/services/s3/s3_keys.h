@@ -10,7 +10,7 @@
 
 // Where S3's records are. Below B = (account, region, "s3"):
 //   (above accounts, "s3", "bucket", name)         BucketRecord
-//   (account, global, "s3", "bucket", name)        empty: whose buckets, for ListBuckets
+//   (account, global, "s3", "bucket", name)        BucketRecord as it was made, for ListBuckets
 //   B "o" <id> <key>                               ObjectRecord: the current version, never a
 //   marker B "v" <id> <key> <sequence, newest first>      ObjectRecord: older versions, and all
 //   markers B "n" <id> <key>                               sequence of the null version below "v"

@@ -5,6 +5,7 @@
 #include "services/s3/conditionals.h"
 #include "services/s3/control_operations.h"
 #include "services/s3/customer_key.h"
+#include "services/s3/names.h"
 #include "services/s3/part_removal.h"
 #include "services/s3/read_request.h"
 #include "services/s3/s3_store.h"
@@ -103,6 +104,34 @@ class S3Service final : public aws::ServiceApi {
         storage::FinishedBody* finished,
         const WriteConditions& conditions);
 
+    // Of a body that an object has alone: entity tag, check sum, what it is encrypted with.
+    void FinishRecord(
+        ObjectRecord& record,
+        const storage::FinishedBody& body,
+        ChecksumAlgorithm algorithm,
+        std::string checksum);
+    // What the storage of bodies says, in S3's words.
+    static Error TranslateBodyError(Error error);
+
+    // The source of CopyObject and UploadPartCopy (copy_object.cc): found, allowed by its
+    // conditions, readable now.
+    struct CopySourceObject {
+        CopySource source;
+        BucketHandle bucket;
+        ObjectRecord record;
+    };
+
+    Task<Result<CopySourceObject>> FindCopySource(
+        aws::RequestContext& context,
+        const std::optional<std::string>& header,
+        const std::optional<std::string>& expected_owner,
+        const ReadConditions& conditions,
+        const std::optional<CustomerKeyOfRequest>& key);
+    // Its bytes, or a range of them, as a body of their own. Error kBodyGone (storage): it was
+    // overwritten since it was found; find it again.
+    Task<Result<storage::FinishedBody>> CopyBytes(
+        const CopySourceObject& from, storage::OpenOptions range, storage::BodyOptions to);
+
     // --- Buckets (buckets.cc, bucket_versioning.cc) ---
     void AddBucketOperations();
     Task<Result<model::CreateBucket::Output>> CreateBucket(
@@ -127,11 +156,13 @@ class S3Service final : public aws::ServiceApi {
     // What GET and HEAD have in common; adds headers that go with errors to the context.
     Task<Result<ReadPlan>> PlanRead(
         aws::RequestContext& context, const BucketRecord& bucket, ReadRequest request);
+
     // The n-th part of an object: where it is and what it is. Errors: InvalidPartNumber.
     struct PartOfObject {
         ByteRange range;
         std::map<std::string, std::string> checksums;
     };
+
     Task<Result<PartOfObject>> FindPart(
         const BucketRecord& bucket, const ObjectRecord& record, int32_t number);
     Task<Result<model::GetObject::Output>> GetObject(

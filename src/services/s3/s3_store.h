@@ -49,8 +49,9 @@ class S3Store final {
     // Errors: NoSuchBucket, BucketNotEmpty. Uploads in progress do not keep a bucket: what they
     // left is cleared by the caller.
     Task<Status> DeleteBucket(const BucketRecord& known);
-    // All names of an account's buckets from `first` on, in order.
-    Task<Result<std::vector<std::string>>> BucketNames(
+    // An account's buckets in order of name, as they were made: those that begin with `prefix` and
+    // are behind `after`.
+    Task<Result<std::vector<BucketRecord>>> Buckets(
         const AccountId& account, std::string prefix, std::string after, size_t limit);
 
     // --- Reading objects ---
