@@ -1,5 +1,6 @@
 #include "hearth/cli/cloud_client.h"
 
+#include "hearth/cli/s3_names.h"
 #include "hearth/keeper/options.h"
 #include "hearth/keeper/ready_text.h"
 
@@ -71,6 +72,13 @@ std::string DescribeError(const http::ClientResponse& response) {
     std::string message;
     if (const auto* header = response.Find("x-amzn-errortype")) {
         code = header->substr(0, header->find(':'));
+    }
+    // S3's: <Error><Code>...</Code><Message>...</Message>
+    size_t at = 0;
+    if (const auto element = Element(response.body, "Code", at)) {
+        code = *element;
+        at = 0;
+        message = Element(response.body, "Message", at).value_or("");
     }
     if (auto parsed = codec::ParseJson(response.body); parsed.ok()) {
         for (const char* name : {"message", "Message"}) {
@@ -191,13 +199,20 @@ Result<std::string> CloudClient::Admin(
     return std::move(response.body);
 }
 
-Status CloudClient::AdminStream(
-    const std::string& target, const std::function<bool(std::string_view)>& piece) {
+Status CloudClient::RestStream(
+    const std::string& service,
+    const std::string& target,
+    const std::function<bool(std::string_view)>& piece) {
     http::ClientRequest request;
     request.method = "GET";
     request.target = target;
-    HEARTH_RETURN_IF_ERROR(Send("hearth", std::move(request), &piece));
+    HEARTH_RETURN_IF_ERROR(Send(service, std::move(request), &piece));
     return Status();
+}
+
+Status CloudClient::AdminStream(
+    const std::string& target, const std::function<bool(std::string_view)>& piece) {
+    return RestStream("hearth", target, piece);
 }
 
 std::string Encoded(std::string_view text) {

@@ -54,6 +54,12 @@ class CloudClient final {
         const std::string& body = {},
         const std::vector<std::pair<std::string, std::string>>& headers = {});
 
+    // GET of a service whose answer's body comes bit by bit; a false from `piece` ends it.
+    Status RestStream(
+        const std::string& service,
+        const std::string& target,
+        const std::function<bool(std::string_view)>& piece);
+
     // An AWS JSON 1.1 call: target "Logs_20140328.FilterLogEvents".
     Result<codec::Json> Json11(
         const std::string& service, const std::string& target, const codec::Json& input);

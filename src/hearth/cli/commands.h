@@ -16,6 +16,7 @@ void AddDevCommand(CLI::App* app, int* exit_status);
 void AddAwsCommand(CLI::App* app, int* exit_status);
 void AddCredentialsCommand(CLI::App* app, int* exit_status);
 void AddCaCommand(CLI::App* app, int* exit_status);
+void AddS3Command(CLI::App* app, int* exit_status);
 void AddClockCommand(CLI::App* app, int* exit_status);
 void AddCompletionCommand(CLI::App* app, int* exit_status);
 

@@ -34,6 +34,7 @@ int main(int argc, char** argv) {
     cli::AddAwsCommand(&app, &exit_status);
     cli::AddCredentialsCommand(&app, &exit_status);
     cli::AddCaCommand(&app, &exit_status);
+    cli::AddS3Command(&app, &exit_status);
     cli::AddClockCommand(&app, &exit_status);
     cli::AddCompletionCommand(&app, &exit_status);
     CLI11_PARSE(app, argc, argv);

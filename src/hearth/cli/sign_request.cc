@@ -77,7 +77,8 @@ void SignRequest(
     const std::string canonical = fmt::format(
         "{}\n{}\n{}\n{}\n{}\n{}",
         request->method,
-        CanonicalPath(target.substr(0, question)),
+        service == "s3" ? std::string(target.substr(0, question))
+                        : CanonicalPath(target.substr(0, question)),
         CanonicalQuery(query),
         canonical_headers,
         names,
