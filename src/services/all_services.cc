@@ -3,6 +3,7 @@
 #include "services/iam/iam_service.h"
 #include "services/lambda/lambda_service.h"
 #include "services/logs/logs_service.h"
+#include "services/s3/s3_service.h"
 #include "services/sts/sts_service.h"
 
 #include <utility>
@@ -21,7 +22,8 @@ AllServices MakeAllServices(const ServiceDeps& deps) {
     all.access_keys = &iam;
     add(std::make_unique<sts::StsService>(deps, &iam));
     logs::LogsService& logs = add(std::make_unique<logs::LogsService>(deps));
-    all.services.push_back(lambda::MakeLambdaService(deps, &iam, &logs));
+    s3::S3Service& objects = add(s3::MakeS3Service(deps));
+    all.services.push_back(lambda::MakeLambdaService(deps, &iam, &logs, &objects));
     return all;
 }
 

@@ -9,12 +9,6 @@
 // the record of the code (FunctionTransaction::FindCode) names the blob, and references from the
 // versions keep it.
 namespace hearth::lambda {
-namespace {
-
-// The bucket whose objects are directories of this machine (--hot-reload).
-constexpr std::string_view kHotReloadBucket = "hot-reload";
-
-}  // namespace
 
 void LambdaService::CodePackage::WriteTo(FunctionRecord& record) const {
     record.code_sha256 = sha256;

@@ -61,7 +61,14 @@ Task<Result<model::CreateFunction::Output>> LambdaService::CreateFunction(
     }
     HEARTH_CO_TRY(
         CodePackage package,
-        ReadCode(code.zip_file, code.s3_bucket, code.s3_key, code.image_uri, zip));
+        co_await FetchCode(
+            context,
+            code.zip_file,
+            code.s3_bucket,
+            code.s3_key,
+            code.s3_object_version,
+            code.image_uri,
+            zip));
 
     head.id = deps_.random.Uuid();
     record.revision_id = deps_.random.Uuid();

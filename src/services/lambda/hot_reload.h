@@ -15,6 +15,9 @@
 
 namespace hearth::lambda {
 
+// The bucket whose objects are directories of this machine (--hot-reload).
+inline constexpr std::string_view kHotReloadBucket = "hot-reload";
+
 // Functions that run straight from a directory of the machine: the bucket `hot-reload`.
 //
 // Guarantee: a file saved before a call is what that call runs. Each call looks at the names,

@@ -19,6 +19,7 @@
 #include "services/lambda/layer_store.h"
 #include "services/lambda/settings.h"
 #include "services/lambda/version_snapshots.h"
+#include "services/object_reader.h"
 #include "services/role_directory.h"
 #include "services/service_deps.h"
 
@@ -43,6 +44,9 @@ class LambdaService final : public aws::ServiceApi {
 
     // The data plane, made with code(). Before Start.
     void UseInvoker(std::unique_ptr<Invoker> invoker);
+
+    // Where S3Bucket and S3Key are read; without one they are refused.
+    void UseObjects(ObjectReader* objects) { objects_ = objects; }
 
     CodeStore& code() { return code_; }
 
@@ -293,6 +297,15 @@ class LambdaService final : public aws::ServiceApi {
         const std::optional<std::string>& s3_key,
         const std::optional<std::string>& image_uri,
         std::string& zip) const;
+    // As ReadCode, with objects of S3 fetched.
+    Task<Result<CodePackage>> FetchCode(
+        const aws::RequestContext& context,
+        std::optional<std::string>& zip_file,
+        const std::optional<std::string>& s3_bucket,
+        const std::optional<std::string>& s3_key,
+        const std::optional<std::string>& s3_object_version,
+        const std::optional<std::string>& image_uri,
+        std::string& zip);
 
     using CodeBody = std::function<Task<Status>(FunctionTransaction&, const CodePackage&)>;
     // Keeps `zip` (or finds the same bytes kept already) and runs `body` in a transaction in which
@@ -379,12 +392,13 @@ class LambdaService final : public aws::ServiceApi {
     CodeStore code_;
     HotReload hot_reload_;
     std::unique_ptr<Invoker> invoker_;
+    ObjectReader* objects_ = nullptr;
     aws::OperationTable table_;
     rt::TaskGroup background_;
 };
 
 // The whole service: control plane and data plane.
 std::unique_ptr<aws::ServiceApi> MakeLambdaService(
-    const ServiceDeps& deps, RoleDirectory* roles, LogSink* log_sink);
+    const ServiceDeps& deps, RoleDirectory* roles, LogSink* log_sink, ObjectReader* objects);
 
 }  // namespace hearth::lambda

@@ -166,7 +166,14 @@ Task<Result<model::PublishLayerVersion::Output>> LambdaService::PublishLayerVers
         std::move(input.content).value_or(model::LayerVersionContentInput());
     HEARTH_CO_TRY(
         CodePackage package,
-        ReadCode(content.zip_file, content.s3_bucket, content.s3_key, std::nullopt, zip));
+        co_await FetchCode(
+            context,
+            content.zip_file,
+            content.s3_bucket,
+            content.s3_key,
+            content.s3_object_version,
+            std::nullopt,
+            zip));
     if (!package.hot_reload_directory.empty()) {
         co_return errors::NotSupported("hot reloading of layers");
     }

@@ -4,10 +4,11 @@
 namespace hearth::lambda {
 
 std::unique_ptr<aws::ServiceApi> MakeLambdaService(
-    const ServiceDeps& deps, RoleDirectory* roles, LogSink* log_sink) {
+    const ServiceDeps& deps, RoleDirectory* roles, LogSink* log_sink, ObjectReader* objects) {
     // Without a logs service the lines go nowhere; LogType=Tail still works.
     static NullLogSink nowhere;
     auto service = std::make_unique<LambdaService>(deps, roles);
+    service->UseObjects(objects);
     service->UseInvoker(std::make_unique<DataPlane>(
         deps,
         service->code(),

@@ -34,7 +34,14 @@ Task<Result<model::UpdateFunctionCode::Output>> LambdaService::UpdateFunctionCod
     std::string zip;
     HEARTH_CO_TRY(
         CodePackage package,
-        ReadCode(input.zip_file, input.s3_bucket, input.s3_key, input.image_uri, zip));
+        co_await FetchCode(
+            context,
+            input.zip_file,
+            input.s3_bucket,
+            input.s3_key,
+            input.s3_object_version,
+            input.image_uri,
+            zip));
     std::vector<std::string> ignored;
     {
         FunctionRecord probe = *present;

@@ -8,6 +8,7 @@
 #include "services/s3/names.h"
 #include "services/s3/part_removal.h"
 #include "services/s3/read_request.h"
+#include "services/object_reader.h"
 #include "services/s3/s3_store.h"
 #include "services/s3/upload_store.h"
 #include "services/service_deps.h"
@@ -27,7 +28,7 @@ namespace hearth::s3 {
 // Buckets and objects. Operations may run on any loop; all state is in the store and in bodies on
 // disk (storage/objects). An operation's method is in the file named after it; each group adds its
 // operations to the table in a function of its own, called by the constructor.
-class S3Service final : public aws::ServiceApi {
+class S3Service final : public aws::ServiceApi, public ObjectReader {
   public:
     S3Service(const ServiceDeps& deps, std::unique_ptr<storage::ObjectBodies> bodies);
 
@@ -39,6 +40,8 @@ class S3Service final : public aws::ServiceApi {
 
     Task<Status> Start() override;
     Task<void> Stop() override;
+
+    Task<Result<std::string>> ReadObject(Name name, uint64_t bytes_max) override;
 
   private:
     // --- Common to all operations (request_checks.cc) ---

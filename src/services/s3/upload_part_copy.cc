@@ -8,6 +8,7 @@
 #include "services/s3/multipart_plan.h"
 #include "services/s3/names.h"
 #include "services/s3/object_headers.h"
+#include "services/s3/read_request.h"
 #include "services/s3/s3_service.h"
 
 #include "gen/s3/types.gen.h"
@@ -16,6 +17,42 @@
 
 // UploadPartCopy: a part whose bytes are those of an object, or a range of it.
 namespace hearth::s3 {
+namespace {
+
+constexpr int kReadAttemptsMax = 10;
+
+// The conditions on the source, and its range.
+Result<storage::OpenOptions> WhatToCopy(
+    const model::UploadPartCopy::Input& input,
+    const ObjectRecord& object,
+    const std::optional<CustomerKeyOfRequest>& key) {
+    HEARTH_RETURN_IF_ERROR(DecideCopySource(
+        {.if_match = input.copy_source_if_match,
+         .if_none_match = input.copy_source_if_none_match,
+         .if_modified_since = input.copy_source_if_modified_since,
+         .if_unmodified_since = input.copy_source_if_unmodified_since},
+        object));
+    HEARTH_RETURN_IF_ERROR(CheckReadKey(object, key));
+    storage::OpenOptions open;
+    open.length = object.size;
+    if (input.copy_source_range) {
+        HEARTH_TRY(
+            const ByteRange range, ParseCopySourceRange(*input.copy_source_range, object.size));
+        open.offset = range.offset;
+        open.length = range.length;
+    }
+    if (*open.length > kPutBytesMax) {
+        return errors::InvalidRequest(
+            "The specified copy source is larger than the maximum allowable size for a copy "
+            "source: 5368709120");
+    }
+    if (key) {
+        open.customer_key = key->key;
+    }
+    return open;
+}
+
+}  // namespace
 
 Task<Result<model::UploadPartCopy::Output>> S3Service::UploadPartCopy(
     aws::RequestContext& context, model::UploadPartCopy::Input input) {
@@ -40,40 +77,31 @@ Task<Result<model::UploadPartCopy::Output>> S3Service::UploadPartCopy(
     HEARTH_CO_TRY(
         const BucketHandle from,
         co_await SourceBucket(source.bucket, input.expected_source_bucket_owner));
-    HEARTH_CO_TRY(
-        const S3Store::Located found,
-        co_await store_.FindObject(from->record, source.key, source.version_id));
-    const ObjectRecord& object = found.record;
-    HEARTH_CO_RETURN_IF_ERROR(DecideCopySource(
-        {.if_match = input.copy_source_if_match,
-         .if_none_match = input.copy_source_if_none_match,
-         .if_modified_since = input.copy_source_if_modified_since,
-         .if_unmodified_since = input.copy_source_if_unmodified_since},
-        object));
-    HEARTH_CO_RETURN_IF_ERROR(CheckReadKey(object, source_key));
-    storage::OpenOptions open;
-    open.length = object.size;
-    if (input.copy_source_range) {
-        HEARTH_CO_TRY(
-            const ByteRange range, ParseCopySourceRange(*input.copy_source_range, object.size));
-        open.offset = range.offset;
-        open.length = range.length;
-    }
-    if (*open.length > kPutBytesMax) {
-        co_return errors::InvalidRequest(
-            "The specified copy source is larger than the maximum allowable size for a copy "
-            "source: 5368709120");
-    }
-    if (source_key) {
-        open.customer_key = source_key->key;
-    }
     const auto wanted = ParseChecksumName(target.upload.object.checksum_algorithm);
     UploadChecks checks;
     checks.also = wanted;
-    HEARTH_CO_TRY(
-        storage::FinishedBody finished,
-        co_await CopyBytes(from->record, object, std::move(open), checks.Hashes(), customer_key));
-    const storage::BodyDigests& digests = finished.digests();
+    ObjectRecord object;
+    std::optional<storage::FinishedBody> finished;
+    for (int attempt = 1; !finished; ++attempt) {
+        HEARTH_CO_TRY(
+            S3Store::Located found,
+            co_await store_.FindObject(from->record, source.key, source.version_id));
+        object = std::move(found.record);
+        HEARTH_CO_TRY(storage::OpenOptions open, WhatToCopy(input, object, source_key));
+        if (IsArchived(object, deps_.cloud_clock.Now())) {
+            co_return errors::InvalidObjectState(object.storage_class, object.tier);
+        }
+        auto copied = co_await CopyBytes(
+            from->record, object, std::move(open), checks.Hashes(), customer_key);
+        if (copied.ok()) {
+            finished.emplace(*std::move(copied));
+        } else if (
+            // Overwritten between its record and its bytes.
+            copied.error().code() != storage::kBodyGone || attempt == kReadAttemptsMax) {
+            co_return std::move(copied).error();
+        }
+    }
+    const storage::BodyDigests& digests = finished->digests();
     PartRecord part;
     const std::string unique = store_.Unique();
     part.etag = customer_key ? codec::Hex({reinterpret_cast<const uint8_t*>(unique.data()), 16})
@@ -81,7 +109,7 @@ Task<Result<model::UploadPartCopy::Output>> S3Service::UploadPartCopy(
     part.modified = context.now;
     model::UploadPartCopy::Output output;
     output.copy_source_version_id = ShownVersionId(from->record, object);
-    ShowEncryption(output, EncryptionOf(finished.body()), target.upload.object.customer_key_md5);
+    ShowEncryption(output, EncryptionOf(finished->body()), target.upload.object.customer_key_md5);
     auto& result = output.copy_part_result.emplace();
     result.e_tag = QuotedEtag(part.etag);
     result.last_modified = context.now;
@@ -92,7 +120,7 @@ Task<Result<model::UploadPartCopy::Output>> S3Service::UploadPartCopy(
             ShowChecksum(result, target.upload.object.checksum_algorithm, {}, value);
         }
     }
-    HEARTH_CO_RETURN_IF_ERROR(co_await StorePart(target, std::move(part), std::move(finished)));
+    HEARTH_CO_RETURN_IF_ERROR(co_await StorePart(target, std::move(part), *std::move(finished)));
     co_return output;
 }
 
