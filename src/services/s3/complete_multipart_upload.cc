@@ -46,7 +46,7 @@ std::map<std::string, std::string> ReadChecksums(const Shape& shape) {
     return checksums;
 }
 
-Result<CompletionRequest> ReadRequest(const model::CompleteMultipartUpload::Input& input) {
+Result<CompletionRequest> ReadCompletion(const model::CompleteMultipartUpload::Input& input) {
     CompletionRequest request;
     if (!input.multipart_upload) {
         return errors::InvalidRequest("You must specify at least one part");
@@ -182,7 +182,7 @@ Task<Status> S3Service::CompleteIn(storage::Transaction& transaction, Completion
 
 Task<Result<model::CompleteMultipartUpload::Output>> S3Service::CompleteMultipartUpload(
     aws::RequestContext& context, model::CompleteMultipartUpload::Input input) {
-    HEARTH_CO_TRY(CompletionRequest request, ReadRequest(input));
+    HEARTH_CO_TRY(CompletionRequest request, ReadCompletion(input));
     HEARTH_CO_TRY(
         const BucketHandle bucket,
         co_await Bucket(context, input.bucket, input.expected_bucket_owner));
