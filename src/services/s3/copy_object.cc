@@ -1,5 +1,6 @@
 #include "codec/crypto/crypto.h"
 #include "services/s3/errors.h"
+#include "services/s3/lifecycle_headers.h"
 #include "services/s3/limits.h"
 #include "services/s3/names.h"
 #include "services/s3/object_acl.h"
@@ -213,6 +214,7 @@ Task<Result<model::CopyObject::Output>> S3Service::CopyObject(
         ShowChecksum(result, written.checksum_algorithm, written.checksum_type, written.checksum);
         output.copy_source_version_id = ShownVersionId(from.bucket->record, from.record);
         output.version_id = ShownVersionId(bucket->record, written);
+        output.expiration = ExpirationOf(*bucket, written);
         ShowEncryption(output, written.encryption, written.customer_key_md5);
         co_return output;
     }

@@ -1,4 +1,5 @@
 #include "services/s3/errors.h"
+#include "services/s3/lifecycle_headers.h"
 #include "services/s3/multipart_plan.h"
 #include "services/s3/names.h"
 #include "services/s3/object_acl.h"
@@ -81,6 +82,13 @@ Task<Result<model::CreateMultipartUpload::Output>> S3Service::CreateMultipartUpl
     output.bucket = bucket->record.name;
     output.key = key;
     output.upload_id = upload.id;
+    if (bucket->compiled.lifecycle != nullptr) {
+        const auto abort = bucket->compiled.lifecycle->AbortAt(key, deps_.cloud_clock.Now());
+        if (abort) {
+            output.abort_date = WallClock::time_point(abort->at.time_since_epoch());
+            output.abort_rule_id = std::string(abort->rule_id);
+        }
+    }
     ShowEncryption(output, upload.object.encryption, upload.object.customer_key_md5);
     if (upload.checksum_asked) {
         output.checksum_algorithm = upload.object.checksum_algorithm;

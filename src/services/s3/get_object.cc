@@ -1,5 +1,6 @@
 #include "http/message.h"
 #include "services/s3/errors.h"
+#include "services/s3/lifecycle_headers.h"
 #include "services/s3/limits.h"
 #include "services/s3/names.h"
 #include "services/s3/object_headers.h"
@@ -231,6 +232,9 @@ Task<Result<model::GetObject::Output>> S3Service::GetObject(
         }
         std::shared_ptr<storage::BodySource> source = *std::move(opened);
         auto output = Show<model::GetObject::Output>(plan, bucket->record, input);
+        if (!input.version_id) {
+            output.expiration = ExpirationOf(*bucket, plan.record);
+        }
         if (plan.partial) {
             context.response_status = 206;
         }
@@ -270,6 +274,9 @@ Task<Result<model::HeadObject::Output>> S3Service::HeadObject(
             }
         }
         auto output = Show<model::HeadObject::Output>(plan, bucket->record, input);
+        if (!input.version_id) {
+            output.expiration = ExpirationOf(*bucket, plan.record);
+        }
         if (plan.record.tier == "ARCHIVE") {
             output.archive_status = "ARCHIVE_ACCESS";
         } else if (plan.record.tier == "DEEP_ARCHIVE") {

@@ -1,4 +1,5 @@
 #include "services/s3/errors.h"
+#include "services/s3/lifecycle_headers.h"
 #include "services/s3/names.h"
 #include "services/s3/object_acl.h"
 #include "services/s3/object_headers.h"
@@ -60,6 +61,7 @@ Task<Result<model::PutObject::Output>> S3Service::PutObject(
     model::PutObject::Output output;
     output.e_tag = QuotedEtag(written.etag);
     output.version_id = ShownVersionId(bucket->record, written);
+    output.expiration = ExpirationOf(*bucket, written);
     ShowChecksum(output, written.checksum_algorithm, written.checksum_type, written.checksum);
     ShowEncryption(output, written.encryption, written.customer_key_md5);
     co_return output;
