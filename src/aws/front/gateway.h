@@ -90,6 +90,14 @@ class Gateway final {
         Walk& walk,
         const std::string& path,
         bool origin_is_allowed);
+    // `bucket_path` as "/bucket".
+    Task<http::Response> HandleS3Form(
+        http::Request& request,
+        const DoorIdentity* door,
+        Room& room,
+        Walk& walk,
+        const std::string& bucket_path,
+        bool origin_is_allowed);
     Task<http::Response> HandleAdmin(
         http::Request& request, const DoorIdentity* door, Room& room, Walk& walk);
     Task<http::Response> HandleSite(

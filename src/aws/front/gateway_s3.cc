@@ -157,8 +157,12 @@ Task<http::Response> Gateway::HandleS3(
         }
     }
     // What the walk has of the path is as received, for the signature.
+    // A POST to a bucket without a sub-resource is a browser's form.
+    const bool is_form = request.method == "POST" && walk.parts.query.empty() && path.size() > 1 &&
+                         path.find('/', 1) == std::string::npos;
     http::Response response =
-        co_await AnswerS3(request, door, room, walk, path, allowed.has_value());
+        is_form ? co_await HandleS3Form(request, door, room, walk, path, allowed.has_value())
+                : co_await AnswerS3(request, door, room, walk, path, allowed.has_value());
     if (allowed) {
         for (auto& header : *allowed) {
             response.headers.push_back(std::move(header));

@@ -48,14 +48,12 @@ Task<Result<S3Service::Received>> S3Service::Receive(
     aws::RequestBody* const body = context.request_body;
     std::optional<uint64_t> length;
     if (body != nullptr) {
+        // Not known for the files of browsers' forms, which the front holds to the same limit.
         length = body->Length();
-        if (!length) {
-            co_return errors::MissingContentLength();
-        }
     } else {
         length = in_input ? in_input->size() : 0;
     }
-    if (*length > kPutBytesMax) {
+    if (length.value_or(0) > kPutBytesMax) {
         co_return errors::EntityTooLarge(*length);
     }
     storage::BodyOptions options;
