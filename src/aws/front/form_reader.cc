@@ -179,7 +179,7 @@ Task<Result<FormReader::Fields>> FormReader::ReadFields() {
         // 2. The part's head.
         size_t head_bytes = Ahead().find("\r\n\r\n");
         while (head_bytes == std::string_view::npos) {
-            if (end_ - at_ > kPartHeadBytesMax) {
+            if (end_ - at_ > kPartHeadBytesMax + 4) {
                 co_return Malformed();
             }
             HEARTH_CO_TRY(const bool more, co_await Fill());
@@ -189,7 +189,7 @@ Task<Result<FormReader::Fields>> FormReader::ReadFields() {
             head_bytes = Ahead().find("\r\n\r\n");
         }
         auto head = ParsePartHead(Ahead().substr(0, head_bytes + 2));
-        if (!head) {
+        if (!head || head_bytes > kPartHeadBytesMax) {
             co_return Malformed();
         }
         at_ += head_bytes + 4;
