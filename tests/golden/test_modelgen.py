@@ -64,3 +64,17 @@ def test_every_operation_of_a_model_has_an_authorization_row(path):
     assert sorted(rows) == sorted(operations)
     for row in rows.values():
         assert row["action"].split(":")[1] and row["resource"]
+
+
+def test_a_member_flattens_a_list_that_is_not_flat_by_itself(tmp_path):
+    model = json.loads(json.dumps(facts()))
+    structure, member = next(
+        (name, member) for name, shape in sorted(model["shapes"].items()) if shape["type"] == "structure"
+        for member in shape["members"].values()
+        if model["shapes"][member["shape"]]["type"] == "list" and not model["shapes"][member["shape"]].get("flattened"))
+    held = member["shape"]
+    member["flattened"] = True
+    modelgen.Model(model, [], {})
+    assert member["shape"] == f"Flattened{held}", structure
+    assert model["shapes"][member["shape"]]["flattened"]
+    assert "flattened" not in model["shapes"][held]

@@ -99,6 +99,7 @@ class Model:
         if unknown:
             raise ModelError(f"{self.service['name']}: the model has no operation {', '.join(unknown)}")
         self.operations = sorted(set(operations))
+        self._flatten_members()
         self.reachable = []
         self.recursive_members = set()
         for name in self.operations:
@@ -108,6 +109,21 @@ class Model:
                     self._reach(operation[side])
         self._find_recursion()
         self.structures = [name for name in self.reachable if self.shapes[name]["type"] == "structure"]
+
+    def _flatten_members(self):
+        """A member may flatten a list that is not so by itself: it gets a shape of its own, of the same C++ type."""
+        flattened = {}
+        for shape in self.shapes.values():
+            for member in shape.get("members", {}).values():
+                held = self.shapes[member["shape"]]
+                if member.get("flattened") and held["type"] == "list" and not held.get("flattened"):
+                    name = f"Flattened{member['shape']}"
+                    flattened[name] = {**held, "flattened": True}
+                    member["shape"] = name
+        clashes = flattened.keys() & self.shapes.keys()
+        if clashes:
+            raise ModelError(f"{', '.join(sorted(clashes))}: the model has shapes of that name")
+        self.shapes.update(flattened)
 
     def references(self, name):
         shape = self.shapes[name]
