@@ -3,7 +3,7 @@
 
 usage: bench.py BUILD_DIR [SECTION ...] [--seconds S] [--json FILE]
 
-Sections: gateway, invoke, cold, layers, extensions, snapshots, burst, start, idle, size, logs, stream, tls, enforce. Nothing here
+Sections: gateway, invoke, cold, layers, extensions, snapshots, s3_listing, burst, start, idle, size, logs, stream, tls, enforce. Nothing here
 passes or fails by a time; docs/performance.md says what the figures were and how they are meant.
 """
 
@@ -29,6 +29,7 @@ import botocore.credentials
 TESTS = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 sys.path.insert(0, TESTS)
 
+import bench_s3_listing  # noqa: E402  (likewise)
 import bench_snapshots  # noqa: E402  (needs the path above)
 import hearth_up  # noqa: E402
 
@@ -723,6 +724,10 @@ def bench_snapshots_section(options, directory, load):
     bench_snapshots.run(sys.modules[__name__], options, load)
 
 
+def bench_s3_listing_section(options, directory, load):
+    bench_s3_listing.run(sys.modules[__name__])
+
+
 SECTIONS = {
     "gateway": bench_gateway,
     "invoke": bench_invoke,
@@ -730,6 +735,7 @@ SECTIONS = {
     "layers": bench_layers,
     "extensions": bench_extensions,
     "snapshots": bench_snapshots_section,
+    "s3_listing": bench_s3_listing_section,
     "burst": bench_burst,
     "start": bench_start,
     "size": bench_size,
