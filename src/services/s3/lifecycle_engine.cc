@@ -1,0 +1,373 @@
+#include "services/s3/lifecycle_engine.h"
+
+#include "base/log.h"
+#include "flow/schedule.h"
+#include "services/s3/errors.h"
+#include "services/s3/lifecycle_headers.h"
+#include "services/s3/object_lock.h"
+#include "services/s3/s3_keys.h"
+
+#include <fmt/format.h>
+
+#include <chrono>
+#include <optional>
+#include <utility>
+
+namespace hearth::s3 {
+namespace {
+
+using storage::RangePage;
+using storage::RangeRequest;
+using storage::Transaction;
+
+constexpr char kTimerKind[] = "s3-lifecycle";
+constexpr size_t kUploadsPerPage = 256;
+
+std::string TimerKey(const BucketRecord& bucket) {
+    return fmt::format("{}/{}/{}", bucket.account.text(), bucket.region.text(), bucket.id);
+}
+
+// Strictly after `now`.
+CloudClock::time_point NextMidnight(CloudClock::time_point now) {
+    return CloudClock::time_point(
+        (std::chrono::floor<std::chrono::days>(now) + std::chrono::days(1)).time_since_epoch());
+}
+
+// What a change of the world meanwhile makes of an action: nothing to do.
+bool IsOutOfDate(const Error& error) {
+    return error.code() == "NoSuchBucket" || error.code() == "NoSuchKey" ||
+           error.code() == "NoSuchVersion" || error.code() == "MethodNotAllowed" ||
+           error.code() == "AccessDenied";
+}
+
+Error NoLongerDue() {
+    return errors::NoSuchKey("");
+}
+
+}  // namespace
+
+// One run over one bucket.
+struct LifecycleEngine::Run {
+    BucketHandle bucket;
+    const LifecycleRules& rules;
+    CloudClock::time_point now;
+};
+
+LifecycleEngine::LifecycleEngine(
+    const ServiceDeps& deps, S3Store& store, UploadStore& uploads, PartRemoval& part_removal)
+    : deps_(deps), store_(store), uploads_(uploads), part_removal_(part_removal) {
+    deps_.schedule.Register(
+        kTimerKind, [this](const flow::DueTimer& timer) { return Fire(timer); });
+}
+
+Task<Result<CloudClock::time_point>> LifecycleEngine::ScheduleIn(
+    Transaction& transaction, const BucketRecord& bucket) {
+    const CloudClock::time_point due = NextMidnight(deps_.cloud_clock.Now());
+    const flow::DueTimer timer{kTimerKind, TimerKey(bucket), due, bucket.name};
+    HEARTH_CO_RETURN_IF_ERROR(co_await deps_.schedule.Put(transaction, timer));
+    co_return due;
+}
+
+void LifecycleEngine::Arm(CloudClock::time_point due) {
+    deps_.schedule.Arm(due);
+}
+
+Task<Status> LifecycleEngine::Fire(const flow::DueTimer& timer) {
+    const flow::DueTimer due = timer;
+    auto bucket = co_await store_.FindBucket(due.payload);
+    if (!bucket.ok()) {
+        if (bucket.error().code() == "NoSuchBucket") {
+            co_return Status();
+        }
+        co_return std::move(bucket).error();
+    }
+    // The bucket of this timer is gone, or what it was put for.
+    const auto rules = (*bucket)->compiled.lifecycle;
+    if (TimerKey((*bucket)->record) != due.key || rules == nullptr) {
+        co_return Status();
+    }
+    if (rules->any_enabled()) {
+        const Run run{*bucket, *rules, deps_.cloud_clock.Now()};
+        HEARTH_CO_RETURN_IF_ERROR(co_await WalkCurrent(run));
+        HEARTH_CO_RETURN_IF_ERROR(co_await WalkVersions(run));
+        if (rules->looks_at_uploads()) {
+            HEARTH_CO_RETURN_IF_ERROR(co_await WalkUploads(run));
+        }
+    }
+    if (stopping_) {
+        co_return ::hearth::errors::Unavailable("stopping; the run goes on after the next start");
+    }
+    std::optional<CloudClock::time_point> next;
+    const S3Store::Change again = [&](Transaction& transaction,
+                                      BucketRecord& record) -> Task<Status> {
+        HEARTH_CO_TRY(next, co_await ScheduleIn(transaction, record));
+        co_return Status();
+    };
+    const Status put = co_await store_.ChangeBucket((*bucket)->record, again);
+    if (!put.ok()) {
+        if (put.error().code() == "NoSuchBucket") {
+            co_return Status();
+        }
+        co_return put.error();
+    }
+    Arm(*next);
+    co_return Status();
+}
+
+Task<Status> LifecycleEngine::WalkCurrent(const Run& run) {
+    const BucketRecord& bucket = run.bucket->record;
+    std::optional<RangeRequest> request = keys::All(bucket, "o");
+    while (request && !stopping_) {
+        const RangeRequest asked = *request;
+        HEARTH_CO_TRY(RangePage page, co_await store_.kv().Range(asked));
+        for (const storage::KeyValue& item : page.items) {
+            HEARTH_CO_TRY(auto parsed, keys::ParseCurrent(bucket, item.key));
+            HEARTH_CO_TRY(
+                const ObjectRecord record, ObjectRecord::Decode(std::move(parsed.key), item.value));
+            HEARTH_CO_RETURN_IF_ERROR(co_await Act(run, LifecycleViewOf(record), record));
+        }
+        if (page.next) {
+            request->begin = *std::move(page.next);
+        } else {
+            request.reset();
+        }
+    }
+    co_return Status();
+}
+
+// Versions of a key come newest first, so what took a version's place was seen just before it: the
+// current one, or another in this table.
+Task<Status> LifecycleEngine::WalkVersions(const Run& run) {
+    const BucketRecord& bucket = run.bucket->record;
+    std::string key;
+    bool any = false;
+    int64_t newer_since_ms = 0;
+    int32_t newer_noncurrent = 0;
+    // A marker that hides its key; it may go once it is known to be the key's only version.
+    std::optional<ObjectRecord> marker;
+    const auto settle_marker = [&]() -> std::optional<ObjectRecord> {
+        return std::exchange(marker, std::nullopt);
+    };
+    std::optional<RangeRequest> request = keys::All(bucket, "v");
+    while (request && !stopping_) {
+        const RangeRequest asked = *request;
+        HEARTH_CO_TRY(RangePage page, co_await store_.kv().Range(asked));
+        for (const storage::KeyValue& item : page.items) {
+            HEARTH_CO_TRY(auto parsed, keys::ParseVersion(bucket, item.key));
+            const bool first = !any || parsed.key != key;
+            if (first) {
+                if (const auto alone = settle_marker()) {
+                    LifecycleObject object = LifecycleViewOf(*alone);
+                    object.only_version = true;
+                    HEARTH_CO_RETURN_IF_ERROR(co_await Act(run, object, *alone));
+                }
+                any = true;
+                key = parsed.key;
+                newer_noncurrent = 0;
+            } else {
+                marker.reset();
+            }
+            HEARTH_CO_TRY(ObjectRecord record, ObjectRecord::Decode(key, item.value));
+            bool is_current = false;
+            if (first) {
+                HEARTH_CO_TRY(const auto current, co_await store_.FindCurrent(bucket, key));
+                is_current = current && current->record.sequence == record.sequence;
+                newer_since_ms = current ? current->record.modified_cloud_ms : 0;
+            }
+            const int64_t own_ms = record.modified_cloud_ms;
+            if (is_current) {
+                if (record.delete_marker) {
+                    marker = std::move(record);
+                }
+            } else {
+                LifecycleObject object = LifecycleViewOf(record);
+                object.is_current = false;
+                object.noncurrent_since =
+                    CloudClock::time_point(CloudClock::duration(newer_since_ms));
+                object.newer_noncurrent = newer_noncurrent++;
+                HEARTH_CO_RETURN_IF_ERROR(co_await Act(run, object, record));
+            }
+            newer_since_ms = own_ms;
+        }
+        if (page.next) {
+            request->begin = *std::move(page.next);
+        } else {
+            request.reset();
+        }
+    }
+    if (const auto alone = settle_marker(); alone && !stopping_) {
+        LifecycleObject object = LifecycleViewOf(*alone);
+        object.only_version = true;
+        HEARTH_CO_RETURN_IF_ERROR(co_await Act(run, object, *alone));
+    }
+    co_return Status();
+}
+
+Task<Status> LifecycleEngine::WalkUploads(const Run& run) {
+    const auto entries = uploads_.Entries(run.bucket->record);
+    ListPosition position;
+    while (!stopping_) {
+        HEARTH_CO_TRY(
+            const EntryPage page, co_await entries->From(position, std::string(), kUploadsPerPage));
+        for (const ListEntry& entry : page.entries) {
+            HEARTH_CO_TRY(
+                const UploadRecord upload,
+                UploadRecord::Decode(entry.key, entry.within, entry.value));
+            const auto abort = run.rules.AbortAt(
+                entry.key, CloudClock::time_point(CloudClock::duration(upload.initiated_cloud_ms)));
+            if (abort && abort->at <= run.now) {
+                HEARTH_CO_RETURN_IF_ERROR(co_await Abort(run, entry.key, entry.within));
+            }
+        }
+        if (page.at_end || page.entries.empty()) {
+            break;
+        }
+        position = AfterEntry(page.entries.back().key, page.entries.back().within);
+    }
+    co_return Status();
+}
+
+Task<Status> LifecycleEngine::Act(
+    const Run& run, const LifecycleObject& object, const ObjectRecord& record) {
+    Status done;
+    switch (run.rules.Decide(object, run.now).action) {
+        case LifecycleAction::kNothing:
+            co_return Status();
+        case LifecycleAction::kExpire:
+            done = co_await Expire(run, record);
+            break;
+        case LifecycleAction::kRemoveMarker:
+        case LifecycleAction::kRemoveNoncurrent:
+            done = co_await Remove(run, object, record);
+            break;
+        case LifecycleAction::kTransition:
+            done = co_await Move(run, object, record);
+            break;
+    }
+    if (!done.ok() && !IsOutOfDate(done.error())) {
+        co_return done.error();
+    }
+    co_return Status();
+}
+
+Task<Status> LifecycleEngine::Expire(const Run& run, const ObjectRecord& record) {
+    const BucketRecord& bucket = run.bucket->record;
+    ObjectRecord marker;
+    marker.key = record.key;
+    marker.modified = deps_.wall_clock.Now();
+    marker.modified_cloud_ms = UnixMs(run.now);
+    marker.unique = store_.Unique();
+    std::vector<ObjectRecord> displaced;
+    const S3Store::Check still_due = [&](const ObjectRecord* current) -> Status {
+        if (current == nullptr || current->sequence != record.sequence ||
+            run.rules.Decide(LifecycleViewOf(*current), run.now).action !=
+                LifecycleAction::kExpire) {
+            return NoLongerDue();
+        }
+        return Status();
+    };
+    const storage::Kv::Body body = [&](Transaction& transaction) -> Task<Status> {
+        displaced.clear();
+        HEARTH_CO_TRY(const BucketRecord now, co_await store_.ReadBucket(transaction, bucket));
+        HEARTH_CO_TRY(
+            S3Store::Written written, co_await store_.Delete(transaction, now, marker, still_due));
+        displaced = std::move(written.displaced);
+        co_return Status();
+    };
+    HEARTH_CO_RETURN_IF_ERROR(co_await store_.kv().Transact(body));
+    co_await store_.Release(bucket, std::move(displaced));
+    co_return Status();
+}
+
+Task<Status> LifecycleEngine::Remove(
+    const Run& run, const LifecycleObject& object, const ObjectRecord& record) {
+    const BucketRecord& bucket = run.bucket->record;
+    std::vector<ObjectRecord> displaced;
+    const S3Store::Check allowed = [&](const ObjectRecord* version) -> Status {
+        if (version == nullptr || version->sequence != record.sequence) {
+            return NoLongerDue();
+        }
+        return version->delete_marker
+                   ? Status()
+                   : MayDeleteVersion(version->retention, version->legal_hold, false, run.now);
+    };
+    const storage::Kv::Body body = [&](Transaction& transaction) -> Task<Status> {
+        displaced.clear();
+        HEARTH_CO_TRY(const BucketRecord now, co_await store_.ReadBucket(transaction, bucket));
+        if (object.is_current) {
+            // A marker goes only while it is alone.
+            RangeRequest versions = keys::VersionsOf(now, record.key);
+            versions.limit = 2;
+            HEARTH_CO_TRY(const RangePage page, co_await transaction.Range(versions));
+            if (page.items.size() != 1) {
+                co_return NoLongerDue();
+            }
+        } else {
+            // What was noncurrent may have become the newest again.
+            HEARTH_CO_TRY(
+                const auto current, co_await store_.FindCurrent(transaction, now, record.key));
+            if (!current || current->record.sequence == record.sequence) {
+                co_return NoLongerDue();
+            }
+        }
+        HEARTH_CO_TRY(
+            auto written,
+            co_await store_.DeleteVersion(
+                transaction, now, record.key, record.version_id, allowed));
+        if (written) {
+            displaced = std::move(written->displaced);
+        }
+        co_return Status();
+    };
+    HEARTH_CO_RETURN_IF_ERROR(co_await store_.kv().Transact(body));
+    co_await store_.Release(bucket, std::move(displaced));
+    co_return Status();
+}
+
+Task<Status> LifecycleEngine::Move(
+    const Run& run, const LifecycleObject& object, const ObjectRecord& record) {
+    const auto change = [&](ObjectRecord& version) -> Status {
+        if (version.sequence != record.sequence) {
+            return NoLongerDue();
+        }
+        LifecycleObject now = LifecycleViewOf(version);
+        now.is_current = object.is_current;
+        now.noncurrent_since = object.noncurrent_since;
+        now.newer_noncurrent = object.newer_noncurrent;
+        const LifecycleDecision decision = run.rules.Decide(now, run.now);
+        if (decision.action != LifecycleAction::kTransition) {
+            return NoLongerDue();
+        }
+        version.storage_class = std::string(decision.storage_class);
+        version.restored_until.reset();
+        version.restore_ongoing = false;
+        return Status();
+    };
+    HEARTH_CO_RETURN_IF_ERROR(
+        co_await store_.UpdateObject(run.bucket->record, record.key, record.version_id, change));
+    co_return Status();
+}
+
+Task<Status> LifecycleEngine::Abort(
+    const Run& run, const std::string& key, const std::string& upload_id) {
+    const BucketRecord& bucket = run.bucket->record;
+    std::optional<std::string> parts_id;
+    const storage::Kv::Body body = [&](Transaction& transaction) -> Task<Status> {
+        parts_id.reset();
+        HEARTH_CO_TRY(
+            const auto upload, co_await uploads_.Find(transaction, bucket, key, upload_id));
+        if (upload) {
+            parts_id = upload->parts_id;
+            UploadStore::Delete(transaction, bucket, key, upload_id);
+            part_removal_.Drop(transaction, bucket, *parts_id);
+        }
+        co_return Status();
+    };
+    HEARTH_CO_RETURN_IF_ERROR(co_await store_.kv().Transact(body));
+    if (parts_id) {
+        co_await part_removal_.Remove(bucket, *parts_id);
+    }
+    co_return Status();
+}
+
+}  // namespace hearth::s3

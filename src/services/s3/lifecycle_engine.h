@@ -1,0 +1,65 @@
+#pragma once
+
+#include "base/clock.h"
+#include "rt/task.h"
+#include "services/s3/lifecycle_rules.h"
+#include "services/s3/part_removal.h"
+#include "services/s3/s3_store.h"
+#include "services/s3/upload_store.h"
+#include "services/service_deps.h"
+#include "storage/kv.h"
+
+#include <atomic>
+#include <string>
+#include <string_view>
+
+namespace hearth::flow {
+struct DueTimer;
+}
+
+namespace hearth::s3 {
+
+// Does to objects what the lifecycle configurations of their buckets say. A bucket with a
+// configuration has one durable timer, due at every midnight UTC of the cloud's clock, as AWS runs
+// its rules once a day; a run walks the bucket's versions and uploads page by page and decides on
+// each with LifecycleRules.
+//
+// Guarantee: nothing is done that the rules did not say of the object as it is at that moment: each
+// action is a transaction of its own that reads the version and decides again. What object lock
+// protects stays. A run that is cut short goes on where it is still due, at the latest next day.
+class LifecycleEngine final {
+  public:
+    // All must outlive it. Registers its timers, so before the schedule starts.
+    LifecycleEngine(
+        const ServiceDeps& deps, S3Store& store, UploadStore& uploads, PartRemoval& part_removal);
+
+    // In the transaction that puts a configuration; then Arm with what it returned.
+    Task<Result<CloudClock::time_point>> ScheduleIn(
+        storage::Transaction& transaction, const BucketRecord& bucket);
+    void Arm(CloudClock::time_point due);
+
+    // A run that is under way ends at its next page.
+    void Stop() { stopping_ = true; }
+
+  private:
+    struct Run;
+
+    Task<Status> Fire(const flow::DueTimer& timer);
+    Task<Status> WalkCurrent(const Run& run);
+    Task<Status> WalkVersions(const Run& run);
+    Task<Status> WalkUploads(const Run& run);
+    // `object` as decided upon; its record is read again.
+    Task<Status> Act(const Run& run, const LifecycleObject& object, const ObjectRecord& record);
+    Task<Status> Expire(const Run& run, const ObjectRecord& record);
+    Task<Status> Remove(const Run& run, const LifecycleObject& object, const ObjectRecord& record);
+    Task<Status> Move(const Run& run, const LifecycleObject& object, const ObjectRecord& record);
+    Task<Status> Abort(const Run& run, const std::string& key, const std::string& upload_id);
+
+    ServiceDeps deps_;
+    S3Store& store_;
+    UploadStore& uploads_;
+    PartRemoval& part_removal_;
+    std::atomic<bool> stopping_ = false;
+};
+
+}  // namespace hearth::s3
