@@ -47,8 +47,7 @@ class Pool final {
         if (pid == 0) {
             bool ok = true;
             if ((namespaces & CLONE_NEWNS) != 0) {
-                ok = ::mount(nullptr, "/", nullptr, MS_REC | MS_PRIVATE, nullptr) == 0 &&
-                     ::mount("proc", "/proc", "proc", 0, nullptr) == 0;
+                ok = RootAtOurs() && ::mount("proc", "/proc", "proc", 0, nullptr) == 0;
             }
             // As init does: children of children come here.
             ::signal(SIGCHLD, SIG_IGN);
@@ -95,6 +94,28 @@ class Pool final {
     pid_t pid() const { return pid_; }
 
   private:
+    // Who joins a mount namespace gets its root for a root. Where these tests run in a changed root
+    // that is not ours, so ours is put over it. Nothing that is mounted shows outside.
+    static bool RootAtOurs() {
+        const auto keep_to_ourselves = [] {
+            return ::mount(nullptr, "/", nullptr, MS_REC | MS_PRIVATE, nullptr) == 0;
+        };
+        struct stat ours{};
+        struct stat joined{};
+        const os::Fd self(::open("/proc/self/ns/mnt", O_RDONLY | O_CLOEXEC));
+        const os::Fd tree(
+            ::open_tree(AT_FDCWD, "/", OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | AT_RECURSIVE));
+        if (!tree.valid() || ::stat("/", &ours) != 0 || ::setns(self.get(), CLONE_NEWNS) != 0 ||
+            !keep_to_ourselves() || ::stat("/", &joined) != 0) {
+            return false;
+        }
+        if (joined.st_dev == ours.st_dev && joined.st_ino == ours.st_ino) {
+            return true;
+        }
+        return ::move_mount(tree.get(), "", AT_FDCWD, "/", MOVE_MOUNT_F_EMPTY_PATH) == 0 &&
+               ::setns(self.get(), CLONE_NEWNS) == 0 && keep_to_ourselves();
+    }
+
     int namespaces_;
     pid_t pid_ = -1;
     bool ok_ = false;
