@@ -195,7 +195,10 @@ Status ValidateRestXml(const Shape& shape, const void* input) {
     for (const Member& member : shape.members) {
         const void* value = member.Get(input);
         if (value == nullptr) {
-            if (member.required) {
+            // A text without a schema (a bucket's policy) is judged by its operation, empty or not.
+            const bool text =
+                member.location == Location::kPayload && member.shape->type == ShapeType::kString;
+            if (member.required && !text) {
                 return Missing(member);
             }
             continue;
