@@ -4,6 +4,7 @@
 #include "aws/front/cross_origin.h"
 #include "aws/front/service.h"
 #include "services/s3/acl.h"
+#include "services/s3/lifecycle_engine.h"
 #include "services/s3/s3_store.h"
 #include "services/service_deps.h"
 
@@ -21,8 +22,9 @@ namespace hearth::s3 {
 // line. All state is in the store; safe on any loop. It also answers browsers (cors.cc).
 class ControlOperations final : public aws::CrossOriginRules {
   public:
-    // Both must outlive it.
-    ControlOperations(const ServiceDeps& deps, S3Store& store) : deps_(deps), store_(store) {}
+    // All must outlive it.
+    ControlOperations(const ServiceDeps& deps, S3Store& store, LifecycleEngine& lifecycle)
+        : deps_(deps), store_(store), lifecycle_(lifecycle) {}
 
     void AddTo(aws::OperationTable& table);
 
@@ -175,6 +177,7 @@ class ControlOperations final : public aws::CrossOriginRules {
 
     ServiceDeps deps_;
     S3Store& store_;
+    LifecycleEngine& lifecycle_;
 };
 
 // arn:aws:s3:::bucket or arn:aws:s3:::bucket/key

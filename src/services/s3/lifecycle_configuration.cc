@@ -40,13 +40,16 @@ ControlOperations::PutBucketLifecycleConfiguration(
     }
     const std::string record =
         EncodeSetting(model::PutBucketLifecycleConfiguration::Descriptor(), &input);
+    CloudClock::time_point due;
     const S3Store::Change change = [&](storage::Transaction& transaction,
                                        BucketRecord& known) -> Task<Status> {
         transaction.Put(keys::Setting(known, setting::kLifecycle), record);
         transaction.Put(keys::Setting(known, setting::kLifecycleMinimum), minimum);
+        HEARTH_CO_TRY(due, co_await lifecycle_.ScheduleIn(transaction, known));
         co_return Status();
     };
     HEARTH_CO_RETURN_IF_ERROR(co_await store_.ChangeBucket(bucket->record, change));
+    lifecycle_.Arm(due);
     model::PutBucketLifecycleConfiguration::Output output;
     output.transition_default_minimum_object_size = minimum;
     co_return output;

@@ -13,12 +13,15 @@ S3Service::S3Service(const ServiceDeps& deps, std::unique_ptr<storage::ObjectBod
       part_removal_(deps.kv, *bodies_),
       store_(deps.kv, deps.random, *bodies_, part_removal_),
       uploads_(deps.kv, deps.random),
-      control_(deps, store_) {
+      lifecycle_(deps, store_, uploads_, part_removal_),
+      restores_(deps, store_),
+      control_(deps, store_, lifecycle_) {
     AddBucketOperations();
     AddObjectOperations();
     AddListOperations();
     AddMultipartOperations();
     control_.AddTo(operations_);
+    restores_.AddTo(operations_);
 }
 
 Task<Status> S3Service::Start() {
@@ -27,6 +30,7 @@ Task<Status> S3Service::Start() {
 }
 
 Task<void> S3Service::Stop() {
+    lifecycle_.Stop();
     co_await part_removal_.Stop();
     co_await bodies_->Stop();
 }

@@ -1,14 +1,16 @@
 #pragma once
 
 #include "aws/front/service.h"
+#include "services/object_reader.h"
 #include "services/s3/checksums.h"
 #include "services/s3/conditionals.h"
 #include "services/s3/control_operations.h"
 #include "services/s3/customer_key.h"
+#include "services/s3/lifecycle_engine.h"
 #include "services/s3/names.h"
+#include "services/s3/object_restores.h"
 #include "services/s3/part_removal.h"
 #include "services/s3/read_request.h"
-#include "services/object_reader.h"
 #include "services/s3/s3_store.h"
 #include "services/s3/upload_store.h"
 #include "services/service_deps.h"
@@ -235,6 +237,8 @@ class S3Service final : public aws::ServiceApi, public ObjectReader {
     PartRemoval part_removal_;
     S3Store store_;
     UploadStore uploads_;
+    LifecycleEngine lifecycle_;
+    ObjectRestores restores_;
     ControlOperations control_;
     aws::OperationTable operations_;
 };
