@@ -29,14 +29,6 @@ ServiceApi* Find(const Dispatcher& dispatcher, const model::Service* service) {
     return nullptr;
 }
 
-bool TakesFlowingBody(const model::Operation& operation) {
-    if (operation.known_only()) {
-        return false;
-    }
-    const model::Member* payload = operation.input->Payload();
-    return payload != nullptr && payload->shape->streaming;
-}
-
 // The frame around the payload is no encoding of the object.
 void RemoveChunkedEncoding(std::vector<std::pair<std::string, std::string>>& headers) {
     const auto header =
@@ -248,7 +240,7 @@ Task<http::Response> Gateway::AnswerS3(
 
     // 5. The body: opened for the operations that pull it, else read, under its limit and within
     //    the memory for all bodies.
-    const bool flows = TakesFlowingBody(*walk.operation);
+    const bool flows = walk.operation->StreamingInput() != nullptr;
     const bool chunked = body_options.payload.chunked();
     body_options.needs_length = flows;
     body_options.bytes_max = flows ? kObjectBytesMax : BodyBytesMax(*walk.service, walk.operation);
