@@ -2,13 +2,18 @@
 
 #include "aws/auth/canonical_request.h"
 #include "aws/auth/s3_errors.h"
+#include "codec/base64/base64.h"
+#include "codec/crypto/digest_stream.h"
 #include "codec/timestamp/timestamp.h"
 #include "codec/uri/uri.h"
 
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <array>
 #include <charconv>
+#include <map>
+#include <utility>
 
 namespace hearth::aws {
 namespace {
@@ -17,6 +22,8 @@ constexpr std::string_view kSigningName = "s3";
 constexpr std::string_view kContentHash = "x-amz-content-sha256";
 constexpr std::string_view kUnsignedPayload = "UNSIGNED-PAYLOAD";
 constexpr size_t kCredentialBytesMax = 512;
+// Signature Version 2 names no region.
+constexpr std::string_view kDefaultRegionOfOld = "us-east-1";
 constexpr std::string_view kCredentialForm = "\"<YOUR-AKID>/YYYYMMDD/REGION/SERVICE/aws4_request\"";
 
 std::string_view FindHeader(const SignedParts& request, std::string_view name) {
@@ -121,7 +128,8 @@ bool S3Signature::IsPresigned(std::string_view query) {
            (HasParameter(query, "AWSAccessKeyId") && HasParameter(query, "Signature"));
 }
 
-Result<std::optional<S3Signature>> S3Signature::Read(const SignedParts& request) {
+Result<std::optional<S3Signature>> S3Signature::Read(
+    const SignedParts& request, std::string_view resource) {
     const std::string_view header = FindHeader(request, "authorization");
     if (!IsPresigned(request.query)) {
         if (header.empty()) {
@@ -133,15 +141,16 @@ Result<std::optional<S3Signature>> S3Signature::Read(const SignedParts& request)
     if (!header.empty()) {
         return TwoMechanisms(header);
     }
-    if (!HasParameter(request.query, "X-Amz-Algorithm") &&
-        HasParameter(request.query, "Signature")) {
-        return OldMechanism();
-    }
     auto parameters = codec::ParseQuery(request.query);
     if (!parameters.ok()) {
         return QueryParametersMissing();
     }
-    HEARTH_TRY(S3Signature signature, ReadQuery(request, *std::move(parameters)));
+    const bool is_old = !HasParameter(request.query, "X-Amz-Algorithm") &&
+                        HasParameter(request.query, "AWSAccessKeyId");
+    HEARTH_TRY(
+        S3Signature signature,
+        is_old ? ReadOldQuery(request, *std::move(parameters), resource)
+               : ReadQuery(request, *std::move(parameters)));
     return std::optional<S3Signature>(std::move(signature));
 }
 
@@ -289,6 +298,163 @@ Result<S3Signature> S3Signature::ReadQuery(
     return read;
 }
 
+Result<S3Signature> S3Signature::ReadOldQuery(
+    const SignedParts& request,
+    std::vector<std::pair<std::string, std::string>> parameters,
+    std::string_view resource) {
+    S3Signature read(request);
+    read.presigned_ = true;
+    read.old_ = true;
+    read.resource_ = resource;
+    const std::string* key_id = FindParameter(parameters, "AWSAccessKeyId");
+    const std::string* signature = FindParameter(parameters, "Signature");
+    const std::string* expires = FindParameter(parameters, "Expires");
+    if (key_id == nullptr || signature == nullptr || expires == nullptr) {
+        return s3_errors::AccessDenied(
+            "Query-string authentication requires the Signature, Expires and AWSAccessKeyId "
+            "parameters");
+    }
+    int64_t seconds = 0;
+    const auto parsed =
+        std::from_chars(expires->data(), expires->data() + expires->size(), seconds);
+    // Beyond the year 9999 no time can be written.
+    constexpr int64_t kSecondsMax = 253'402'300'799;
+    if (parsed.ptr != expires->data() + expires->size() || parsed.ec != std::errc() ||
+        seconds < 0 || seconds > kSecondsMax) {
+        return s3_errors::AccessDenied(fmt::format(
+            "Invalid date (should be seconds since epoch): {}", expires->substr(0, 64)));
+    }
+    read.key_id_ = key_id->substr(0, kCredentialBytesMax);
+    read.signature_ = *signature;
+    read.time_ = WallClock::time_point(std::chrono::seconds(seconds));
+    read.time_text_ = *expires;
+    read.region_ = kDefaultRegionOfOld;
+    if (const std::string* token = FindParameter(parameters, "x-amz-security-token")) {
+        read.session_token_ = *token;
+    } else {
+        read.session_token_ = FindHeader(request, "x-amz-security-token");
+    }
+    read.parameters_ = std::move(parameters);
+    if (const std::string_view hash = FindHeader(request, kContentHash); !hash.empty()) {
+        HEARTH_TRY(read.payload_, S3Payload::Parse(hash));
+    }
+    return read;
+}
+
+// Source: Amazon S3 User Guide, "Signing and authenticating REST requests (AWS signature version
+// 2)", 2025.
+std::string S3Signature::OldStringToSign(std::string_view resource) const {
+    static constexpr std::array<std::string_view, 38> kSubResources = {
+        "accelerate",
+        "acl",
+        "analytics",
+        "cors",
+        "defaultObjectAcl",
+        "delete",
+        "encryption",
+        "inventory",
+        "legal-hold",
+        "lifecycle",
+        "location",
+        "logging",
+        "metrics",
+        "notification",
+        "object-lock",
+        "ownershipControls",
+        "partNumber",
+        "policy",
+        "policyStatus",
+        "publicAccessBlock",
+        "replication",
+        "requestPayment",
+        "response-cache-control",
+        "response-content-disposition",
+        "response-content-encoding",
+        "response-content-language",
+        "response-content-type",
+        "response-expires",
+        "restore",
+        "retention",
+        "tagging",
+        "torrent",
+        "uploadId",
+        "uploads",
+        "versionId",
+        "versioning",
+        "versions",
+        "website"};
+    // Headers may stand in the query as well.
+    const auto header = [&](std::string_view name) -> std::string_view {
+        if (const std::string_view value = FindHeader(request_, name); !value.empty()) {
+            return value;
+        }
+        const std::string* parameter = FindParameter(parameters_, name);
+        return parameter == nullptr ? std::string_view() : std::string_view(*parameter);
+    };
+    std::string text = fmt::format(
+        "{}\n{}\n{}\n{}\n",
+        request_.method,
+        header("content-md5"),
+        header("content-type"),
+        time_text_);
+    std::map<std::string, std::string> amz;
+    const auto add = [&](const std::string& name, const std::string& value) {
+        if (name.starts_with("x-amz-")) {
+            if (const auto [at, is_new] = amz.emplace(name, value); !is_new) {
+                at->second.append(",").append(value);
+            }
+        }
+    };
+    for (const auto& [name, value] : request_.headers) {
+        add(name, value);
+    }
+    for (const auto& [name, value] : parameters_) {
+        add(name, value);
+    }
+    for (const auto& [name, value] : amz) {
+        text.append(name).append(":").append(value).append("\n");
+    }
+    text += resource;
+    auto sorted = parameters_;
+    std::ranges::sort(sorted);
+    char separator = '?';
+    for (const auto& [name, value] : sorted) {
+        if (std::ranges::find(kSubResources, name) == kSubResources.end()) {
+            continue;
+        }
+        text += std::exchange(separator, '&');
+        text += name;
+        if (!value.empty()) {
+            text.append("=").append(value);
+        }
+    }
+    return text;
+}
+
+std::optional<Error> S3Signature::VerifyOld(
+    std::string_view secret, WallClock::time_point now) const {
+    if (auto error = CheckExpiry(now)) {
+        return error;
+    }
+    const std::string to_sign = OldStringToSign(resource_);
+    if (codec::EqualInConstantTime(
+            codec::Base64Encode(codec::HmacSha1(secret, to_sign)), signature_)) {
+        return std::nullopt;
+    }
+    // A bucket is signed with a slash behind it, which some clients leave out.
+    if (resource_.find('/', 1) == std::string::npos &&
+        codec::EqualInConstantTime(
+            codec::Base64Encode(codec::HmacSha1(secret, OldStringToSign(resource_ + "/"))),
+            signature_)) {
+        return std::nullopt;
+    }
+    return s3_errors::SignatureDoesNotMatch(
+        {.key_id = key_id_,
+         .string_to_sign = to_sign,
+         .signature = signature_,
+         .canonical_request = {}});
+}
+
 std::optional<Error> S3Signature::CheckScope(WallClock::time_point now) const {
     if (service_ != kSigningName) {
         return Malformed(fmt::format(
@@ -327,6 +493,14 @@ std::optional<Error> S3Signature::CheckScope(WallClock::time_point now) const {
 std::optional<Error> S3Signature::CheckExpiry(WallClock::time_point now) const {
     if (!presigned_) {
         return std::nullopt;
+    }
+    if (old_) {
+        if (time_ >= now) {
+            return std::nullopt;
+        }
+        return s3_errors::AccessDenied("Request has expired")
+            .WithField("Expires", Iso(time_))
+            .WithField("ServerTime", Iso(now));
     }
     if (time_ > now + kS3SkewMax) {
         return s3_errors::AccessDenied("Request is not yet valid")
@@ -388,6 +562,9 @@ std::string S3Signature::Canonical(bool path_as_received) const {
 }
 
 std::optional<Error> S3Signature::Verify(std::string_view secret, WallClock::time_point now) {
+    if (old_) {
+        return VerifyOld(secret, now);
+    }
     if (auto error = CheckScope(now)) {
         return error;
     }
@@ -454,6 +631,14 @@ Result<S3PolicySignature> S3PolicySignature::Read(Fields fields) {
     };
     S3PolicySignature read(std::move(fields));
     const Fields& given = read.fields_;
+    if (!given.old_key_id.empty() && given.algorithm.empty()) {
+        if (given.old_signature.empty()) {
+            return missing("Signature");
+        }
+        read.key_id_ = given.old_key_id.substr(0, kCredentialBytesMax);
+        read.region_ = kDefaultRegionOfOld;
+        return read;
+    }
     if (given.algorithm.empty()) {
         return missing("X-Amz-Algorithm");
     }
@@ -497,15 +682,19 @@ Result<S3PolicySignature> S3PolicySignature::Read(Fields fields) {
 
 std::optional<Error> S3PolicySignature::Verify(
     std::string_view secret, WallClock::time_point /*now*/) {
-    const codec::Sha256Digest& key = SigningKeyFor(secret, scope_date_, region_, kSigningName);
-    const std::string expected = codec::Hex(codec::HmacSha256(key, fields_.policy));
-    if (codec::EqualInConstantTime(expected, fields_.signature)) {
+    const bool old = scope_date_.empty();
+    const std::string& given = old ? fields_.old_signature : fields_.signature;
+    const std::string expected =
+        old ? codec::Base64Encode(codec::HmacSha1(secret, fields_.policy))
+            : codec::Hex(codec::HmacSha256(
+                  SigningKeyFor(secret, scope_date_, region_, kSigningName), fields_.policy));
+    if (codec::EqualInConstantTime(expected, given)) {
         return std::nullopt;
     }
     return s3_errors::SignatureDoesNotMatch(
         {.key_id = key_id_,
          .string_to_sign = fields_.policy,
-         .signature = fields_.signature,
+         .signature = given,
          .canonical_request = {}});
 }
 

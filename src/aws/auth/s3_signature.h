@@ -44,9 +44,11 @@ struct S3Payload {
 
 class S3Signature final : public ClaimedSignature {
   public:
-    // nullopt: the request is unsigned. The request's buffers outlive the signature.
-    //   errors  S3's for what cannot be read; InvalidRequest for Signature Version 2
-    static Result<std::optional<S3Signature>> Read(const SignedParts& request);
+    // nullopt: the request is unsigned. The request's buffers outlive the signature. `resource`:
+    // the path with the bucket in it, for Signature Version 2.
+    //   errors  S3's for what cannot be read; InvalidRequest for Signature Version 2 in a header
+    static Result<std::optional<S3Signature>> Read(
+        const SignedParts& request, std::string_view resource);
 
     // Whether a request says, by header or query, that it is signed for S3 in whatever version.
     static bool IsPresigned(std::string_view query);
@@ -82,6 +84,14 @@ class S3Signature final : public ClaimedSignature {
     static Result<S3Signature> ReadQuery(
         const SignedParts& request, std::vector<std::pair<std::string, std::string>> parameters);
 
+    // Signature Version 2, which boto3 still makes for presigned requests unless told otherwise.
+    static Result<S3Signature> ReadOldQuery(
+        const SignedParts& request,
+        std::vector<std::pair<std::string, std::string>> parameters,
+        std::string_view resource);
+    std::optional<Error> VerifyOld(std::string_view secret, WallClock::time_point now) const;
+    std::string OldStringToSign(std::string_view resource) const;
+
     Status ReadCredential(std::string_view credential);
     Error Malformed(std::string_view what) const;
     std::optional<Error> CheckScope(WallClock::time_point now) const;
@@ -102,6 +112,10 @@ class S3Signature final : public ClaimedSignature {
     std::string time_text_;
     WallClock::time_point time_;
     std::chrono::seconds expires_{0};
+    // Signature Version 2.
+    bool old_ = false;
+    std::string resource_;
+    std::vector<std::pair<std::string, std::string>> parameters_;
     // As it stands in the canonical request.
     std::string payload_text_;
     S3Payload payload_;
@@ -119,6 +133,9 @@ class S3PolicySignature final : public ClaimedSignature {
         std::string signature;
         std::string security_token;
         std::string policy;
+        // Of Signature Version 2, which has nothing else.
+        std::string old_key_id;
+        std::string old_signature;
     };
 
     //   errors  InvalidArgument for a field that is missing or cannot be read

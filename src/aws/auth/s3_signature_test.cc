@@ -41,7 +41,7 @@ struct Call {
 
 // The code of the error; empty: it verifies.
 std::string Check(const Call& call, std::string_view now = kTime) {
-    auto read = S3Signature::Read(call.Parts());
+    auto read = S3Signature::Read(call.Parts(), call.path);
     if (!read.ok()) {
         return read.error().code();
     }
@@ -133,7 +133,7 @@ TEST(S3Signature, OfTheReferencesQueriesVerify) {
 TEST(S3Signature, MismatchSaysWhatWasSigned) {
     Call call = GetObject();
     call.path = "/other.txt";
-    auto read = S3Signature::Read(call.Parts());
+    auto read = S3Signature::Read(call.Parts(), call.path);
     ASSERT_TRUE(read.ok());
     const auto error = (*read)->Verify(kSecret, At(kTime));
     ASSERT_TRUE(error);
@@ -179,8 +179,10 @@ TEST(S3Signature, OfQueriesThatCannotBeReadSaysWhy) {
     both.headers.emplace_back("authorization", "AWS4-HMAC-SHA256 x");
     EXPECT_EQ(Check(both), "InvalidArgument");
     Call old;
-    old.query = "AWSAccessKeyId=A&Signature=B&Expires=1";
-    EXPECT_EQ(Check(old), "InvalidRequest");
+    old.query = "AWSAccessKeyId=A&Signature=B";
+    EXPECT_EQ(Check(old), "AccessDenied");
+    old.query = "AWSAccessKeyId=A&Signature=B&Expires=tomorrow";
+    EXPECT_EQ(Check(old), "AccessDenied");
 }
 
 TEST(S3Signature, OfHeadersThatCannotBeReadSaysWhy) {
@@ -218,7 +220,7 @@ TEST(S3Signature, HoldsForFifteenMinutes) {
 TEST(S3Signature, CoversTheHostAndEveryAmzHeader) {
     Call call = GetObject();
     call.headers.emplace_back("x-amz-acl", "public-read");
-    auto read = S3Signature::Read(call.Parts());
+    auto read = S3Signature::Read(call.Parts(), call.path);
     ASSERT_TRUE(read.ok());
     const auto error = (*read)->Verify(kSecret, At(kTime));
     ASSERT_TRUE(error);
@@ -234,10 +236,32 @@ TEST(S3Signature, CoversTheHostAndEveryAmzHeader) {
 TEST(S3Signature, ReadsTheScopeFromItsEnd) {
     Call call = GetObject();
     Replace(call.headers.back().second, "AKIAIOSFODNN7EXAMPLE", "a/b");
-    auto read = S3Signature::Read(call.Parts());
+    auto read = S3Signature::Read(call.Parts(), call.path);
     ASSERT_TRUE(read.ok());
     EXPECT_EQ((*read)->access_key_id(), "a/b");
     EXPECT_EQ((*read)->region(), "us-east-1");
+}
+
+// The example of the User Guide's page on version 2, "Query string request authentication
+// alternative".
+TEST(S3Signature, OfTheSecondVersionVerifiesInQueries) {
+    Call call;
+    call.path = "/photos/puppy.jpg";
+    call.headers = {{"host", "johnsmith.s3.amazonaws.com"}};
+    call.query =
+        "AWSAccessKeyId=AKIAIOSFODNN7EXAMPLE&Signature=NpgCjnDzrM%2BWFzoENXmpNDUsSn8%3D&"
+        "Expires=1175139620";
+    const auto check = [&](std::string_view resource, std::string_view now) {
+        auto read = S3Signature::Read(call.Parts(), resource);
+        EXPECT_TRUE(read.ok());
+        const auto error = (*read)->Verify(kSecret, At(now));
+        return error ? error->code() : "";
+    };
+    EXPECT_EQ(check("/johnsmith/photos/puppy.jpg", "20070329T034000Z"), "");
+    EXPECT_EQ(check("/johnsmith/photos/kitten.jpg", "20070329T034000Z"), "SignatureDoesNotMatch");
+    EXPECT_EQ(check("/johnsmith/photos/puppy.jpg", "20070329T034100Z"), "AccessDenied");
+    call.query += "&versionId=1";
+    EXPECT_EQ(check("/johnsmith/photos/puppy.jpg", "20070329T034000Z"), "SignatureDoesNotMatch");
 }
 
 TEST(S3PolicySignature, OfTheReferencesFormVerifies) {

@@ -189,7 +189,7 @@ Task<http::Response> Gateway::AnswerS3(
         .query = walk.parts.query,
         .headers = walk.headers,
         .body = {}};
-    auto signature = S3Signature::Read(signed_parts);
+    auto signature = S3Signature::Read(signed_parts, path);
     if (!signature.ok()) {
         co_return walk.Fail(signature.error());
     }

@@ -274,7 +274,9 @@ Task<http::Response> Gateway::HandleS3Form(
              .date = Find(fields, "x-amz-date"),
              .signature = Find(fields, "x-amz-signature"),
              .security_token = Find(fields, "x-amz-security-token"),
-             .policy = policy_text});
+             .policy = policy_text,
+             .old_key_id = Find(fields, "awsaccesskeyid"),
+             .old_signature = Find(fields, "signature")});
         if (!signature.ok()) {
             co_return walk.Fail(signature.error());
         }

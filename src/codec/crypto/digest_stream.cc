@@ -48,4 +48,28 @@ std::string DigestStream::Finish() {
     return digest;
 }
 
+std::string HmacSha1(std::string_view key, std::string_view message) {
+    constexpr size_t kBlockBytes = 64;
+    std::string block(key);
+    if (block.size() > kBlockBytes) {
+        DigestStream hash(DigestKind::kSha1);
+        hash.Update(block);
+        block = hash.Finish();
+    }
+    block.resize(kBlockBytes);
+    for (char& byte : block) {
+        byte = static_cast<char>(byte ^ 0x36);
+    }
+    DigestStream inner(DigestKind::kSha1);
+    inner.Update(block);
+    inner.Update(message);
+    for (char& byte : block) {
+        byte = static_cast<char>(byte ^ 0x36 ^ 0x5c);
+    }
+    DigestStream outer(DigestKind::kSha1);
+    outer.Update(block);
+    outer.Update(inner.Finish());
+    return outer.Finish();
+}
+
 }  // namespace hearth::codec

@@ -24,4 +24,7 @@ class DigestStream final {
     void* context_;
 };
 
+// RFC 2104 with SHA-1, for what was signed before there was anything better: 20 bytes.
+std::string HmacSha1(std::string_view key, std::string_view message);
+
 }  // namespace hearth::codec
