@@ -15,7 +15,13 @@ S3Service::S3Service(const ServiceDeps& deps, std::unique_ptr<storage::ObjectBod
       uploads_(deps.kv, deps.random),
       lifecycle_(deps, store_, uploads_, part_removal_),
       restores_(deps, store_),
-      control_(deps, store_, lifecycle_) {
+      control_(deps, store_, lifecycle_),
+      website_(
+          deps,
+          store_,
+          [this](const BucketRecord& bucket, const ObjectRecord& record, storage::OpenOptions how) {
+              return OpenObject(bucket, record, std::move(how));
+          }) {
     AddBucketOperations();
     AddObjectOperations();
     AddListOperations();

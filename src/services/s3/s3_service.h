@@ -13,6 +13,7 @@
 #include "services/s3/read_request.h"
 #include "services/s3/s3_store.h"
 #include "services/s3/upload_store.h"
+#include "services/s3/website_site.h"
 #include "services/service_deps.h"
 #include "storage/objects/object_bodies.h"
 
@@ -240,6 +241,7 @@ class S3Service final : public aws::ServiceApi, public ObjectReader {
     LifecycleEngine lifecycle_;
     ObjectRestores restores_;
     ControlOperations control_;
+    WebsiteSite website_;
     aws::OperationTable operations_;
 };
 
