@@ -94,6 +94,12 @@ Task<void> ServerConnection::Serve() {
             break;
         }
         BeginBody();
+        // Where no body will be read the answer alone would do; but some clients (botocore) then
+        // take it for the next one's, and wait for ever.
+        if (owes_continue_ && BodyIsRead() && std::exchange(owes_continue_, false) &&
+            !co_await Write(kContinue, {})) {
+            co_return;
+        }
         Request request;
         request.method = head_.method;
         request.target = head_.target;

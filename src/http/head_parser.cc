@@ -182,9 +182,6 @@ std::optional<HeadError> ReadMeaning(Head& head) {
     }
     head.content_length = chunked ? std::nullopt : std::optional<uint64_t>(length);
     head.keep_alive = head.minor_version == 1 ? !close : keep_alive && !close;
-    if (head.content_length == 0) {
-        head.expects_continue = false;
-    }
     return std::nullopt;
 }
 

@@ -351,6 +351,17 @@ TEST(Server, SendsContinueOnlyWhenTheBodyIsWanted) {
         EXPECT_TRUE(client.ReadUntil("POST:body").starts_with("HTTP/1.1 200 OK"));
     }
     {
+        // Of an empty body nothing is read; clients that asked are told all the same, and the
+        // connection goes on.
+        RawClient client(running.port());
+        const std::string empty = "Host: x\r\nExpect: 100-continue\r\nContent-Length: 0\r\n\r\n";
+        for (int i = 0; i < 2; ++i) {
+            client.Send("POST / HTTP/1.1\r\n" + empty);
+            EXPECT_TRUE(client.ReadUntil("POST:").starts_with(
+                "HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 200 OK"));
+        }
+    }
+    {
         RawClient client(running.port());
         client.Send("POST /refuse HTTP/1.1\r\n" + expect);
         const std::string answer = client.ReadToEnd();

@@ -378,6 +378,10 @@ Status Download(
     if (::rename(part.c_str(), path.c_str()) != 0) {
         const int error_number = errno;
         ::unlink(part.c_str());
+        if (error_number == EISDIR || error_number == ENOTDIR || error_number == EEXIST) {
+            progress.Skip(object.key, "a file and a directory would have the same name");
+            return Status();
+        }
         return errors::System("cannot write " + path.string(), error_number);
     }
     progress.Done(bytes);

@@ -234,6 +234,8 @@ Result<CompletionPlan> PlanCompletion(
     std::vector<std::string> checksums;
     std::vector<uint64_t> sizes;
     bool all_have_checksums = !plan.checksum_algorithm.empty();
+    // Told when all parts are known to be right.
+    const PartRecord* too_small = nullptr;
     size_t at = 0;
     for (size_t i = 0; i < request.parts.size(); ++i) {
         const ListedPart& listed = request.parts[i];
@@ -245,8 +247,8 @@ Result<CompletionPlan> PlanCompletion(
         }
         const PartRecord& part = parts[at++];
         HEARTH_RETURN_IF_ERROR(CheckListed(upload, listed, part));
-        if (part.size < kPartBytesMin && i + 1 < request.parts.size()) {
-            return EntityTooSmall(part);
+        if (part.size < kPartBytesMin && i + 1 < request.parts.size() && too_small == nullptr) {
+            too_small = &part;
         }
         plan.size += part.size;
         md5s += UnHex(part.etag);
@@ -260,6 +262,9 @@ Result<CompletionPlan> PlanCompletion(
     }
     for (; at < parts.size(); ++at) {
         plan.unlisted.push_back(at);
+    }
+    if (too_small != nullptr) {
+        return EntityTooSmall(*too_small);
     }
     if (plan.size > kObjectBytesMax) {
         return errors::EntityTooLarge(plan.size);

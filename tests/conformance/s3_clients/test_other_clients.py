@@ -35,7 +35,7 @@ def rclone(hearth, tmp_path):
     needs("rclone")
     key, secret = hearth.root_key()
     environment = {
-        **os.environ,
+        **{name: value for name, value in os.environ.items() if not name.startswith("AWS_")},
         "RCLONE_CONFIG": str(tmp_path / "rclone.conf"),
         "RCLONE_CONFIG_H_TYPE": "s3",
         "RCLONE_CONFIG_H_PROVIDER": "AWS",
@@ -91,7 +91,7 @@ multipart_chunk_size_mb = 5
     )
 
 
-def test_s3cmd(s3cmd, unique, tree, tmp_path, summary, stored):
+def test_s3cmd(s3, s3cmd, unique, tree, tmp_path, summary, stored):
     bucket = unique("s3cmd")
     s3cmd("mb", f"s3://{bucket}")
     assert f"s3://{bucket}" in s3cmd("ls").stdout
@@ -104,9 +104,12 @@ def test_s3cmd(s3cmd, unique, tree, tmp_path, summary, stored):
     s3cmd("sync", f"s3://{bucket}/c/", f"{back}/")
     assert summary(back) == before
     assert "upload:" not in s3cmd("sync", f"{tree}/", f"s3://{bucket}/c/").stdout
+    # Debian's version sets an ACL behind each copy, which AWS refuses in new buckets as well.
+    s3.put_bucket_ownership_controls(
+        Bucket=bucket, OwnershipControls={"Rules": [{"ObjectOwnership": "ObjectWriter"}]}
+    )
     s3cmd("cp", f"s3://{bucket}/c/empty", f"s3://{bucket}/copy")
     assert "MD5 sum:   d41d8cd98f00b204e9800998ecf8427e" in s3cmd("info", f"s3://{bucket}/copy").stdout
-    s3cmd("setacl", "--acl-private", f"s3://{bucket}/copy", check=False)
     s3cmd("del", "--recursive", "--force", f"s3://{bucket}/")
     s3cmd("rb", f"s3://{bucket}")
 
