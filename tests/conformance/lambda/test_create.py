@@ -154,8 +154,9 @@ def test_other_regions_and_accounts(create):
         ),
         ({"Code": {}}, "Please provide a source for function code."),
         (
-            {"Code": {"S3Bucket": "bucket", "S3Key": "key"}},
-            "Hearth does not support code from S3 (S3Bucket, S3Key) yet.",
+            {"Code": {"S3Bucket": "no-such-bucket", "S3Key": "key"}},
+            "Error occurred while GetObject. S3 Error Code: NoSuchBucket. S3 Error Message: The "
+            "specified bucket does not exist",
         ),
         (
             {"Code": {"ZipFile": b"PK", "S3Bucket": "bucket", "S3Key": "key"}},

@@ -119,10 +119,13 @@ def test_content(client, publish):
         client.publish_layer_version(LayerName="layer", Content={})
     with refused(
         "InvalidParameterValueException",
-        "Hearth does not support code from S3 (S3Bucket, S3Key) yet.",
+        "Error occurred while GetObject. S3 Error Code: NoSuchBucket. S3 Error Message: The "
+        "specified bucket does not exist",
         400,
     ):
-        client.publish_layer_version(LayerName="layer", Content={"S3Bucket": "bucket", "S3Key": "k"})
+        client.publish_layer_version(
+            LayerName="layer", Content={"S3Bucket": "no-such-bucket", "S3Key": "k"}
+        )
     with refused(
         "InvalidParameterValueException",
         "Could not unzip uploaded file. Please check your file, then try to upload again.",
