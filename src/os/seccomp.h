@@ -14,6 +14,10 @@ namespace hearth::os {
 // refused with EPERM, or ENOSYS where a program asks whether the kernel has it (clone3).
 Result<std::string> FunctionFilter();
 
+// The same rules as libseccomp writes them: for architectures of which we write no program of our
+// own, and to test that one against.
+Result<std::string> PortableFunctionFilter();
+
 // For the privileged host once its helper that makes processes is there: no program start, no
 // start, no inet socket, no connection, no module, no tracing. A violation kills the process.
 Result<std::string> HostFilter();
