@@ -15,6 +15,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <atomic>
 #include <cerrno>
 #include <charconv>
 
@@ -58,9 +59,12 @@ class HostEnvironment final : public Environment {
         HostSandbox& sandbox,
         const CreateRequest& request,
         uint64_t template_bytes,
+        std::shared_ptr<std::atomic<bool>> to_learn,
         HostSandbox::Created created)
         : sandbox_(sandbox),
           id_(request.id),
+          to_learn_(std::move(to_learn)),
+          freezes_before_(request.ahead ? 1 : 0),
           memory_bytes_(OwnBytes(request.memory_mb, template_bytes)),
           template_bytes_(template_bytes),
           ended_(1 + request.companions.size()) {
@@ -169,7 +173,16 @@ class HostEnvironment final : public Environment {
         return write("cpu.cfs_quota_us", std::to_string(quota_us));
     }
 
-    Task<Status> Freeze() override { co_return SetFrozen(true); }
+    // It is idle: with what it holds now, calls have been answered. One that was made ahead is
+    // frozen once before its first call.
+    Task<Status> Freeze() override {
+        if (freezes_before_ > 0) {
+            --freezes_before_;
+        } else if (to_learn_ != nullptr && to_learn_->exchange(false)) {
+            sandbox_.Send(EncodeId(PacketKind::kLearn, id_));
+        }
+        co_return SetFrozen(true);
+    }
 
     Task<Status> Thaw() override { co_return SetFrozen(false); }
 
@@ -458,6 +471,9 @@ class HostEnvironment final : public Environment {
 
     HostSandbox& sandbox_;
     uint64_t id_;
+    // Of a clone: nobody has told its template yet which memory calls use.
+    std::shared_ptr<std::atomic<bool>> to_learn_;
+    int freezes_before_;
     // What its own memory may be, besides the template's.
     uint64_t memory_bytes_;
     uint64_t template_bytes_;
@@ -576,6 +592,7 @@ CreateRequest ToRequest(EnvironmentSpec spec) {
     request.cpu_quota_millis = spec.cpu_quota_millis;
     request.egress = spec.egress;
     request.connections = spec.connections;
+    request.ahead = spec.ahead;
     return request;
 }
 
@@ -596,10 +613,14 @@ class HostTemplate final : public Template {
     // All of an image's pages are in memory; what else is in it is small.
     uint64_t image_bytes() const { return image_bytes_; }
 
+    std::shared_ptr<std::atomic<bool>> to_learn() const { return to_learn_; }
+
   private:
     HostSandbox& sandbox_;
     uint64_t id_;
     uint64_t image_bytes_;
+    // By its first environment that gets so far.
+    std::shared_ptr<std::atomic<bool>> to_learn_ = std::make_shared<std::atomic<bool>>(true);
     // Its end of the control socket keeps it alive; nothing is ever read from the rest.
     HostSandbox::Created created_;
 };
@@ -609,19 +630,25 @@ Task<Result<std::unique_ptr<Environment>>> HostSandbox::Create(EnvironmentSpec s
     CreateRequest request = ToRequest(std::move(spec));
     request.template_id = from == nullptr ? 0 : from->id();
     const uint64_t template_bytes = from == nullptr ? 0 : from->image_bytes();
+    auto to_learn = from == nullptr ? nullptr : from->to_learn();
     HEARTH_CO_TRY(Created created, co_await Request(request, nullptr));
-    co_return std::unique_ptr<Environment>(
-        std::make_unique<HostEnvironment>(*this, request, template_bytes, std::move(created)));
+    co_return std::unique_ptr<Environment>(std::make_unique<HostEnvironment>(
+        *this, request, template_bytes, std::move(to_learn), std::move(created)));
 }
 
 Task<Result<std::unique_ptr<Template>>> HostSandbox::MakeTemplate(
-    EnvironmentSpec spec, os::Fd image) {
+    EnvironmentSpec spec, SavedImage saved) {
     CreateRequest request = ToRequest(std::move(spec));
     request.holds_template = true;
-    const uint64_t image_bytes = BytesWithoutTmp(image.get());
+    const uint64_t image_bytes = BytesWithoutTmp(saved.image.get());
+    std::vector<os::Fd> fds;
+    fds.push_back(std::move(saved.image));
+    if (saved.memory_use.valid()) {
+        fds.push_back(std::move(saved.memory_use));
+    }
     HEARTH_CO_TRY(
         Created created,
-        co_await Request(request, std::make_shared<const os::Fd>(std::move(image))));
+        co_await Request(request, std::make_shared<const std::vector<os::Fd>>(std::move(fds))));
     co_return std::unique_ptr<Template>(
         std::make_unique<HostTemplate>(*this, request.id, image_bytes, std::move(created)));
 }
@@ -633,9 +660,9 @@ bool HostSandbox::CanSave() const {
 }
 
 Task<Result<HostSandbox::Created>> HostSandbox::Request(
-    CreateRequest& request, std::shared_ptr<const os::Fd> fd) {
+    CreateRequest& request, std::shared_ptr<const std::vector<os::Fd>> fds) {
     auto wait = std::make_shared<CreateWait>();
-    Outgoing outgoing{.packet = {}, .fd = std::move(fd)};
+    Outgoing outgoing{.packet = {}, .fds = std::move(fds)};
     {
         const std::lock_guard lock(mutex_);
         request.id = ++next_id_;
@@ -645,7 +672,7 @@ Task<Result<HostSandbox::Created>> HostSandbox::Request(
         }
         creates_.emplace(request.id, PendingCreate{wait, outgoing});
     }
-    Send(std::move(outgoing.packet), std::move(outgoing.fd));
+    Send(std::move(outgoing.packet), std::move(outgoing.fds));
     auto answer = co_await wait->WaitFor(kCreatePatience);
     if (!answer.has_value()) {
         {
@@ -664,9 +691,11 @@ Task<Result<SaveReport>> HostSandbox::Save(uint64_t id, SaveRequest request) {
         const std::lock_guard lock(mutex_);
         saves_[id] = wait;
     }
+    std::vector<os::Fd> fds;
+    fds.push_back(std::move(request.image));
     Send(
         EncodeSave({.id = id, .ports = std::move(request.ports)}),
-        std::make_shared<const os::Fd>(std::move(request.image)));
+        std::make_shared<const std::vector<os::Fd>>(std::move(fds)));
     auto report = co_await wait->WaitFor(kSavePatience);
     if (!report.has_value()) {
         const std::lock_guard lock(mutex_);
@@ -684,9 +713,9 @@ void HostSandbox::Destroy(uint64_t id, std::shared_ptr<DestroyWait> wait) {
     Send(EncodeId(PacketKind::kDestroy, id));
 }
 
-void HostSandbox::Send(std::string packet, std::shared_ptr<const os::Fd> fd) {
+void HostSandbox::Send(std::string packet, std::shared_ptr<const std::vector<os::Fd>> fds) {
     const std::lock_guard lock(mutex_);
-    unsent_.push_back({std::move(packet), std::move(fd)});
+    unsent_.push_back({std::move(packet), std::move(fds)});
     FlushLocked();
 }
 
@@ -695,9 +724,11 @@ void HostSandbox::Send(std::string packet, std::shared_ptr<const os::Fd> fd) {
 void HostSandbox::FlushLocked() {
     while (!unsent_.empty()) {
         const Outgoing& next = unsent_.front();
-        const int fd = next.fd ? next.fd->get() : -1;
-        const auto sent =
-            os::SendPacket(channel_.get(), next.packet, std::span<const int>(&fd, next.fd ? 1 : 0));
+        std::vector<int> fds;
+        for (size_t i = 0; next.fds != nullptr && i < next.fds->size(); ++i) {
+            fds.push_back((*next.fds)[i].get());
+        }
+        const auto sent = os::SendPacket(channel_.get(), next.packet, fds);
         if (sent.ok() && !*sent) {
             return;
         }
@@ -918,6 +949,7 @@ void HostSandbox::Handle(std::string_view packet, std::vector<os::Fd> fds) {
         case PacketKind::kCreate:
         case PacketKind::kDestroy:
         case PacketKind::kSave:
+        case PacketKind::kLearn:
             log::Error("sandbox: a packet that only the cloud sends came from the host");
             return;
     }

@@ -47,7 +47,7 @@ class HostSandbox final : public Sandbox {
 
     Task<Result<std::unique_ptr<Environment>>> Create(EnvironmentSpec spec) override;
     Task<Result<std::unique_ptr<Template>>> MakeTemplate(
-        EnvironmentSpec spec, os::Fd image) override;
+        EnvironmentSpec spec, SavedImage saved) override;
     bool CanSave() const override;
     // What the host of the moment says; false while it has not said Hello yet.
     bool StacksMounts() const override;
@@ -73,8 +73,7 @@ class HostSandbox final : public Sandbox {
 
     struct Outgoing {
         std::string packet;
-        // Empty, or one descriptor.
-        std::shared_ptr<const os::Fd> fd;
+        std::shared_ptr<const std::vector<os::Fd>> fds;
     };
 
     // The packet is kept for a host that starts in the place of the one that may have taken it
@@ -87,9 +86,10 @@ class HostSandbox final : public Sandbox {
     Task<void> Listen();
     void Handle(std::string_view packet, std::vector<os::Fd> fds);
     // Sends, or queues while the host does not read.
-    void Send(std::string packet, std::shared_ptr<const os::Fd> fd = nullptr);
+    void Send(std::string packet, std::shared_ptr<const std::vector<os::Fd>> fds = nullptr);
     // Sends a Create and waits for its answer.
-    Task<Result<Created>> Request(CreateRequest& request, std::shared_ptr<const os::Fd> fd);
+    Task<Result<Created>> Request(
+        CreateRequest& request, std::shared_ptr<const std::vector<os::Fd>> fds);
     Task<Result<SaveReport>> Save(uint64_t id, SaveRequest request);
     void FlushLocked();
     void FailAll(const std::string& reason);

@@ -511,7 +511,8 @@ TEST_P(HostSandboxTest, ASavedRuntimeGoesOnInOthers) {
             EXPECT_TRUE((co_await (*environment)->Destroy()).ok());
         }
         auto made = co_await sandbox_->MakeTemplate(
-            spec(), os::Fd(::open(image.c_str(), O_RDONLY | O_CLOEXEC)));
+            spec(),
+            {.image = os::Fd(::open(image.c_str(), O_RDONLY | O_CLOEXEC)), .memory_use = {}});
         CHECK(made.ok(), "{}", made.error().message());
         std::vector<std::unique_ptr<Environment>> clones;
         std::vector<os::Fd> connections;

@@ -24,9 +24,10 @@ Task<Result<SaveReport>> Environment::Save(SaveRequest request) {
     co_return NotHere();
 }
 
-Task<Result<std::unique_ptr<Template>>> Sandbox::MakeTemplate(EnvironmentSpec spec, os::Fd image) {
+Task<Result<std::unique_ptr<Template>>> Sandbox::MakeTemplate(
+    EnvironmentSpec spec, SavedImage saved) {
     (void)spec;
-    (void)image;
+    (void)saved;
     co_return NotHere();
 }
 

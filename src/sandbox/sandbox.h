@@ -74,6 +74,18 @@ struct EnvironmentSpec {
     const Template* from = nullptr;
     // Of a runtime that goes on: the connections it waits on, as many as it was saved with.
     uint32_t connections = 0;
+    // Of a runtime that goes on: no call waits for it, so the memory that calls use is made ready
+    // first.
+    bool ahead = false;
+};
+
+// What a template is made from.
+struct SavedImage {
+    // That Save wrote, open for reading.
+    os::Fd image;
+    // Beside it: which memory calls use, as the backend finds out. Open for reading and writing,
+    // empty at first; what is no such file is ignored and written over. Invalid: none.
+    os::Fd memory_use;
 };
 
 struct SaveRequest {
@@ -201,7 +213,7 @@ class Sandbox {
     //   errors  Conflict when the image does not fit this machine or its files any more: make a new
     //           one; Unimplemented where nothing can be restored
     virtual Task<Result<std::unique_ptr<Template>>> MakeTemplate(
-        EnvironmentSpec spec, os::Fd image);
+        EnvironmentSpec spec, SavedImage saved);
 
     // Whether Save and MakeTemplate do anything.
     virtual bool CanSave() const { return false; }

@@ -435,8 +435,7 @@ Result<CreateAnswer> Host::Assign(Slot& slot, const Asked& asked, std::vector<os
         slot.pending->template_id = request.template_id;
         slot.pending->asked_ns = asked.at_ns;
         HEARTH_TRY(
-            connections,
-            MakeClone(slot, head, ready.first, output.second, error.second, request.connections));
+            connections, MakeClone(slot, head, ready.first, output.second, error.second, request));
     }
 
     if (parts_.namespaces && parts_.options.egress && !request.egress) {
@@ -592,7 +591,7 @@ Result<CreateAnswer> Host::Assign(Slot& slot, const Asked& asked, std::vector<os
     if (slot.role == kInitHoldsTemplate) {
         slot.image_bytes = BytesWithoutTmp(image.get());
         slot.pending = std::make_unique<Slot::Pending>();
-        HEARTH_RETURN_IF_ERROR(MakeTemplate(slot, image, ready.first));
+        HEARTH_RETURN_IF_ERROR(MakeTemplate(slot, asked, ready.first));
     } else if (slot.role == kInitHoldsClone) {
         std::move(connections.begin(), connections.end(), std::back_inserter(fds));
     }
@@ -608,10 +607,13 @@ void Host::Answer(const CreateAnswer& answer, std::vector<os::Fd> fds) {
 
 // ---- templates and clones ----
 
-Status Host::MakeTemplate(Slot& slot, const os::Fd& image, const os::Fd& ready) {
+Status Host::MakeTemplate(Slot& slot, const Asked& asked, const os::Fd& ready) {
     HEARTH_TRY(auto control, snapshot::TemplateSockets());
     HEARTH_TRY(auto report, os::MakeChannel());
-    HEARTH_TRY(slot.image, os::Duplicate(image.get()));
+    HEARTH_TRY(slot.image, os::Duplicate(asked.image.get()));
+    if (asked.memory_use.valid()) {
+        HEARTH_TRY(slot.memory_use, os::Duplicate(asked.memory_use.get()));
+    }
     const TemplateJob job{.init = slot.pid};
     HEARTH_TRY(
         slot.template_pid,
@@ -619,9 +621,10 @@ Status Host::MakeTemplate(Slot& slot, const os::Fd& image, const os::Fd& ready) 
             job,
             {.control = control.second,
              .report = report.second,
-             .image = image,
+             .image = asked.image,
              .filter = filter_,
-             .ready = ready}));
+             .ready = ready,
+             .memory_use = asked.memory_use}));
     // The image's memory is charged to the template's own environment.
     HEARTH_RETURN_IF_ERROR(parts_.cgroups.Join(slot.group, slot.template_pid));
     slot.control = std::make_unique<snapshot::TemplateControl>(std::move(control.first));
@@ -638,7 +641,7 @@ Result<std::vector<os::Fd>> Host::MakeClone(
     const os::Fd& ready,
     const os::Fd& output,
     const os::Fd& error,
-    uint32_t connections) {
+    const CreateRequest& asked) {
     const Slot* from = FindById(slot.pending->template_id);
     if (from == nullptr || from->state != Slot::State::kAssigned || from->control == nullptr ||
         from->pending != nullptr) {
@@ -651,7 +654,7 @@ Result<std::vector<os::Fd>> Host::MakeClone(
     }
     std::vector<os::Fd> ours;
     std::vector<os::Fd> theirs;
-    for (uint32_t i = 0; i < connections; ++i) {
+    for (uint32_t i = 0; i < asked.connections; ++i) {
         int ends[2] = {-1, -1};
         if (::socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends) != 0) {
             return errors::System("socketpair", errno);
@@ -666,6 +669,7 @@ Result<std::vector<os::Fd>> Host::MakeClone(
     request.ready_fd = ready.get();
     request.adopted = true;
     request.restrict_files = true;
+    request.populate = asked.ahead;
     for (const os::Fd& join : joins) {
         request.cgroup_fds.push_back(join.get());
     }
@@ -735,6 +739,16 @@ void Host::TemplateSaid(uint32_t index) {
         }
         if ((*event)->kind == Kind::kServing) {
             FinishPending(*holding, "");
+        } else if ((*event)->kind == Kind::kStarted) {
+            for (Slot& slot : slots_) {
+                if (slot.pending != nullptr && slot.role == kInitHoldsClone &&
+                    slot.pending->template_id == holding->id &&
+                    slot.pending->serial == (*event)->serial && holding->memory_use.valid()) {
+                    slot.runtime = std::move((*event)->pidfd);
+                    slot.from = holding->id;
+                    break;
+                }
+            }
         } else if ((*event)->kind == Kind::kRestored || (*event)->kind == Kind::kFailed) {
             for (Slot& slot : slots_) {
                 if (slot.pending != nullptr && slot.role == kInitHoldsClone &&
@@ -749,6 +763,32 @@ void Host::TemplateSaid(uint32_t index) {
                 }
             }
         }
+    }
+}
+
+// Once for each template: clones of one image differ little in what calls touch first.
+void Host::Learn(uint64_t id) {
+    Slot* const clone = FindById(id);
+    if (clone == nullptr || !clone->runtime.valid()) {
+        return;
+    }
+    const os::Fd runtime = std::move(clone->runtime);
+    Slot* const from = FindById(clone->from);
+    if (from == nullptr || from->control == nullptr || !from->memory_use.valid()) {
+        return;
+    }
+    const os::Fd memory_use = std::move(from->memory_use);
+    auto control = os::Duplicate(from->control->fd());
+    if (!control.ok()) {
+        return;
+    }
+    if (auto started = parts_.maker.Learn(
+            {.control = *control,
+             .image = from->image,
+             .memory_use = memory_use,
+             .runtime = runtime});
+        !started.ok()) {
+        log::Warn("host: {}", started.error().message());
     }
 }
 
@@ -871,6 +911,8 @@ void Host::Destroy(Slot& slot) {
     slot.control.reset();
     slot.report.Close();
     slot.image.Close();
+    slot.memory_use.Close();
+    slot.runtime.Close();
     slot.channel.Close();
     slot.pidfd.Close();
     slot.joins.clear();
@@ -1117,6 +1159,7 @@ void Host::Handle(const std::string& packet, std::vector<os::Fd> fds) {
             Create(
                 {.request = *std::move(request),
                  .image = fds.empty() ? os::Fd() : std::move(fds[0]),
+                 .memory_use = fds.size() < 2 ? os::Fd() : std::move(fds[1]),
                  .at_ns = MonotonicNs()});
             return;
         }
@@ -1144,6 +1187,12 @@ void Host::Handle(const std::string& packet, std::vector<os::Fd> fds) {
                 return;
             }
             Save(*message, std::move(fds));
+            return;
+        }
+        case PacketKind::kLearn: {
+            if (const auto id = DecodeNumber(packet); id.ok()) {
+                Learn(*id);
+            }
             return;
         }
         case PacketKind::kHostHello:

@@ -60,12 +60,17 @@ struct Slot {
     };
 
     std::unique_ptr<Pending> pending;
+    // Of a clone: its process.
+    os::Fd runtime;
+    uint64_t from = 0;
     // Of an environment that holds a template: its process, and what it says when it cannot be one.
     pid_t template_pid = -1;
     std::unique_ptr<snapshot::TemplateControl> control;
     os::Fd report;
     // What it was made from: clones unpack their /tmp from it.
     os::Fd image;
+    // Where to write which memory calls use.
+    os::Fd memory_use;
     uint64_t image_bytes = 0;
     // Of the pipes that take the runtime's output.
     uint64_t stdout_inode = 0;
@@ -120,12 +125,14 @@ class Host final {
     struct Asked {
         CreateRequest request;
         os::Fd image;
+        os::Fd memory_use;
         uint64_t at_ns = 0;
     };
 
     void Create(Asked asked);
     Result<CreateAnswer> Assign(Slot& slot, const Asked& asked, std::vector<os::Fd>& fds);
-    Status MakeTemplate(Slot& slot, const os::Fd& image, const os::Fd& ready);
+    Status MakeTemplate(Slot& slot, const Asked& asked, const os::Fd& ready);
+    void Learn(uint64_t id);
     InitAssign Head(const Slot& slot, const CreateRequest& request) const;
     Result<std::vector<os::Fd>> MakeClone(
         Slot& slot,
@@ -133,7 +140,7 @@ class Host final {
         const os::Fd& ready,
         const os::Fd& output,
         const os::Fd& error,
-        uint32_t connections);
+        const CreateRequest& asked);
     // A template is there, or one of its clones; or why not; or it has died.
     void TemplateSaid(uint32_t index);
     void TemplateFailed(uint32_t index);

@@ -2,6 +2,7 @@
 
 #include "os/channel.h"
 #include "sandbox/protocol/init_protocol.h"
+#include "sandbox/snapshot/identity.h"
 
 #include <fcntl.h>
 #include <linux/sched.h>
@@ -12,6 +13,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <cstdio>
 
@@ -19,13 +21,14 @@ namespace hearth::sandbox {
 
 namespace {
 
-constexpr size_t kJobFdsMax = 5;
+constexpr size_t kJobFdsMax = 6;
 
 // The first byte of a request.
 constexpr char kNamespaces = 'n';
 constexpr char kPlain = 'p';
 constexpr char kDump = 'd';
 constexpr char kTemplate = 't';
+constexpr char kLearn = 'l';
 
 // The child between clone3 and exec: system calls only, since the memory is a copy of a process
 // that may have been anywhere.
@@ -97,6 +100,8 @@ void KeepOnly(std::span<const int> fds) {
     ::syscall(SYS_close_range, std::max(socket, program) + 1, ~0U, 0);
     socket_below.Release();
     program_below.Release();
+    // Each child that dumps or becomes a template asks; they are copies of this process.
+    (void)snapshot::CurrentMachine().ok();
     for (;;) {
         auto packet = os::ReceivePacket(socket, true);
         if (!packet.ok() || !packet->has_value() || (*packet)->bytes.empty()) {
@@ -113,7 +118,9 @@ void KeepOnly(std::span<const int> fds) {
             fd_count = 2;
         } else if (kind == kTemplate) {
             job_bytes = sizeof(hold);
-            fd_count = 5;
+            fd_count = std::clamp<size_t>((*packet)->fds.size(), 5, 6);
+        } else if (kind == kLearn) {
+            fd_count = 4;
         }
         if ((*packet)->fds.size() != fd_count || bytes.size() != 1 + job_bytes) {
             ::_exit(0);
@@ -140,7 +147,11 @@ void KeepOnly(std::span<const int> fds) {
         if (pid == 0 && kind == kTemplate) {
             std::memcpy(&hold, bytes.data() + 1, sizeof(hold));
             KeepOnly(std::span(fds).first(fd_count));
-            RunTemplate(hold, 3, 4, 5, 6, 7);
+            RunTemplate(hold, 3, 4, 5, 6, 7, fd_count == 6 ? 8 : -1);
+        }
+        if (pid == 0 && kind == kLearn) {
+            KeepOnly(std::span(fds).first(fd_count));
+            RunLearn(3, 4, 5, 6);
         }
         if (pid == 0) {
             BecomeInit(fds[0], program, namespaces);
@@ -186,8 +197,19 @@ Result<pid_t> Maker::MakeTemplate(const TemplateJob& job, const TemplateFds& fds
     std::string request(1, kTemplate);
     request.append(reinterpret_cast<const char*>(&job), sizeof(job));
     const int numbers[] = {
-        fds.control.get(), fds.report.get(), fds.image.get(), fds.filter.get(), fds.ready.get()};
-    return Ask(request, numbers);
+        fds.control.get(),
+        fds.report.get(),
+        fds.image.get(),
+        fds.filter.get(),
+        fds.ready.get(),
+        fds.memory_use.get()};
+    return Ask(request, std::span(numbers).first(fds.memory_use.valid() ? 6 : 5));
+}
+
+Result<pid_t> Maker::Learn(const LearnFds& fds) {
+    const int numbers[] = {
+        fds.control.get(), fds.image.get(), fds.memory_use.get(), fds.runtime.get()};
+    return Ask({&kLearn, 1}, numbers);
 }
 
 Result<pid_t> Maker::Ask(std::string_view request, std::span<const int> fds) {

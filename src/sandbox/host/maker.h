@@ -41,7 +41,20 @@ class Maker final {
         const os::Fd& image;
         const os::Fd& filter;
         const os::Fd& ready;
+        // May be invalid.
+        const os::Fd& memory_use;
     };
+
+    // Starts a process that finds out which memory a clone's calls used (RunLearn). It is our
+    // child.
+    struct LearnFds {
+        const os::Fd& control;
+        const os::Fd& image;
+        const os::Fd& memory_use;
+        const os::Fd& runtime;
+    };
+
+    Result<pid_t> Learn(const LearnFds& fds);
 
     Result<pid_t> MakeTemplate(const TemplateJob& job, const TemplateFds& fds);
 

@@ -15,8 +15,21 @@ struct TemplateJob {
 // Waits for the byte on `ready` that says that the environment's mounts are there, and becomes the
 // template. When that fails it sends a TemplateFailure on `report` and ends; else `report` just
 // closes.
+// `memory_use`: what RunLearn has written, if that is what it is. -1: nothing.
 [[noreturn]] void RunTemplate(
-    const TemplateJob& job, int control, int report, int image, int filter, int ready);
+    const TemplateJob& job,
+    int control,
+    int report,
+    int image,
+    int filter,
+    int ready,
+    int memory_use);
+
+// What the maker's child does that finds out which memory calls use (snapshot/working_set.h), of a
+// clone that has answered some: writes it to `memory_use`, tells the template over a copy of the
+// host's end of its control socket, and ends. `runtime` is the clone's pidfd. When anything fails,
+// nothing has happened.
+[[noreturn]] void RunLearn(int control, int image, int memory_use, int runtime);
 
 // The packet: 'u' (the image does not fit this machine or its files) or 'e' (another error), then
 // text.

@@ -126,7 +126,8 @@ std::string EncodeCreate(const CreateRequest& request) {
         .Add(request.egress)
         .Add(request.holds_template)
         .Add(request.template_id)
-        .Add(request.connections);
+        .Add(request.connections)
+        .Add(request.ahead);
     return writer.bytes();
 }
 
@@ -150,7 +151,7 @@ Result<PacketKind> DecodeKind(std::string_view packet) {
     }
     const auto kind = static_cast<uint8_t>(packet.front());
     if (kind < static_cast<uint8_t>(PacketKind::kHostHello) ||
-        kind > static_cast<uint8_t>(PacketKind::kSaved)) {
+        kind > static_cast<uint8_t>(PacketKind::kLearn)) {
         return errors::Malformed("packet of unknown kind");
     }
     return static_cast<PacketKind>(kind);
@@ -212,7 +213,8 @@ Result<CreateRequest> DecodeCreate(std::string_view packet) {
         .Read(request.egress)
         .Read(request.holds_template)
         .Read(request.template_id)
-        .Read(request.connections);
+        .Read(request.connections)
+        .Read(request.ahead);
     if (!reader.ok()) {
         return errors::Malformed("malformed create request");
     }

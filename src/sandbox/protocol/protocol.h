@@ -22,6 +22,7 @@ enum class PacketKind : uint8_t {
     kDestroyed = 7,     // host: id. Nothing of it is left.
     kSave = 8,          // cloud: SaveMessage with one descriptor, the image file
     kSaved = 9,         // host: SaveAnswer
+    kLearn = 10,        // cloud: id of a clone that has answered a call. No answer.
 };
 
 // What this machine gives; the column of docs/security.md that applies.
@@ -63,13 +64,15 @@ struct CreateRequest {
     int32_t open_files_max = 0;
     int64_t cpu_quota_millis = 0;
     bool egress = false;
-    // The environment holds a template instead of a runtime: one descriptor comes with the packet,
-    // the image to make it from.
+    // The environment holds a template instead of a runtime: with the packet comes the image to
+    // make it from, and perhaps the file that tells which of its memory calls use.
     bool holds_template = false;
     // Not 0: the runtime is a clone of the template in that environment.
     uint64_t template_id = 0;
     // Of a clone: how many connections it waits on.
     uint32_t connections = 0;
+    // Of a clone: it has the memory that calls use before it runs.
+    bool ahead = false;
 };
 
 // A runtime keeps one connection, its extensions one each; more are not worth a snapshot.
@@ -128,7 +131,7 @@ std::string EncodeId(PacketKind kind, uint64_t id);
 // The kind of a packet; the rest of it goes to the matching Decode.
 Result<PacketKind> DecodeKind(std::string_view packet);
 Result<HostFacts> DecodeHostHello(std::string_view packet);
-Result<uint64_t> DecodeNumber(std::string_view packet);  // kCloudHello, kDestroy, kDestroyed
+Result<uint64_t> DecodeNumber(std::string_view packet);  // all that EncodeId makes
 Result<std::pair<uint64_t, HostFacts>> DecodeCloudWelcome(std::string_view packet);
 // Checks limits, names and paths too: what passes is safe to act on.
 Result<CreateRequest> DecodeCreate(std::string_view packet);

@@ -96,7 +96,9 @@ std::string_view OwnVdso() {
     return {reinterpret_cast<const char*>(start), end - start};
 }
 
-Result<MachineIdentity> CurrentMachine() {
+namespace {
+
+Result<MachineIdentity> ReadMachine() {
     MachineIdentity machine;
     utsname names{};
     if (::uname(&names) != 0) {
@@ -126,6 +128,14 @@ Result<MachineIdentity> CurrentMachine() {
     }
     machine.page_bytes = static_cast<uint64_t>(::sysconf(_SC_PAGESIZE));
     machine.vdso_checksum = Fnv1a(OwnVdso());
+    return machine;
+}
+
+}  // namespace
+
+// In a virtual machine each CPUID leaves it: half a millisecond for all of them.
+Result<MachineIdentity> CurrentMachine() {
+    static const Result<MachineIdentity> machine = ReadMachine();
     return machine;
 }
 

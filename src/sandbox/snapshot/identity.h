@@ -12,7 +12,7 @@
 // clone, so any difference makes the image useless: the caller starts cold and makes a new one.
 namespace hearth::snapshot {
 
-// This machine. `vdso` is our own, the same for all processes of a boot.
+// This machine, looked at once per process: its children know it already.
 Result<MachineIdentity> CurrentMachine();
 
 // The bytes of our own vdso; empty without one.

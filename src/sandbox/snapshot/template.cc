@@ -263,6 +263,10 @@ Result<Preparation> Preparation::Make(
     made.inputs.gid = options.gid.value_or(made.inputs.uid);
     made.inputs.no_new_privs = options.no_new_privs || !options.filter.empty();
     made.inputs.filter = options.filter;
+    for (const WorkingSetRange& range : options.working_set) {
+        made.inputs.working_set.push_back(
+            {range.address | (range.written ? 1 : 0), range.address + range.pages * kPageBytes});
+    }
     return made;
 }
 

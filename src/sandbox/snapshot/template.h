@@ -22,6 +22,13 @@
 // One per image, and never shared between functions: clones of one template have the same layout.
 namespace hearth::snapshot {
 
+// A part of the memory that the first request touched. Within one area.
+struct WorkingSetRange {
+    uint64_t address = 0;
+    uint64_t pages = 0;
+    bool written = false;
+};
+
 struct TemplateOptions {
     // Open for reading, and of which `image` was read. Its pages are trusted to be the ones that
     // were written: see CheckPages.
@@ -36,6 +43,8 @@ struct TemplateOptions {
     bool no_new_privs = true;
     // struct sock_filter, one after the other; on all threads before any code of the image runs.
     std::string filter;
+    // As RequestWorkingSet, known from before.
+    std::vector<WorkingSetRange> working_set;
     std::chrono::milliseconds build_timeout{30'000};
 };
 
@@ -94,13 +103,6 @@ struct CloneEvent {
     os::Fd pidfd;
     std::string error;
     CloneTimes times;
-};
-
-// A part of the memory that the first request touched. Within one area.
-struct WorkingSetRange {
-    uint64_t address = 0;
-    uint64_t pages = 0;
-    bool written = false;
 };
 
 struct TemplateMemory {

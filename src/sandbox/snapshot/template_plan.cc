@@ -32,7 +32,7 @@ constexpr uint64_t kHugePagesMin = kHugeBytes / kPageBytes / 2;
 // Up to here an area that is not writable becomes so as a whole while it is filled, and stays one
 // VMA; beyond it only the parts do, since making gigabytes writable could exceed overcommit.
 constexpr uint64_t kUnprotectBytesMax = 64 << 20;
-constexpr uint64_t kWorkingSetRoom = 8192;
+constexpr uint64_t kWorkingSetRoom = 2048;
 
 static_assert(uint32_t{kPlanGrowsDown} == kGrowsDown);
 static_assert(uint32_t{kPlanNoReserve} == kNoReserve);
@@ -491,7 +491,10 @@ Result<Zone> BuildZone(const PlanInputs& inputs) {
     plan.working_directory = writer.String(image.process.working_directory);
     plan.filter = writer.Bytes(inputs.filter);
     plan.filter_instructions = static_cast<uint32_t>(inputs.filter.size() / 8);
-    plan.working_set = {writer.Table(std::vector<PlanRange>(kWorkingSetRoom)).offset, 0};
+    std::vector<PlanRange> working_set = inputs.working_set;
+    plan.working_set_unread = std::min<uint64_t>(working_set.size(), kWorkingSetRoom);
+    working_set.resize(kWorkingSetRoom);
+    plan.working_set = {writer.Table(working_set).offset, 0};
     plan.working_set_room = kWorkingSetRoom;
     const MemoryMapFacts& facts = image.memory;
     plan.memory = {

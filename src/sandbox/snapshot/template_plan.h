@@ -52,6 +52,8 @@ struct PlanInputs {
     uint32_t gid = kNone;
     bool no_new_privs = false;
     std::string filter;
+    // As in a WorkingSetRequest.
+    std::vector<PlanRange> working_set;
 };
 
 // A part of the zone with contents; the rest is zero.

@@ -23,8 +23,14 @@ constexpr uint64_t kChunkPages = 4096;
 constexpr uint64_t kReadGapPages = 8;
 // Reservations of terabytes have next to nothing in them.
 constexpr uint64_t kAreaPagesMax = 1 << 20;
-constexpr size_t kRangesMax = 8192;
-constexpr uint32_t kMagic = 0x31535748;  // "HWS1"
+constexpr uint64_t kMagic = 0x0000000132535748;  // "HWS2", version 1
+
+struct Head {
+    uint64_t magic;
+    uint64_t image;     // checksum of its pages
+    uint64_t count;     // entries that follow
+    uint64_t checksum;  // of them
+};
 
 struct Entry {
     uint64_t address;
@@ -43,6 +49,14 @@ void Extend(
         }
     }
     ranges.push_back({address, 1, written});
+}
+
+uint64_t ChecksumOf(std::string_view bytes) {
+    uint64_t sum = 0xcbf29ce484222325;  // FNV-1a
+    for (const char byte : bytes) {
+        sum = (sum ^ static_cast<uint8_t>(byte)) * 0x100000001b3;
+    }
+    return sum;
 }
 
 }  // namespace
@@ -90,37 +104,46 @@ Result<std::vector<WorkingSetRange>> ReadWorkingSet(const Image& image, int32_t 
             }
         }
     }
-    if (ranges.size() > kRangesMax) {
-        ranges.resize(kRangesMax);
+    if (ranges.size() > kWorkingSetRangesMax) {
+        ranges.resize(kWorkingSetRangesMax);
     }
     return ranges;
 }
 
-std::string EncodeWorkingSet(const std::vector<WorkingSetRange>& ranges) {
-    std::string text(sizeof(kMagic) + ranges.size() * sizeof(Entry), '\0');
-    std::memcpy(text.data(), &kMagic, sizeof(kMagic));
-    size_t offset = sizeof(kMagic);
+std::string EncodeWorkingSet(const std::vector<WorkingSetRange>& ranges, const Image& image) {
+    std::string text(sizeof(Head) + ranges.size() * sizeof(Entry), '\0');
+    size_t offset = sizeof(Head);
     for (const WorkingSetRange& range : ranges) {
         const Entry entry{range.address, range.pages * 2 + (range.written ? 1 : 0)};
         std::memcpy(text.data() + offset, &entry, sizeof(entry));
         offset += sizeof(entry);
     }
+    const Head head{
+        kMagic,
+        image.pages_checksum,
+        ranges.size(),
+        ChecksumOf(std::string_view(text).substr(sizeof(Head)))};
+    std::memcpy(text.data(), &head, sizeof(head));
     return text;
 }
 
 Result<std::vector<WorkingSetRange>> DecodeWorkingSet(std::string_view text, const Image& image) {
-    uint32_t magic = 0;
-    if (text.size() < sizeof(magic) || (text.size() - sizeof(magic)) % sizeof(Entry) != 0 ||
-        (text.size() - sizeof(magic)) / sizeof(Entry) > kRangesMax) {
+    Head head{};
+    if (text.size() < sizeof(head) || text.size() > kWorkingSetBytesMax) {
         return errors::Malformed("working set: its size");
     }
-    std::memcpy(&magic, text.data(), sizeof(magic));
-    if (magic != kMagic) {
-        return errors::Malformed("working set: not one");
+    std::memcpy(&head, text.data(), sizeof(head));
+    if (head.magic != kMagic || head.image != image.pages_checksum) {
+        return errors::Malformed("working set: not of this image");
+    }
+    if (head.count != (text.size() - sizeof(head)) / sizeof(Entry) ||
+        (text.size() - sizeof(head)) % sizeof(Entry) != 0 ||
+        head.checksum != ChecksumOf(text.substr(sizeof(head)))) {
+        return errors::Malformed("working set: damaged");
     }
     std::vector<WorkingSetRange> ranges;
     uint64_t free_from = 0;
-    for (size_t at = sizeof(magic); at < text.size(); at += sizeof(Entry)) {
+    for (size_t at = sizeof(head); at < text.size(); at += sizeof(Entry)) {
         Entry entry{};
         std::memcpy(&entry, text.data() + at, sizeof(entry));
         const WorkingSetRange range{

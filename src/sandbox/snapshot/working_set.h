@@ -18,9 +18,13 @@ namespace hearth::snapshot {
 //   errors    Unavailable: it has ended
 Result<std::vector<WorkingSetRange>> ReadWorkingSet(const Image& image, int32_t pid);
 
-std::string EncodeWorkingSet(const std::vector<WorkingSetRange>& ranges);
+inline constexpr size_t kWorkingSetRangesMax = 2048;
+inline constexpr size_t kWorkingSetBytesMax = 32 + 16 * kWorkingSetRangesMax;
 
-// Trusts nothing: ranges lie within areas of the image, sorted, without overlaps.
+std::string EncodeWorkingSet(const std::vector<WorkingSetRange>& ranges, const Image& image);
+
+// Trusts nothing: it is whole, of this image, and ranges lie within areas of it, sorted, without
+// overlaps.
 //   errors    Malformed
 Result<std::vector<WorkingSetRange>> DecodeWorkingSet(std::string_view text, const Image& image);
 

@@ -135,7 +135,8 @@ class ExecutionEnvironment final {
     // Makes the sandbox, with a runtime that goes on where `source` was saved. False: the image is
     // of no use or no template could be made of it, and Prepare may be called instead.
     //   errors  as Prepare's
-    Task<Result<bool>> PrepareRestored(SnapshotTemplates& templates, SnapshotSource source);
+    Task<Result<bool>> PrepareRestored(
+        SnapshotTemplates& templates, SnapshotSource source, bool ahead);
 
     // After PrepareRestored: hooks, until the runtime asks for its first event.
     Task<RestoreOutcome> Restore(std::chrono::nanoseconds limit);

@@ -78,7 +78,7 @@ Task<Result<SnapshotOutcome>> ExecutionEnvironment::Save(std::string image) {
 }
 
 Task<Result<bool>> ExecutionEnvironment::PrepareRestored(
-    SnapshotTemplates& templates, SnapshotSource source) {
+    SnapshotTemplates& templates, SnapshotSource source, bool ahead) {
     to_save_ = true;  // the saved one's variables and paths
     sandbox::EnvironmentSpec spec;
     aws::DoorIdentity identity;
@@ -104,6 +104,7 @@ Task<Result<bool>> ExecutionEnvironment::PrepareRestored(
         sandbox::EnvironmentSpec clone = spec;
         clone.from = from->get();
         clone.connections = source.connections;
+        clone.ahead = ahead;
         auto made = co_await deps_.sandbox.Create(std::move(clone));
         if (made.ok()) {
             sandbox_ = *std::move(made);

@@ -403,7 +403,7 @@ Task<Result<InvokeResult>> Slots::InvokeCold(
     rt::Timer release([&units] { units.Release(); });
     release.ArmIn(options_.cold_start_hold);
     if (restores) {
-        auto prepared = co_await environment.PrepareRestored(templates_, *request.snapshot);
+        auto prepared = co_await environment.PrepareRestored(templates_, *request.snapshot, false);
         CountTemplates();
         if (!prepared.ok()) {
             Discard(fresh);

@@ -92,7 +92,7 @@ Task<bool> Slots::MakeSpare(Pool& pool, const SnapshotSource& source) {
         pool,
         ExecutionEnvironment::NewLogStream(*pool.function, deps_.wall_clock.Now(), deps_.random));
     ExecutionEnvironment& environment = *slot->environment;
-    const auto prepared = co_await environment.PrepareRestored(templates_, source);
+    const auto prepared = co_await environment.PrepareRestored(templates_, source, true);
     CountTemplates();
     bool made = prepared.ok() && *prepared;
     if (made) {

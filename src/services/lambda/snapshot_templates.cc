@@ -2,6 +2,7 @@
 
 #include <fcntl.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include <cerrno>
 #include <utility>
@@ -9,6 +10,15 @@
 namespace hearth::lambda {
 
 using std::chrono::steady_clock;
+
+std::string MemoryUseOf(const std::string& image) {
+    return image + std::string(kMemoryUseSuffix);
+}
+
+void RemoveImage(const std::string& image) {
+    ::unlink(image.c_str());
+    ::unlink(MemoryUseOf(image).c_str());
+}
 
 SnapshotTemplates::SnapshotTemplates(sandbox::Sandbox& sandbox, uint64_t bytes_max)
     : sandbox_(sandbox), bytes_max_(bytes_max) {}
@@ -61,7 +71,12 @@ Task<Result<SnapshotTemplates::TemplatePtr>> SnapshotTemplates::Load(
     }
     entry.bytes = static_cast<uint64_t>(facts.st_size);
     const auto started = steady_clock::now();
-    HEARTH_CO_TRY(auto made, co_await sandbox_.MakeTemplate(spec(), std::move(file)));
+    os::Fd memory_use(
+        ::open(MemoryUseOf(image).c_str(), O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600));
+    HEARTH_CO_TRY(
+        auto made,
+        co_await sandbox_.MakeTemplate(
+            spec(), {.image = std::move(file), .memory_use = std::move(memory_use)}));
     last_load_ = steady_clock::now() - started;
     co_return TemplatePtr(std::move(made));
 }

@@ -11,8 +11,15 @@
 #include <map>
 #include <memory>
 #include <string>
+#include <string_view>
 
 namespace hearth::lambda {
+
+// The file beside an image that tells which memory calls use (sandbox::SavedImage).
+inline constexpr std::string_view kMemoryUseSuffix = ".use";
+std::string MemoryUseOf(const std::string& image);
+// Both.
+void RemoveImage(const std::string& image);
 
 // The templates (sandbox/sandbox.h) of the images in use, one shard of them: made at the first
 // need, kept while there is room, the one unused for longest dropped first. A dropped one costs a

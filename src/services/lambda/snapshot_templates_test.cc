@@ -28,9 +28,9 @@ class FakeSandbox final : public sandbox::Sandbox {
     }
 
     Task<Result<std::unique_ptr<sandbox::Template>>> MakeTemplate(
-        sandbox::EnvironmentSpec, os::Fd image) override {
+        sandbox::EnvironmentSpec, sandbox::SavedImage saved) override {
         ++made;
-        EXPECT_TRUE(image.valid());
+        EXPECT_TRUE(saved.image.valid());
         co_await gate.Wait();
         if (fail) {
             co_return errors::Unavailable("no");

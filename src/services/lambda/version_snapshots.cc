@@ -6,6 +6,7 @@
 #include "rt/blocking_pool.h"
 #include "services/lambda/errors.h"
 #include "services/lambda/function_name.h"
+#include "services/lambda/snapshot_templates.h"
 #include "storage/keys/key.h"
 
 #include "gen/lambda/types.gen.h"
@@ -93,7 +94,11 @@ Task<Status> VersionSnapshots::Start() {
     }
     HEARTH_CO_TRY(std::vector<std::string> images, co_await deps_.blocking_pool.Run(ListImages));
     for (const std::string& image : images) {
-        HEARTH_CO_TRY(const bool named, co_await IsNamed(image));
+        const std::string_view whose =
+            image.ends_with(kMemoryUseSuffix)
+                ? std::string_view(image).substr(0, image.size() - kMemoryUseSuffix.size())
+                : image;
+        HEARTH_CO_TRY(const bool named, co_await IsNamed(std::string(whose)));
         if (!named) {
             // Half written, or of a version that went.
             ::unlink(PathOf(image).c_str());
@@ -343,7 +348,7 @@ Task<Status> VersionSnapshots::Make(Name name) {
         const SnapshotOutcome outcome, co_await invoker_->SaveSnapshot(function, PathOf(image)));
     if (outcome.kind != SnapshotOutcome::Kind::kSaved) {
         log::Info("lambda: {} has no snapshot: {}", record->QualifiedArn(), outcome.reason);
-        ::unlink(PathOf(image).c_str());
+        RemoveImage(PathOf(image));
     }
     bool taken = false;
     HEARTH_CO_RETURN_IF_ERROR(co_await Change(name, [&](VersionSnapshot& snapshot) {
@@ -473,7 +478,7 @@ void VersionSnapshots::Drop(const std::string& image) {
         invoker_->ForgetSnapshot(PathOf(image));
     }
     // One that stays is swept with the next start.
-    ::unlink(PathOf(image).c_str());
+    RemoveImage(PathOf(image));
 }
 
 Task<void> VersionSnapshots::Removed(FunctionKey key, std::string function_id, int64_t number) {

@@ -243,6 +243,8 @@ struct Plan {
     // Filled by kSetWorkingSet.
     PlanTable working_set;  // PlanRange; `count` is what is set, the room is working_set_room
     uint64_t working_set_room;
+    // What the table holds at first, as in a WorkingSetRequest, until it is set.
+    uint64_t working_set_unread;
 
     // Which clone this is, in the clone.
     uint64_t serial;

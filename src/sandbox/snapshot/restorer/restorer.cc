@@ -232,29 +232,54 @@ void Protect(const Plan* plan, uint64_t start, uint64_t bytes, long protection) 
         static_cast<long>(start));
 }
 
+// Fills that follow each other in the image, read at once. Returns how many.
+uint64_t FillSeveral(const Plan* plan, const PlanFill* fills, uint64_t count) {
+    constexpr uint64_t kPartsMax = 128;
+    iovec parts[kPartsMax];
+    uint64_t taken = 0;
+    uint64_t bytes = 0;
+    while (taken < count && taken < kPartsMax &&
+           (taken == 0 || (fills[taken].protect == 0 && fills[0].protect == 0 &&
+                           fills[taken].offset == fills[0].offset + bytes))) {
+        parts[taken] = {reinterpret_cast<void*>(fills[taken].address), fills[taken].bytes};
+        bytes += fills[taken].bytes;
+        ++taken;
+    }
+    uint64_t done = 0;
+    uint64_t first = 0;
+    while (done < bytes) {
+        const long got = Call(
+            SYS_preadv,
+            plan->image_fd,
+            Address(parts + first),
+            static_cast<long>(taken - first),
+            static_cast<long>(fills[0].offset + done));
+        if (got == kInterrupted) {
+            continue;
+        }
+        if (got <= 0) {
+            Fail(plan, "read the image", got, static_cast<long>(fills[0].offset + done));
+        }
+        done += static_cast<uint64_t>(got);
+        for (auto left = static_cast<uint64_t>(got); left > 0;) {
+            const uint64_t part = parts[first].iov_len < left ? parts[first].iov_len : left;
+            parts[first].iov_base = static_cast<char*>(parts[first].iov_base) + part;
+            parts[first].iov_len -= part;
+            left -= part;
+            first += parts[first].iov_len == 0 ? 1 : 0;
+        }
+    }
+    return taken;
+}
+
 void FillPages(const Plan* plan) {
     const auto* fills = At<PlanFill>(plan, plan->fills.offset);
-    for (uint64_t i = 0; i < plan->fills.count; ++i) {
+    for (uint64_t i = 0; i < plan->fills.count;) {
         const PlanFill& fill = fills[i];
         if (fill.protect != 0) {
             Protect(plan, fill.address, fill.bytes, PROT_READ | PROT_WRITE);
         }
-        uint64_t done = 0;
-        while (done < fill.bytes) {
-            const long count = Call(
-                SYS_pread64,
-                plan->image_fd,
-                static_cast<long>(fill.address + done),
-                static_cast<long>(fill.bytes - done),
-                static_cast<long>(fill.offset + done));
-            if (count == kInterrupted) {
-                continue;
-            }
-            if (count <= 0) {
-                Fail(plan, "read the image", count, static_cast<long>(fill.offset + done));
-            }
-            done += static_cast<uint64_t>(count);
-        }
+        i += FillSeveral(plan, fills + i, plan->fills.count - i);
         if (fill.protect != 0) {
             Protect(plan, fill.address, fill.bytes, static_cast<long>(fill.protection));
         }
@@ -454,11 +479,11 @@ void InheritPageTables(const Plan* plan, PlanArea& area) {
     Protect(plan, area.start, area.end - area.start, static_cast<long>(area.protection));
 }
 
-void SetWorkingSet(Plan* plan, const WorkingSetRequest& request) {
+void AddToWorkingSet(Plan* plan, const PlanRange* added, uint64_t added_count) {
     auto* ranges = At<PlanRange>(plan, plan->working_set.offset);
-    uint64_t count = request.append != 0 ? plan->working_set.count : 0;
-    for (uint32_t i = 0; i < request.count && count < plan->working_set_room; ++i) {
-        PlanRange range = request.ranges[i];
+    uint64_t count = plan->working_set.count;
+    for (uint64_t i = 0; i < added_count && count < plan->working_set_room; ++i) {
+        PlanRange range = added[i];
         const bool written = (range.start & 1) != 0;
         range.start &= ~1ULL;
         PlanArea* area = FindArea(plan, range.start);
@@ -473,6 +498,21 @@ void SetWorkingSet(Plan* plan, const WorkingSetRequest& request) {
         }
     }
     plan->working_set.count = count;
+}
+
+void SetWorkingSet(Plan* plan, const WorkingSetRequest& request) {
+    if (request.append == 0) {
+        plan->working_set.count = 0;
+        plan->working_set_unread = 0;
+    }
+    AddToWorkingSet(plan, request.ranges, request.count);
+}
+
+// What is known from before; in place, since what is kept is never more than what was read.
+void ReadWorkingSet(Plan* plan) {
+    const uint64_t count = plan->working_set_unread;
+    plan->working_set_unread = 0;
+    AddToWorkingSet(plan, At<PlanRange>(plan, plan->working_set.offset), count);
 }
 
 // ---- a clone ----
@@ -1323,7 +1363,12 @@ void Clone(Plan* plan, const RestorerRequest& request, const ReceivedFds& receiv
         if (request.clone.magic == kRestorerMagic && request.clone.kind == kRequestClone &&
             count == sizeof(RestorerRequest)) {
             plan->serial = request.clone.serial;
+            if (request.clone.populate != 0) {
+                ReadWorkingSet(plan);
+            }
             Clone(plan, request.clone, received);
+            // Whoever waits for a clone waits for nothing else.
+            ReadWorkingSet(plan);
         } else if (
             request.clone.magic == kRestorerMagic && request.clone.kind == kRequestWorkingSet &&
             count == sizeof(WorkingSetRequest) && request.working_set.count <= kWorkingSetChunk) {
