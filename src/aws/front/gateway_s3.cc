@@ -4,6 +4,7 @@
 #include "aws/front/gateway_walk.h"
 #include "aws/front/limits.h"
 #include "aws/front/s3_body.h"
+#include "aws/front/s3_document_checks.h"
 
 #include <algorithm>
 #include <memory>
@@ -267,6 +268,14 @@ Task<http::Response> Gateway::AnswerS3(
         }
         walk.body = *std::move(document);
         walk.parts.body = walk.body;
+        if (auto kept = CheckS3Document(
+                walk.headers,
+                (*body)->trailers(),
+                walk.body,
+                walk.operation->checksum_required);
+            !kept.ok()) {
+            co_return walk.Fail(kept.error());
+        }
     }
     co_return co_await Perform(
         {.request = request,
