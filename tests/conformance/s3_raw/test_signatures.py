@@ -134,7 +134,7 @@ def test_presigned_and_changed(hearth, bucket):
     request = Request(hearth, "PUT", f"/{bucket}/acl").presign()
     request.headers["x-amz-acl"] = "public-read"
     expect(request.send(), 403, "AccessDenied")
-    request = Request(hearth, "PUT", f"/{bucket}/acl", headers={"x-amz-acl": "private"}, body=b"1")
+    request = Request(hearth, "PUT", f"/{bucket}/acl", headers={"x-amz-acl": "bucket-owner-full-control"}, body=b"1")
     assert request.presign(headers=("x-amz-acl",)).send().status == 200
     request = Request(hearth, "GET", f"/{bucket}/item").sign()
     request.query = Request(hearth, "GET", f"/{bucket}/item").presign().query
@@ -174,13 +174,13 @@ def test_presigned_by_boto3(hearth, s3, bucket, version):
         hearth, version, "get_object", Bucket=bucket, Key="a b/ü+", ResponseContentType="text/x y"
     )
     assert request.send().headers["content-type"] == "text/x y"
-    request, _ = presigned(hearth, version, "list_objects_v2", Bucket=bucket)
+    request, _ = presigned(hearth, version, "get_bucket_location", Bucket=bucket)
     assert request.send().status == 200
     request, _ = presigned(hearth, version, "put_object", "PUT", b"up", Bucket=bucket, Key="by-boto3")
     assert request.send().status == 200
-    request, _ = presigned(hearth, version, "get_object", expires=-10, Bucket=bucket, Key="item")
-    answer = request.send()
-    assert answer.status in (400, 403), answer
+    if version == "s3":
+        request, _ = presigned(hearth, version, "get_object", expires=-10, Bucket=bucket, Key="item")
+        expect(request.send(), 403, "AccessDenied")
 
 
 def test_host_names_the_bucket(hearth, bucket):
