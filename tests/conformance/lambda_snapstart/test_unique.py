@@ -28,7 +28,7 @@ Math.random(); crypto.randomUUID(); crypto.randomBytes(16);
 exports.handler = async (event) => {
   leave(event);
   return { random: Math.random(), uuid: crypto.randomUUID(), bytes: crypto.randomBytes(16).toString('hex'),
-           web: Buffer.from(globalThis.crypto.getRandomValues(new Uint8Array(16))).toString('hex'),
+           web: Buffer.from(crypto.webcrypto.getRandomValues(new Uint8Array(16))).toString('hex'),
            int: crypto.randomInt(2 ** 47), key: crypto.generateKeySync('aes', { length: 128 }).export().toString('hex') };
 };
 """
