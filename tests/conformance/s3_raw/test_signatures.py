@@ -174,7 +174,7 @@ def test_presigned_by_boto3(hearth, s3, bucket, version):
         hearth, version, "get_object", Bucket=bucket, Key="a b/ü+", ResponseContentType="text/x y"
     )
     assert request.send().headers["content-type"] == "text/x y"
-    request, _ = presigned(hearth, version, "get_bucket_location", Bucket=bucket)
+    request, _ = presigned(hearth, version, "head_bucket", "HEAD", Bucket=bucket)
     assert request.send().status == 200
     request, _ = presigned(hearth, version, "put_object", "PUT", b"up", Bucket=bucket, Key="by-boto3")
     assert request.send().status == 200
