@@ -3,7 +3,7 @@
 
 usage: bench.py BUILD_DIR [SECTION ...] [--seconds S] [--json FILE]
 
-Sections: gateway, invoke, cold, layers, extensions, snapshots, s3_listing, burst, start, idle, size, logs, stream, tls, enforce. Nothing here
+Sections: gateway, invoke, cold, layers, extensions, snapshots, s3_listing, s3_objects, burst, start, idle, size, logs, stream, tls, enforce. Nothing here
 passes or fails by a time; docs/performance.md says what the figures were and how they are meant.
 """
 
@@ -30,6 +30,7 @@ TESTS = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 sys.path.insert(0, TESTS)
 
 import bench_s3_listing  # noqa: E402  (likewise)
+import bench_s3_objects  # noqa: E402  (likewise)
 import bench_snapshots  # noqa: E402  (needs the path above)
 import hearth_up  # noqa: E402
 
@@ -728,6 +729,10 @@ def bench_s3_listing_section(options, directory, load):
     bench_s3_listing.run(sys.modules[__name__])
 
 
+def bench_s3_objects_section(options, directory, load):
+    bench_s3_objects.run(sys.modules[__name__], options, directory)
+
+
 SECTIONS = {
     "gateway": bench_gateway,
     "invoke": bench_invoke,
@@ -736,6 +741,7 @@ SECTIONS = {
     "extensions": bench_extensions,
     "snapshots": bench_snapshots_section,
     "s3_listing": bench_s3_listing_section,
+    "s3_objects": bench_s3_objects_section,
     "burst": bench_burst,
     "start": bench_start,
     "size": bench_size,
