@@ -63,7 +63,10 @@ def test_an_action_in_the_query_string(hearth):
 
 
 def test_nobody_takes_it(hearth):
+    # What has a path may be an object of S3; what is posted to one without a type is nobody's.
     answer = call(hearth, "GET", "/nonsense")
+    assert (answer.status, answer.code) == (404, "NoSuchBucket")
+    answer = call(hearth, "POST", "/nonsense")
     assert (answer.status, answer.code) == (404, "UnknownOperationException")
     answer = call(hearth, headers=[("Content-Type", FORM)], body=b"Action=Nonsense&Version=1")
     assert answer.status == 404
