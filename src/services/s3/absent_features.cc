@@ -7,8 +7,8 @@
 namespace hearth::s3 {
 
 Task<Result<model::PutBucketRequestPayment::Output>> ControlOperations::PutBucketRequestPayment(
-    aws::RequestContext&, model::PutBucketRequestPayment::Input input) {
-    HEARTH_CO_RETURN_IF_ERROR(co_await Bucket(input.bucket, input.expected_bucket_owner));
+    aws::RequestContext& context, model::PutBucketRequestPayment::Input input) {
+    HEARTH_CO_RETURN_IF_ERROR(co_await Bucket(context, input.bucket, input.expected_bucket_owner));
     if (!input.request_payment_configuration ||
         (input.request_payment_configuration->payer != "BucketOwner" &&
          input.request_payment_configuration->payer != "Requester")) {
@@ -21,8 +21,8 @@ Task<Result<model::PutBucketRequestPayment::Output>> ControlOperations::PutBucke
 }
 
 Task<Result<model::GetBucketRequestPayment::Output>> ControlOperations::GetBucketRequestPayment(
-    aws::RequestContext&, model::GetBucketRequestPayment::Input input) {
-    HEARTH_CO_RETURN_IF_ERROR(co_await Bucket(input.bucket, input.expected_bucket_owner));
+    aws::RequestContext& context, model::GetBucketRequestPayment::Input input) {
+    HEARTH_CO_RETURN_IF_ERROR(co_await Bucket(context, input.bucket, input.expected_bucket_owner));
     model::GetBucketRequestPayment::Output output;
     output.payer = "BucketOwner";
     co_return output;
@@ -31,7 +31,8 @@ Task<Result<model::GetBucketRequestPayment::Output>> ControlOperations::GetBucke
 Task<Result<model::PutBucketAccelerateConfiguration::Output>>
 ControlOperations::PutBucketAccelerateConfiguration(
     aws::RequestContext& context, model::PutBucketAccelerateConfiguration::Input input) {
-    HEARTH_CO_TRY(BucketHandle bucket, co_await Bucket(input.bucket, input.expected_bucket_owner));
+    HEARTH_CO_TRY(
+        BucketHandle bucket, co_await Bucket(context, input.bucket, input.expected_bucket_owner));
     if (!input.accelerate_configuration ||
         (input.accelerate_configuration->status != "Enabled" &&
          input.accelerate_configuration->status != "Suspended")) {
@@ -59,9 +60,10 @@ ControlOperations::PutBucketAccelerateConfiguration(
 
 Task<Result<model::GetBucketAccelerateConfiguration::Output>>
 ControlOperations::GetBucketAccelerateConfiguration(
-    aws::RequestContext&, model::GetBucketAccelerateConfiguration::Input input) {
+    aws::RequestContext& context, model::GetBucketAccelerateConfiguration::Input input) {
     HEARTH_CO_TRY(
-        const BucketHandle bucket, co_await Bucket(input.bucket, input.expected_bucket_owner));
+        const BucketHandle bucket,
+        co_await Bucket(context, input.bucket, input.expected_bucket_owner));
     HEARTH_CO_TRY(
         auto put, Read<model::PutBucketAccelerateConfiguration>(*bucket, setting::kAccelerate));
     model::GetBucketAccelerateConfiguration::Output output;
@@ -72,22 +74,23 @@ ControlOperations::GetBucketAccelerateConfiguration(
 }
 
 Task<Result<model::GetBucketReplication::Output>> ControlOperations::GetBucketReplication(
-    aws::RequestContext&, model::GetBucketReplication::Input input) {
+    aws::RequestContext& context, model::GetBucketReplication::Input input) {
     HEARTH_CO_TRY(
-        const BucketHandle bucket, co_await Bucket(input.bucket, input.expected_bucket_owner));
+        const BucketHandle bucket,
+        co_await Bucket(context, input.bucket, input.expected_bucket_owner));
     co_return errors::ReplicationConfigurationNotFound(bucket->record.name);
 }
 
 Task<Result<model::DeleteBucketReplication::Output>> ControlOperations::DeleteBucketReplication(
-    aws::RequestContext&, model::DeleteBucketReplication::Input input) {
-    HEARTH_CO_RETURN_IF_ERROR(co_await Bucket(input.bucket, input.expected_bucket_owner));
+    aws::RequestContext& context, model::DeleteBucketReplication::Input input) {
+    HEARTH_CO_RETURN_IF_ERROR(co_await Bucket(context, input.bucket, input.expected_bucket_owner));
     co_return model::DeleteBucketReplication::Output();
 }
 
 Task<Result<model::ListBucketAnalyticsConfigurations::Output>>
 ControlOperations::ListBucketAnalyticsConfigurations(
-    aws::RequestContext&, model::ListBucketAnalyticsConfigurations::Input input) {
-    HEARTH_CO_RETURN_IF_ERROR(co_await Bucket(input.bucket, input.expected_bucket_owner));
+    aws::RequestContext& context, model::ListBucketAnalyticsConfigurations::Input input) {
+    HEARTH_CO_RETURN_IF_ERROR(co_await Bucket(context, input.bucket, input.expected_bucket_owner));
     model::ListBucketAnalyticsConfigurations::Output output;
     output.is_truncated = false;
     co_return output;
@@ -95,8 +98,8 @@ ControlOperations::ListBucketAnalyticsConfigurations(
 
 Task<Result<model::ListBucketInventoryConfigurations::Output>>
 ControlOperations::ListBucketInventoryConfigurations(
-    aws::RequestContext&, model::ListBucketInventoryConfigurations::Input input) {
-    HEARTH_CO_RETURN_IF_ERROR(co_await Bucket(input.bucket, input.expected_bucket_owner));
+    aws::RequestContext& context, model::ListBucketInventoryConfigurations::Input input) {
+    HEARTH_CO_RETURN_IF_ERROR(co_await Bucket(context, input.bucket, input.expected_bucket_owner));
     model::ListBucketInventoryConfigurations::Output output;
     output.is_truncated = false;
     co_return output;
@@ -104,8 +107,8 @@ ControlOperations::ListBucketInventoryConfigurations(
 
 Task<Result<model::ListBucketMetricsConfigurations::Output>>
 ControlOperations::ListBucketMetricsConfigurations(
-    aws::RequestContext&, model::ListBucketMetricsConfigurations::Input input) {
-    HEARTH_CO_RETURN_IF_ERROR(co_await Bucket(input.bucket, input.expected_bucket_owner));
+    aws::RequestContext& context, model::ListBucketMetricsConfigurations::Input input) {
+    HEARTH_CO_RETURN_IF_ERROR(co_await Bucket(context, input.bucket, input.expected_bucket_owner));
     model::ListBucketMetricsConfigurations::Output output;
     output.is_truncated = false;
     co_return output;

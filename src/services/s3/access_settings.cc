@@ -16,7 +16,8 @@ constexpr int kNoContent = 204;
 
 Task<Result<model::PutBucketPolicy::Output>> ControlOperations::PutBucketPolicy(
     aws::RequestContext& context, model::PutBucketPolicy::Input input) {
-    HEARTH_CO_TRY(BucketHandle bucket, co_await Bucket(input.bucket, input.expected_bucket_owner));
+    HEARTH_CO_TRY(
+        BucketHandle bucket, co_await Bucket(context, input.bucket, input.expected_bucket_owner));
     const std::string policy = ValueOrEmpty(input.policy);
     HEARTH_CO_RETURN_IF_ERROR(CheckBucketPolicy(policy, bucket->record.name));
     const auto& block = bucket->compiled.public_access_block;
@@ -36,9 +37,10 @@ Task<Result<model::PutBucketPolicy::Output>> ControlOperations::PutBucketPolicy(
 }
 
 Task<Result<model::GetBucketPolicy::Output>> ControlOperations::GetBucketPolicy(
-    aws::RequestContext&, model::GetBucketPolicy::Input input) {
+    aws::RequestContext& context, model::GetBucketPolicy::Input input) {
     HEARTH_CO_TRY(
-        const BucketHandle bucket, co_await Bucket(input.bucket, input.expected_bucket_owner));
+        const BucketHandle bucket,
+        co_await Bucket(context, input.bucket, input.expected_bucket_owner));
     const std::string* policy = bucket->Setting(setting::kPolicy);
     if (policy == nullptr) {
         co_return errors::NoSuchBucketPolicy(bucket->record.name);
@@ -49,9 +51,10 @@ Task<Result<model::GetBucketPolicy::Output>> ControlOperations::GetBucketPolicy(
 }
 
 Task<Result<model::GetBucketPolicyStatus::Output>> ControlOperations::GetBucketPolicyStatus(
-    aws::RequestContext&, model::GetBucketPolicyStatus::Input input) {
+    aws::RequestContext& context, model::GetBucketPolicyStatus::Input input) {
     HEARTH_CO_TRY(
-        const BucketHandle bucket, co_await Bucket(input.bucket, input.expected_bucket_owner));
+        const BucketHandle bucket,
+        co_await Bucket(context, input.bucket, input.expected_bucket_owner));
     const std::string* policy = bucket->Setting(setting::kPolicy);
     if (policy == nullptr) {
         co_return errors::NoSuchBucketPolicy(bucket->record.name);
@@ -63,16 +66,18 @@ Task<Result<model::GetBucketPolicyStatus::Output>> ControlOperations::GetBucketP
 }
 
 Task<Result<model::DeleteBucketPolicy::Output>> ControlOperations::DeleteBucketPolicy(
-    aws::RequestContext&, model::DeleteBucketPolicy::Input input) {
-    HEARTH_CO_TRY(BucketHandle bucket, co_await Bucket(input.bucket, input.expected_bucket_owner));
+    aws::RequestContext& context, model::DeleteBucketPolicy::Input input) {
+    HEARTH_CO_TRY(
+        BucketHandle bucket, co_await Bucket(context, input.bucket, input.expected_bucket_owner));
     HEARTH_CO_RETURN_IF_ERROR(
         co_await Write(std::move(bucket), std::string(setting::kPolicy), std::nullopt));
     co_return model::DeleteBucketPolicy::Output();
 }
 
 Task<Result<model::PutPublicAccessBlock::Output>> ControlOperations::PutPublicAccessBlock(
-    aws::RequestContext&, model::PutPublicAccessBlock::Input input) {
-    HEARTH_CO_TRY(BucketHandle bucket, co_await Bucket(input.bucket, input.expected_bucket_owner));
+    aws::RequestContext& context, model::PutPublicAccessBlock::Input input) {
+    HEARTH_CO_TRY(
+        BucketHandle bucket, co_await Bucket(context, input.bucket, input.expected_bucket_owner));
     if (!input.public_access_block_configuration) {
         co_return errors::MalformedXml();
     }
@@ -90,9 +95,10 @@ Task<Result<model::PutPublicAccessBlock::Output>> ControlOperations::PutPublicAc
 }
 
 Task<Result<model::GetPublicAccessBlock::Output>> ControlOperations::GetPublicAccessBlock(
-    aws::RequestContext&, model::GetPublicAccessBlock::Input input) {
+    aws::RequestContext& context, model::GetPublicAccessBlock::Input input) {
     HEARTH_CO_TRY(
-        const BucketHandle bucket, co_await Bucket(input.bucket, input.expected_bucket_owner));
+        const BucketHandle bucket,
+        co_await Bucket(context, input.bucket, input.expected_bucket_owner));
     const auto& block = bucket->compiled.public_access_block;
     if (!block) {
         co_return errors::NoSuchPublicAccessBlock(bucket->record.name);
@@ -107,8 +113,9 @@ Task<Result<model::GetPublicAccessBlock::Output>> ControlOperations::GetPublicAc
 }
 
 Task<Result<model::DeletePublicAccessBlock::Output>> ControlOperations::DeletePublicAccessBlock(
-    aws::RequestContext&, model::DeletePublicAccessBlock::Input input) {
-    HEARTH_CO_TRY(BucketHandle bucket, co_await Bucket(input.bucket, input.expected_bucket_owner));
+    aws::RequestContext& context, model::DeletePublicAccessBlock::Input input) {
+    HEARTH_CO_TRY(
+        BucketHandle bucket, co_await Bucket(context, input.bucket, input.expected_bucket_owner));
     HEARTH_CO_RETURN_IF_ERROR(co_await Write(
         std::move(bucket),
         std::string(setting::kPublicAccessBlock),
@@ -118,8 +125,9 @@ Task<Result<model::DeletePublicAccessBlock::Output>> ControlOperations::DeletePu
 
 Task<Result<model::PutBucketOwnershipControls::Output>>
 ControlOperations::PutBucketOwnershipControls(
-    aws::RequestContext&, model::PutBucketOwnershipControls::Input input) {
-    HEARTH_CO_TRY(BucketHandle bucket, co_await Bucket(input.bucket, input.expected_bucket_owner));
+    aws::RequestContext& context, model::PutBucketOwnershipControls::Input input) {
+    HEARTH_CO_TRY(
+        BucketHandle bucket, co_await Bucket(context, input.bucket, input.expected_bucket_owner));
     const auto rules = input.ownership_controls ? ValueOrEmpty(input.ownership_controls->rules)
                                                 : std::vector<model::OwnershipControlsRule>();
     if (rules.size() != 1 || (rules[0].object_ownership != "BucketOwnerEnforced" &&
@@ -144,9 +152,10 @@ ControlOperations::PutBucketOwnershipControls(
 
 Task<Result<model::GetBucketOwnershipControls::Output>>
 ControlOperations::GetBucketOwnershipControls(
-    aws::RequestContext&, model::GetBucketOwnershipControls::Input input) {
+    aws::RequestContext& context, model::GetBucketOwnershipControls::Input input) {
     HEARTH_CO_TRY(
-        const BucketHandle bucket, co_await Bucket(input.bucket, input.expected_bucket_owner));
+        const BucketHandle bucket,
+        co_await Bucket(context, input.bucket, input.expected_bucket_owner));
     const std::string* record = bucket->Setting(setting::kOwnership);
     if (record != nullptr && *record == setting::kRemoved) {
         co_return errors::OwnershipControlsNotFound(bucket->record.name);
@@ -172,8 +181,9 @@ ControlOperations::GetBucketOwnershipControls(
 
 Task<Result<model::DeleteBucketOwnershipControls::Output>>
 ControlOperations::DeleteBucketOwnershipControls(
-    aws::RequestContext&, model::DeleteBucketOwnershipControls::Input input) {
-    HEARTH_CO_TRY(BucketHandle bucket, co_await Bucket(input.bucket, input.expected_bucket_owner));
+    aws::RequestContext& context, model::DeleteBucketOwnershipControls::Input input) {
+    HEARTH_CO_TRY(
+        BucketHandle bucket, co_await Bucket(context, input.bucket, input.expected_bucket_owner));
     HEARTH_CO_RETURN_IF_ERROR(co_await Write(
         std::move(bucket), std::string(setting::kOwnership), std::string(setting::kRemoved)));
     co_return model::DeleteBucketOwnershipControls::Output();

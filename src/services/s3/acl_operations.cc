@@ -136,7 +136,8 @@ std::string OwnerOfObject(const BucketState& bucket, const ObjectRecord& record)
 
 Task<Result<model::PutBucketAcl::Output>> ControlOperations::PutBucketAcl(
     aws::RequestContext& context, model::PutBucketAcl::Input input) {
-    HEARTH_CO_TRY(BucketHandle bucket, co_await Bucket(input.bucket, input.expected_bucket_owner));
+    HEARTH_CO_TRY(
+        BucketHandle bucket, co_await Bucket(context, input.bucket, input.expected_bucket_owner));
     const std::string owner = CanonicalUserId(bucket->record.account);
     HEARTH_CO_TRY(const Acl acl, AclOfRequest(input, AclOf::kBucket, owner, owner));
     if (!bucket->compiled.acls_enabled()) {
@@ -157,9 +158,10 @@ Task<Result<model::PutBucketAcl::Output>> ControlOperations::PutBucketAcl(
 }
 
 Task<Result<model::GetBucketAcl::Output>> ControlOperations::GetBucketAcl(
-    aws::RequestContext&, model::GetBucketAcl::Input input) {
+    aws::RequestContext& context, model::GetBucketAcl::Input input) {
     HEARTH_CO_TRY(
-        const BucketHandle bucket, co_await Bucket(input.bucket, input.expected_bucket_owner));
+        const BucketHandle bucket,
+        co_await Bucket(context, input.bucket, input.expected_bucket_owner));
     const std::string owner = CanonicalUserId(bucket->record.account);
     Acl acl = Acl::Private(owner);
     const std::string* record = bucket->Setting(setting::kAcl);
@@ -175,7 +177,8 @@ Task<Result<model::GetBucketAcl::Output>> ControlOperations::GetBucketAcl(
 Task<Result<model::PutObjectAcl::Output>> ControlOperations::PutObjectAcl(
     aws::RequestContext& context, model::PutObjectAcl::Input input) {
     HEARTH_CO_TRY(
-        const BucketHandle bucket, co_await Bucket(input.bucket, input.expected_bucket_owner));
+        const BucketHandle bucket,
+        co_await Bucket(context, input.bucket, input.expected_bucket_owner));
     const std::string key = ValueOrEmpty(input.key);
     if (!bucket->compiled.acls_enabled()) {
         co_return errors::AclsNotSupported();
@@ -204,7 +207,8 @@ Task<Result<model::PutObjectAcl::Output>> ControlOperations::PutObjectAcl(
 Task<Result<model::GetObjectAcl::Output>> ControlOperations::GetObjectAcl(
     aws::RequestContext& context, model::GetObjectAcl::Input input) {
     HEARTH_CO_TRY(
-        const BucketHandle bucket, co_await Bucket(input.bucket, input.expected_bucket_owner));
+        const BucketHandle bucket,
+        co_await Bucket(context, input.bucket, input.expected_bucket_owner));
     const std::string key = ValueOrEmpty(input.key);
     HEARTH_CO_TRY(
         const auto found,

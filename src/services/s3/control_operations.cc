@@ -15,11 +15,14 @@ std::string ResourceArn(std::string_view bucket, std::string_view key) {
 }
 
 Task<Result<BucketHandle>> ControlOperations::Bucket(
-    const std::optional<std::string>& name, const std::optional<std::string>& expected_owner) {
+    aws::RequestContext& context,
+    const std::optional<std::string>& name,
+    const std::optional<std::string>& expected_owner) {
     HEARTH_CO_TRY(BucketHandle bucket, co_await store_.FindBucket(name.value_or("")));
     if (expected_owner && *expected_owner != bucket->record.account.text()) {
         co_return errors::AccessDenied();
     }
+    co_await access_log_.Watch(context, bucket);
     co_return bucket;
 }
 

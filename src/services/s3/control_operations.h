@@ -3,6 +3,7 @@
 #include "aws/front/context.h"
 #include "aws/front/cross_origin.h"
 #include "aws/front/service.h"
+#include "services/s3/access_log.h"
 #include "services/s3/acl.h"
 #include "services/s3/lifecycle_engine.h"
 #include "services/s3/s3_store.h"
@@ -23,8 +24,9 @@ namespace hearth::s3 {
 class ControlOperations final : public aws::CrossOriginRules {
   public:
     // All must outlive it.
-    ControlOperations(const ServiceDeps& deps, S3Store& store, LifecycleEngine& lifecycle)
-        : deps_(deps), store_(store), lifecycle_(lifecycle) {}
+    ControlOperations(
+        const ServiceDeps& deps, S3Store& store, LifecycleEngine& lifecycle, AccessLog& access_log)
+        : deps_(deps), store_(store), lifecycle_(lifecycle), access_log_(access_log) {}
 
     void AddTo(aws::OperationTable& table);
 
@@ -38,7 +40,9 @@ class ControlOperations final : public aws::CrossOriginRules {
     // --- Common (control_operations.cc) ---
     // Errors: NoSuchBucket; AccessDenied when x-amz-expected-bucket-owner is another.
     Task<Result<BucketHandle>> Bucket(
-        const std::optional<std::string>& name, const std::optional<std::string>& expected_owner);
+        aws::RequestContext& context,
+        const std::optional<std::string>& name,
+        const std::optional<std::string>& expected_owner);
     // Puts or, without a value, removes a setting. `check` sees the bucket in the transaction and
     // may change its record; it must be pure. Errors: NoSuchBucket, those of `check`.
     Task<Status> Write(
@@ -178,6 +182,7 @@ class ControlOperations final : public aws::CrossOriginRules {
     ServiceDeps deps_;
     S3Store& store_;
     LifecycleEngine& lifecycle_;
+    AccessLog& access_log_;
 };
 
 // arn:aws:s3:::bucket or arn:aws:s3:::bucket/key

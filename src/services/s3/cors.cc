@@ -68,8 +68,9 @@ Error Forbidden(std::string message, const aws::CrossOriginRequest& request, con
 }  // namespace
 
 Task<Result<model::PutBucketCors::Output>> ControlOperations::PutBucketCors(
-    aws::RequestContext&, model::PutBucketCors::Input input) {
-    HEARTH_CO_TRY(BucketHandle bucket, co_await Bucket(input.bucket, input.expected_bucket_owner));
+    aws::RequestContext& context, model::PutBucketCors::Input input) {
+    HEARTH_CO_TRY(
+        BucketHandle bucket, co_await Bucket(context, input.bucket, input.expected_bucket_owner));
     const auto rules = input.cors_configuration ? ValueOrEmpty(input.cors_configuration->cors_rules)
                                                 : std::vector<model::CORSRule>();
     if (rules.empty() || rules.size() > kRulesMax) {
@@ -86,9 +87,10 @@ Task<Result<model::PutBucketCors::Output>> ControlOperations::PutBucketCors(
 }
 
 Task<Result<model::GetBucketCors::Output>> ControlOperations::GetBucketCors(
-    aws::RequestContext&, model::GetBucketCors::Input input) {
+    aws::RequestContext& context, model::GetBucketCors::Input input) {
     HEARTH_CO_TRY(
-        const BucketHandle bucket, co_await Bucket(input.bucket, input.expected_bucket_owner));
+        const BucketHandle bucket,
+        co_await Bucket(context, input.bucket, input.expected_bucket_owner));
     HEARTH_CO_TRY(auto put, Read<model::PutBucketCors>(*bucket, setting::kCors));
     if (!put || !put->cors_configuration) {
         co_return errors::NoSuchCorsConfiguration(bucket->record.name);
@@ -99,8 +101,9 @@ Task<Result<model::GetBucketCors::Output>> ControlOperations::GetBucketCors(
 }
 
 Task<Result<model::DeleteBucketCors::Output>> ControlOperations::DeleteBucketCors(
-    aws::RequestContext&, model::DeleteBucketCors::Input input) {
-    HEARTH_CO_TRY(BucketHandle bucket, co_await Bucket(input.bucket, input.expected_bucket_owner));
+    aws::RequestContext& context, model::DeleteBucketCors::Input input) {
+    HEARTH_CO_TRY(
+        BucketHandle bucket, co_await Bucket(context, input.bucket, input.expected_bucket_owner));
     HEARTH_CO_RETURN_IF_ERROR(
         co_await Write(std::move(bucket), std::string(setting::kCors), std::nullopt));
     co_return model::DeleteBucketCors::Output();

@@ -38,8 +38,9 @@ Status CheckEncryptionRule(const model::ServerSideEncryptionRule& rule) {
 }  // namespace
 
 Task<Result<model::PutBucketEncryption::Output>> ControlOperations::PutBucketEncryption(
-    aws::RequestContext&, model::PutBucketEncryption::Input input) {
-    HEARTH_CO_TRY(BucketHandle bucket, co_await Bucket(input.bucket, input.expected_bucket_owner));
+    aws::RequestContext& context, model::PutBucketEncryption::Input input) {
+    HEARTH_CO_TRY(
+        BucketHandle bucket, co_await Bucket(context, input.bucket, input.expected_bucket_owner));
     if (!input.server_side_encryption_configuration ||
         !input.server_side_encryption_configuration->rules ||
         input.server_side_encryption_configuration->rules->size() != 1) {
@@ -56,9 +57,10 @@ Task<Result<model::PutBucketEncryption::Output>> ControlOperations::PutBucketEnc
 }
 
 Task<Result<model::GetBucketEncryption::Output>> ControlOperations::GetBucketEncryption(
-    aws::RequestContext&, model::GetBucketEncryption::Input input) {
+    aws::RequestContext& context, model::GetBucketEncryption::Input input) {
     HEARTH_CO_TRY(
-        const BucketHandle bucket, co_await Bucket(input.bucket, input.expected_bucket_owner));
+        const BucketHandle bucket,
+        co_await Bucket(context, input.bucket, input.expected_bucket_owner));
     HEARTH_CO_TRY(auto put, Read<model::PutBucketEncryption>(*bucket, setting::kEncryption));
     model::ServerSideEncryptionConfiguration configuration;
     if (put && put->server_side_encryption_configuration) {
@@ -79,8 +81,9 @@ Task<Result<model::GetBucketEncryption::Output>> ControlOperations::GetBucketEnc
 }
 
 Task<Result<model::DeleteBucketEncryption::Output>> ControlOperations::DeleteBucketEncryption(
-    aws::RequestContext&, model::DeleteBucketEncryption::Input input) {
-    HEARTH_CO_TRY(BucketHandle bucket, co_await Bucket(input.bucket, input.expected_bucket_owner));
+    aws::RequestContext& context, model::DeleteBucketEncryption::Input input) {
+    HEARTH_CO_TRY(
+        BucketHandle bucket, co_await Bucket(context, input.bucket, input.expected_bucket_owner));
     HEARTH_CO_RETURN_IF_ERROR(
         co_await Write(std::move(bucket), std::string(setting::kEncryption), std::nullopt));
     co_return model::DeleteBucketEncryption::Output();

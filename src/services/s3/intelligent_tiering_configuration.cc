@@ -61,8 +61,9 @@ std::string Kind(const std::optional<std::string>& id) {
 
 Task<Result<model::PutBucketIntelligentTieringConfiguration::Output>>
 ControlOperations::PutBucketIntelligentTieringConfiguration(
-    aws::RequestContext&, model::PutBucketIntelligentTieringConfiguration::Input input) {
-    HEARTH_CO_TRY(BucketHandle bucket, co_await Bucket(input.bucket, input.expected_bucket_owner));
+    aws::RequestContext& context, model::PutBucketIntelligentTieringConfiguration::Input input) {
+    HEARTH_CO_TRY(
+        BucketHandle bucket, co_await Bucket(context, input.bucket, input.expected_bucket_owner));
     HEARTH_CO_RETURN_IF_ERROR(CheckTiering(input.id, input.intelligent_tiering_configuration));
     const std::string kind = Kind(input.id);
     const auto count =
@@ -86,9 +87,10 @@ ControlOperations::PutBucketIntelligentTieringConfiguration(
 
 Task<Result<model::GetBucketIntelligentTieringConfiguration::Output>>
 ControlOperations::GetBucketIntelligentTieringConfiguration(
-    aws::RequestContext&, model::GetBucketIntelligentTieringConfiguration::Input input) {
+    aws::RequestContext& context, model::GetBucketIntelligentTieringConfiguration::Input input) {
     HEARTH_CO_TRY(
-        const BucketHandle bucket, co_await Bucket(input.bucket, input.expected_bucket_owner));
+        const BucketHandle bucket,
+        co_await Bucket(context, input.bucket, input.expected_bucket_owner));
     HEARTH_CO_TRY(
         auto put, Read<model::PutBucketIntelligentTieringConfiguration>(*bucket, Kind(input.id)));
     if (!put) {
@@ -101,8 +103,9 @@ ControlOperations::GetBucketIntelligentTieringConfiguration(
 
 Task<Result<model::DeleteBucketIntelligentTieringConfiguration::Output>>
 ControlOperations::DeleteBucketIntelligentTieringConfiguration(
-    aws::RequestContext&, model::DeleteBucketIntelligentTieringConfiguration::Input input) {
-    HEARTH_CO_TRY(BucketHandle bucket, co_await Bucket(input.bucket, input.expected_bucket_owner));
+    aws::RequestContext& context, model::DeleteBucketIntelligentTieringConfiguration::Input input) {
+    HEARTH_CO_TRY(
+        BucketHandle bucket, co_await Bucket(context, input.bucket, input.expected_bucket_owner));
     const std::string kind = Kind(input.id);
     if (bucket->Setting(kind) == nullptr) {
         co_return errors::NoSuchConfiguration(bucket->record.name);
@@ -113,9 +116,10 @@ ControlOperations::DeleteBucketIntelligentTieringConfiguration(
 
 Task<Result<model::ListBucketIntelligentTieringConfigurations::Output>>
 ControlOperations::ListBucketIntelligentTieringConfigurations(
-    aws::RequestContext&, model::ListBucketIntelligentTieringConfigurations::Input input) {
+    aws::RequestContext& context, model::ListBucketIntelligentTieringConfigurations::Input input) {
     HEARTH_CO_TRY(
-        const BucketHandle bucket, co_await Bucket(input.bucket, input.expected_bucket_owner));
+        const BucketHandle bucket,
+        co_await Bucket(context, input.bucket, input.expected_bucket_owner));
     model::ListBucketIntelligentTieringConfigurations::Output output;
     output.continuation_token = input.continuation_token;
     output.is_truncated = false;

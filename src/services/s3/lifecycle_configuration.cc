@@ -17,9 +17,10 @@ constexpr std::string_view kVaries = "varies_by_storage_class";
 
 Task<Result<model::PutBucketLifecycleConfiguration::Output>>
 ControlOperations::PutBucketLifecycleConfiguration(
-    aws::RequestContext&, model::PutBucketLifecycleConfiguration::Input input) {
+    aws::RequestContext& context, model::PutBucketLifecycleConfiguration::Input input) {
     HEARTH_CO_TRY(
-        const BucketHandle bucket, co_await Bucket(input.bucket, input.expected_bucket_owner));
+        const BucketHandle bucket,
+        co_await Bucket(context, input.bucket, input.expected_bucket_owner));
     if (!input.lifecycle_configuration || !input.lifecycle_configuration->rules) {
         co_return errors::MalformedXml();
     }
@@ -57,9 +58,10 @@ ControlOperations::PutBucketLifecycleConfiguration(
 
 Task<Result<model::GetBucketLifecycleConfiguration::Output>>
 ControlOperations::GetBucketLifecycleConfiguration(
-    aws::RequestContext&, model::GetBucketLifecycleConfiguration::Input input) {
+    aws::RequestContext& context, model::GetBucketLifecycleConfiguration::Input input) {
     HEARTH_CO_TRY(
-        const BucketHandle bucket, co_await Bucket(input.bucket, input.expected_bucket_owner));
+        const BucketHandle bucket,
+        co_await Bucket(context, input.bucket, input.expected_bucket_owner));
     HEARTH_CO_TRY(
         auto put, Read<model::PutBucketLifecycleConfiguration>(*bucket, setting::kLifecycle));
     if (!put || !put->lifecycle_configuration) {
@@ -74,8 +76,9 @@ ControlOperations::GetBucketLifecycleConfiguration(
 }
 
 Task<Result<model::DeleteBucketLifecycle::Output>> ControlOperations::DeleteBucketLifecycle(
-    aws::RequestContext&, model::DeleteBucketLifecycle::Input input) {
-    HEARTH_CO_TRY(BucketHandle bucket, co_await Bucket(input.bucket, input.expected_bucket_owner));
+    aws::RequestContext& context, model::DeleteBucketLifecycle::Input input) {
+    HEARTH_CO_TRY(
+        BucketHandle bucket, co_await Bucket(context, input.bucket, input.expected_bucket_owner));
     HEARTH_CO_RETURN_IF_ERROR(
         co_await Write(std::move(bucket), std::string(setting::kLifecycle), std::nullopt));
     co_return model::DeleteBucketLifecycle::Output();

@@ -6,8 +6,9 @@
 namespace hearth::s3 {
 
 Task<Result<model::PutBucketLogging::Output>> ControlOperations::PutBucketLogging(
-    aws::RequestContext&, model::PutBucketLogging::Input input) {
-    HEARTH_CO_TRY(BucketHandle bucket, co_await Bucket(input.bucket, input.expected_bucket_owner));
+    aws::RequestContext& context, model::PutBucketLogging::Input input) {
+    HEARTH_CO_TRY(
+        BucketHandle bucket, co_await Bucket(context, input.bucket, input.expected_bucket_owner));
     if (!input.bucket_logging_status) {
         co_return errors::MalformedXml();
     }
@@ -52,9 +53,10 @@ Task<Result<model::PutBucketLogging::Output>> ControlOperations::PutBucketLoggin
 }
 
 Task<Result<model::GetBucketLogging::Output>> ControlOperations::GetBucketLogging(
-    aws::RequestContext&, model::GetBucketLogging::Input input) {
+    aws::RequestContext& context, model::GetBucketLogging::Input input) {
     HEARTH_CO_TRY(
-        const BucketHandle bucket, co_await Bucket(input.bucket, input.expected_bucket_owner));
+        const BucketHandle bucket,
+        co_await Bucket(context, input.bucket, input.expected_bucket_owner));
     HEARTH_CO_TRY(auto put, Read<model::PutBucketLogging>(*bucket, setting::kLogging));
     model::GetBucketLogging::Output output;
     if (put && put->bucket_logging_status) {

@@ -56,7 +56,8 @@ Status CheckDestination(
 Task<Result<model::PutBucketNotificationConfiguration::Output>>
 ControlOperations::PutBucketNotificationConfiguration(
     aws::RequestContext& context, model::PutBucketNotificationConfiguration::Input input) {
-    HEARTH_CO_TRY(BucketHandle bucket, co_await Bucket(input.bucket, input.expected_bucket_owner));
+    HEARTH_CO_TRY(
+        BucketHandle bucket, co_await Bucket(context, input.bucket, input.expected_bucket_owner));
     if (!input.notification_configuration) {
         co_return errors::MalformedXml();
     }
@@ -99,9 +100,10 @@ ControlOperations::PutBucketNotificationConfiguration(
 
 Task<Result<model::GetBucketNotificationConfiguration::Output>>
 ControlOperations::GetBucketNotificationConfiguration(
-    aws::RequestContext&, model::GetBucketNotificationConfiguration::Input input) {
+    aws::RequestContext& context, model::GetBucketNotificationConfiguration::Input input) {
     HEARTH_CO_TRY(
-        const BucketHandle bucket, co_await Bucket(input.bucket, input.expected_bucket_owner));
+        const BucketHandle bucket,
+        co_await Bucket(context, input.bucket, input.expected_bucket_owner));
     HEARTH_CO_TRY(
         auto put, Read<model::PutBucketNotificationConfiguration>(*bucket, setting::kNotification));
     model::GetBucketNotificationConfiguration::Output output;

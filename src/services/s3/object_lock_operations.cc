@@ -46,8 +46,9 @@ Status CheckLockConfiguration(const std::optional<model::ObjectLockConfiguration
 
 Task<Result<model::PutObjectLockConfiguration::Output>>
 ControlOperations::PutObjectLockConfiguration(
-    aws::RequestContext&, model::PutObjectLockConfiguration::Input input) {
-    HEARTH_CO_TRY(BucketHandle bucket, co_await Bucket(input.bucket, input.expected_bucket_owner));
+    aws::RequestContext& context, model::PutObjectLockConfiguration::Input input) {
+    HEARTH_CO_TRY(
+        BucketHandle bucket, co_await Bucket(context, input.bucket, input.expected_bucket_owner));
     HEARTH_CO_RETURN_IF_ERROR(CheckLockConfiguration(input.object_lock_configuration));
     const auto check = [](BucketRecord& record) -> Status {
         if (record.versioning != Versioning::kEnabled) {
@@ -67,9 +68,10 @@ ControlOperations::PutObjectLockConfiguration(
 
 Task<Result<model::GetObjectLockConfiguration::Output>>
 ControlOperations::GetObjectLockConfiguration(
-    aws::RequestContext&, model::GetObjectLockConfiguration::Input input) {
+    aws::RequestContext& context, model::GetObjectLockConfiguration::Input input) {
     HEARTH_CO_TRY(
-        const BucketHandle bucket, co_await Bucket(input.bucket, input.expected_bucket_owner));
+        const BucketHandle bucket,
+        co_await Bucket(context, input.bucket, input.expected_bucket_owner));
     if (!bucket->record.object_lock) {
         co_return errors::ObjectLockConfigurationNotFound(bucket->record.name);
     }
@@ -87,7 +89,8 @@ ControlOperations::GetObjectLockConfiguration(
 Task<Result<model::PutObjectRetention::Output>> ControlOperations::PutObjectRetention(
     aws::RequestContext& context, model::PutObjectRetention::Input input) {
     HEARTH_CO_TRY(
-        const BucketHandle bucket, co_await Bucket(input.bucket, input.expected_bucket_owner));
+        const BucketHandle bucket,
+        co_await Bucket(context, input.bucket, input.expected_bucket_owner));
     if (!bucket->record.object_lock) {
         co_return errors::MissingObjectLock();
     }
@@ -122,7 +125,8 @@ Task<Result<model::PutObjectRetention::Output>> ControlOperations::PutObjectRete
 Task<Result<model::GetObjectRetention::Output>> ControlOperations::GetObjectRetention(
     aws::RequestContext& context, model::GetObjectRetention::Input input) {
     HEARTH_CO_TRY(
-        const BucketHandle bucket, co_await Bucket(input.bucket, input.expected_bucket_owner));
+        const BucketHandle bucket,
+        co_await Bucket(context, input.bucket, input.expected_bucket_owner));
     if (!bucket->record.object_lock) {
         co_return errors::MissingObjectLock();
     }
@@ -144,7 +148,8 @@ Task<Result<model::GetObjectRetention::Output>> ControlOperations::GetObjectRete
 Task<Result<model::PutObjectLegalHold::Output>> ControlOperations::PutObjectLegalHold(
     aws::RequestContext& context, model::PutObjectLegalHold::Input input) {
     HEARTH_CO_TRY(
-        const BucketHandle bucket, co_await Bucket(input.bucket, input.expected_bucket_owner));
+        const BucketHandle bucket,
+        co_await Bucket(context, input.bucket, input.expected_bucket_owner));
     if (!bucket->record.object_lock) {
         co_return errors::MissingObjectLock();
     }
@@ -170,7 +175,8 @@ Task<Result<model::PutObjectLegalHold::Output>> ControlOperations::PutObjectLega
 Task<Result<model::GetObjectLegalHold::Output>> ControlOperations::GetObjectLegalHold(
     aws::RequestContext& context, model::GetObjectLegalHold::Input input) {
     HEARTH_CO_TRY(
-        const BucketHandle bucket, co_await Bucket(input.bucket, input.expected_bucket_owner));
+        const BucketHandle bucket,
+        co_await Bucket(context, input.bucket, input.expected_bucket_owner));
     if (!bucket->record.object_lock) {
         co_return errors::MissingObjectLock();
     }

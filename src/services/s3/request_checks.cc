@@ -13,11 +13,13 @@ Task<Result<BucketHandle>> S3Service::SourceBucket(
 }
 
 Task<Result<BucketHandle>> S3Service::Bucket(
-    const aws::RequestContext&,
+    aws::RequestContext& context,
     const std::optional<std::string>& name,
     const std::optional<std::string>& expected_owner) {
     const std::string asked = name.value_or(std::string());
-    co_return co_await SourceBucket(asked, expected_owner);
+    HEARTH_CO_TRY(BucketHandle bucket, co_await SourceBucket(asked, expected_owner));
+    co_await access_log_.Watch(context, bucket);
+    co_return bucket;
 }
 
 }  // namespace hearth::s3

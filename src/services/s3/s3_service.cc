@@ -13,9 +13,15 @@ S3Service::S3Service(const ServiceDeps& deps, std::unique_ptr<storage::ObjectBod
       part_removal_(deps.kv, *bodies_),
       store_(deps.kv, deps.random, *bodies_, part_removal_),
       uploads_(deps.kv, deps.random),
+      access_log_(
+          deps,
+          store_,
+          [this](BucketHandle bucket, std::string key, std::string text) {
+              return PutText(std::move(bucket), std::move(key), std::move(text));
+          }),
       lifecycle_(deps, store_, uploads_, part_removal_),
       restores_(deps, store_),
-      control_(deps, store_, lifecycle_),
+      control_(deps, store_, lifecycle_, access_log_),
       website_(
           deps,
           store_,
@@ -37,6 +43,7 @@ Task<Status> S3Service::Start() {
 
 Task<void> S3Service::Stop() {
     lifecycle_.Stop();
+    co_await access_log_.Stop();
     co_await part_removal_.Stop();
     co_await bodies_->Stop();
 }

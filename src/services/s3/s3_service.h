@@ -2,6 +2,7 @@
 
 #include "aws/front/service.h"
 #include "services/object_reader.h"
+#include "services/s3/access_log.h"
 #include "services/s3/checksums.h"
 #include "services/s3/conditionals.h"
 #include "services/s3/control_operations.h"
@@ -52,7 +53,7 @@ class S3Service final : public aws::ServiceApi, public ObjectReader {
     // The bucket of a request: x-amz-expected-bucket-owner is checked. Errors: NoSuchBucket,
     // AccessDenied.
     Task<Result<BucketHandle>> Bucket(
-        const aws::RequestContext& context,
+        aws::RequestContext& context,
         const std::optional<std::string>& name,
         const std::optional<std::string>& expected_owner);
     // The same for the source of a copy.
@@ -101,6 +102,9 @@ class S3Service final : public aws::ServiceApi, public ObjectReader {
         storage::OpenOptions options,
         storage::BodyHashes hashes,
         const std::optional<CustomerKeyOfRequest>& customer_key);
+    // Kv::Transact with errors in S3's words: OperationAborted for a conflict that outlived its
+    // retries, InternalError when the answer was lost (`unknown`, if given, says so).
+    Task<Status> Transact(storage::Kv::Body body, bool* unknown = nullptr);
     // Makes `record` current in one transaction and gives room back; `finished` (null: none) is
     // kept with it. Errors: those of `conditions`, NoSuchBucket, OperationAborted.
     Task<Result<ObjectRecord>> Commit(
@@ -109,6 +113,9 @@ class S3Service final : public aws::ServiceApi, public ObjectReader {
         const std::string* inline_bytes,
         storage::FinishedBody* finished,
         const WriteConditions& conditions);
+
+    // An object of Hearth's own making, such as a piece of an access log.
+    Task<Status> PutText(BucketHandle bucket, std::string key, std::string text);
 
     // Of a body that an object has alone: entity tag, check sum, what it is encrypted with.
     void FinishRecord(
@@ -238,6 +245,7 @@ class S3Service final : public aws::ServiceApi, public ObjectReader {
     PartRemoval part_removal_;
     S3Store store_;
     UploadStore uploads_;
+    AccessLog access_log_;
     LifecycleEngine lifecycle_;
     ObjectRestores restores_;
     ControlOperations control_;

@@ -46,7 +46,8 @@ std::optional<std::string> VersionIdOf(const BucketState& bucket, const ObjectRe
 
 Task<Result<model::PutBucketTagging::Output>> ControlOperations::PutBucketTagging(
     aws::RequestContext& context, model::PutBucketTagging::Input input) {
-    HEARTH_CO_TRY(BucketHandle bucket, co_await Bucket(input.bucket, input.expected_bucket_owner));
+    HEARTH_CO_TRY(
+        BucketHandle bucket, co_await Bucket(context, input.bucket, input.expected_bucket_owner));
     HEARTH_CO_TRY(const Tags tags, TagsOf(input.tagging, Tagged::kBucket));
     // Nothing is as good as no tags at all.
     std::optional<std::string> record;
@@ -60,9 +61,10 @@ Task<Result<model::PutBucketTagging::Output>> ControlOperations::PutBucketTaggin
 }
 
 Task<Result<model::GetBucketTagging::Output>> ControlOperations::GetBucketTagging(
-    aws::RequestContext&, model::GetBucketTagging::Input input) {
+    aws::RequestContext& context, model::GetBucketTagging::Input input) {
     HEARTH_CO_TRY(
-        const BucketHandle bucket, co_await Bucket(input.bucket, input.expected_bucket_owner));
+        const BucketHandle bucket,
+        co_await Bucket(context, input.bucket, input.expected_bucket_owner));
     HEARTH_CO_TRY(auto put, Read<model::PutBucketTagging>(*bucket, setting::kTagging));
     if (!put || !put->tagging) {
         co_return errors::NoSuchTagSet(bucket->record.name);
@@ -73,8 +75,9 @@ Task<Result<model::GetBucketTagging::Output>> ControlOperations::GetBucketTaggin
 }
 
 Task<Result<model::DeleteBucketTagging::Output>> ControlOperations::DeleteBucketTagging(
-    aws::RequestContext&, model::DeleteBucketTagging::Input input) {
-    HEARTH_CO_TRY(BucketHandle bucket, co_await Bucket(input.bucket, input.expected_bucket_owner));
+    aws::RequestContext& context, model::DeleteBucketTagging::Input input) {
+    HEARTH_CO_TRY(
+        BucketHandle bucket, co_await Bucket(context, input.bucket, input.expected_bucket_owner));
     HEARTH_CO_RETURN_IF_ERROR(
         co_await Write(std::move(bucket), std::string(setting::kTagging), std::nullopt));
     co_return model::DeleteBucketTagging::Output();
@@ -83,7 +86,8 @@ Task<Result<model::DeleteBucketTagging::Output>> ControlOperations::DeleteBucket
 Task<Result<model::PutObjectTagging::Output>> ControlOperations::PutObjectTagging(
     aws::RequestContext& context, model::PutObjectTagging::Input input) {
     HEARTH_CO_TRY(
-        const BucketHandle bucket, co_await Bucket(input.bucket, input.expected_bucket_owner));
+        const BucketHandle bucket,
+        co_await Bucket(context, input.bucket, input.expected_bucket_owner));
     HEARTH_CO_TRY(const Tags tags, TagsOf(input.tagging, Tagged::kObject));
     const auto change = [&tags](ObjectRecord& record) -> Status {
         record.tags = tags;
@@ -105,7 +109,8 @@ Task<Result<model::PutObjectTagging::Output>> ControlOperations::PutObjectTaggin
 Task<Result<model::GetObjectTagging::Output>> ControlOperations::GetObjectTagging(
     aws::RequestContext& context, model::GetObjectTagging::Input input) {
     HEARTH_CO_TRY(
-        const BucketHandle bucket, co_await Bucket(input.bucket, input.expected_bucket_owner));
+        const BucketHandle bucket,
+        co_await Bucket(context, input.bucket, input.expected_bucket_owner));
     const std::string key = ValueOrEmpty(input.key);
     HEARTH_CO_TRY(
         const auto found,
@@ -120,7 +125,8 @@ Task<Result<model::GetObjectTagging::Output>> ControlOperations::GetObjectTaggin
 Task<Result<model::DeleteObjectTagging::Output>> ControlOperations::DeleteObjectTagging(
     aws::RequestContext& context, model::DeleteObjectTagging::Input input) {
     HEARTH_CO_TRY(
-        const BucketHandle bucket, co_await Bucket(input.bucket, input.expected_bucket_owner));
+        const BucketHandle bucket,
+        co_await Bucket(context, input.bucket, input.expected_bucket_owner));
     const auto change = [](ObjectRecord& record) -> Status {
         record.tags.clear();
         return Status();

@@ -112,8 +112,9 @@ Status CheckWebsite(const std::optional<model::WebsiteConfiguration>& configurat
 }  // namespace
 
 Task<Result<model::PutBucketWebsite::Output>> ControlOperations::PutBucketWebsite(
-    aws::RequestContext&, model::PutBucketWebsite::Input input) {
-    HEARTH_CO_TRY(BucketHandle bucket, co_await Bucket(input.bucket, input.expected_bucket_owner));
+    aws::RequestContext& context, model::PutBucketWebsite::Input input) {
+    HEARTH_CO_TRY(
+        BucketHandle bucket, co_await Bucket(context, input.bucket, input.expected_bucket_owner));
     HEARTH_CO_RETURN_IF_ERROR(CheckWebsite(input.website_configuration));
     HEARTH_CO_RETURN_IF_ERROR(co_await Write(
         std::move(bucket),
@@ -123,9 +124,10 @@ Task<Result<model::PutBucketWebsite::Output>> ControlOperations::PutBucketWebsit
 }
 
 Task<Result<model::GetBucketWebsite::Output>> ControlOperations::GetBucketWebsite(
-    aws::RequestContext&, model::GetBucketWebsite::Input input) {
+    aws::RequestContext& context, model::GetBucketWebsite::Input input) {
     HEARTH_CO_TRY(
-        const BucketHandle bucket, co_await Bucket(input.bucket, input.expected_bucket_owner));
+        const BucketHandle bucket,
+        co_await Bucket(context, input.bucket, input.expected_bucket_owner));
     HEARTH_CO_TRY(auto put, Read<model::PutBucketWebsite>(*bucket, setting::kWebsite));
     if (!put || !put->website_configuration) {
         co_return errors::NoSuchWebsiteConfiguration(bucket->record.name);
@@ -140,8 +142,9 @@ Task<Result<model::GetBucketWebsite::Output>> ControlOperations::GetBucketWebsit
 }
 
 Task<Result<model::DeleteBucketWebsite::Output>> ControlOperations::DeleteBucketWebsite(
-    aws::RequestContext&, model::DeleteBucketWebsite::Input input) {
-    HEARTH_CO_TRY(BucketHandle bucket, co_await Bucket(input.bucket, input.expected_bucket_owner));
+    aws::RequestContext& context, model::DeleteBucketWebsite::Input input) {
+    HEARTH_CO_TRY(
+        BucketHandle bucket, co_await Bucket(context, input.bucket, input.expected_bucket_owner));
     HEARTH_CO_RETURN_IF_ERROR(
         co_await Write(std::move(bucket), std::string(setting::kWebsite), std::nullopt));
     co_return model::DeleteBucketWebsite::Output();

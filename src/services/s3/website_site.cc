@@ -1,7 +1,7 @@
 #include "services/s3/website_site.h"
 
 #include "aws/auth/policy/policy.h"
-#include "codec/crypto/crypto.h"
+#include "aws/protocol/rest_xml.h"
 #include "codec/timestamp/timestamp.h"
 #include "codec/uri/uri.h"
 #include "services/s3/acl.h"
@@ -58,10 +58,6 @@ std::string EscapeHtml(std::string_view text) {
     return escaped;
 }
 
-std::string HostId(std::string_view request_id) {
-    return codec::Base64(codec::Sha256(request_id));
-}
-
 // S3's own page of an error.
 std::string ErrorPage(const Error& error, std::string_view request_id) {
     const std::string title =
@@ -79,7 +75,7 @@ std::string ErrorPage(const Error& error, std::string_view request_id) {
     page += fmt::format(
         "<li>RequestId: {}</li>\n<li>HostId: {}</li>\n</ul>\n<hr/>\n</body>\n</html>\n",
         EscapeHtml(request_id),
-        HostId(request_id));
+        aws::protocol::HostId(request_id));
     return page;
 }
 
@@ -165,7 +161,7 @@ Task<http::Response> WebsiteSite::Serve(aws::SiteRequest& request) {
         }
     }
     response.headers.emplace_back("x-amz-request-id", request.request_id);
-    response.headers.emplace_back("x-amz-id-2", HostId(request.request_id));
+    response.headers.emplace_back("x-amz-id-2", aws::protocol::HostId(request.request_id));
     const std::string_view origin = request.Header("origin");
     if (!origin.empty() && visit.bucket != nullptr && visit.bucket->compiled.cors != nullptr) {
         if (auto headers = visit.bucket->compiled.cors->Answer(origin, request.method, "")) {
