@@ -214,8 +214,17 @@ class RuntimeApi {
   }
 
   restoreNext(done) {
+    this.getRestore('next', done);
+  }
+
+  // What next() gives, made up.
+  rehearsal(done) {
+    this.getRestore('rehearsal', done);
+  }
+
+  getRestore(what, done) {
     this.call(
-      Buffer.from(`GET /2018-06-01/runtime/restore/next HTTP/1.1\r\nHost: ${this.host}\r\n\r\n`), null, done, true);
+      Buffer.from(`GET /2018-06-01/runtime/restore/${what} HTTP/1.1\r\nHost: ${this.host}\r\n\r\n`), null, done, true);
   }
 
   restoreError(error, done) {
@@ -664,21 +673,55 @@ class Runtime {
 
 const errorCallbacks = {};
 
+// Runs the path of an event without the function: what it compiles, allocates and writes to is there before
+// the first call needs it.
+function rehearse(api, handler, times) {
+  return new Promise((resolve) => {
+    const echo = handler.constructor.name === 'AsyncFunction'
+      ? async (event) => event : (event) => Promise.resolve(event);
+    const rehearsal = new Runtime(api, echo);
+    const callbacks = { ...errorCallbacks };
+    rehearsal.schedule = () => setImmediate(() => {
+      // Whatever the function does meanwhile is outside of a call.
+      Object.assign(errorCallbacks, callbacks);
+      currentRequestId = undefined;
+      delete process.env._X_AMZN_TRACE_ID;
+      if (times-- === 0) {
+        resolve();
+        return;
+      }
+      api.rehearsal((status, headers, body) => {
+        if (status === 200) {
+          rehearsal.handle(headers, body);
+        } else {
+          resolve();
+        }
+      });
+    });
+    rehearsal.schedule();
+  });
+}
+
 // The environment is saved in here, and goes on in each copy made of it.
-async function waitForRestore(api, snapshot) {
+async function waitForRestore(api, handler, snapshot) {
   try {
+    await rehearse(api, handler, 16);
     await snapshot.beforeSnapshot();
   } catch (error) {
     logError('Uncaught Exception', error);
     api.initError(error, () => process.exit(64));
     return false;
   }
-  const status = await new Promise((resolve) => api.restoreNext(resolve));
+  const { status, headers } = await new Promise((resolve) => api.restoreNext(
+    (answered, given) => resolve({ status: answered, headers: given })));
   if (status !== 200) {
     process.exit(1);
   }
   try {
     await snapshot.afterRestore();
+    if (headers['hearth-restored'] === 'ahead') {
+      await rehearse(api, handler, 1);
+    }
   } catch (error) {
     logError('Uncaught Exception', error);
     api.restoreError(error, () => process.exit(65));
@@ -731,7 +774,7 @@ async function main() {
     api.initError(error, () => process.exit(1));
     return;
   }
-  if (snapshot === null || await waitForRestore(api, snapshot)) {
+  if (snapshot === null || await waitForRestore(api, handler, snapshot)) {
     new Runtime(api, handler).schedule();
   }
 }

@@ -16,7 +16,13 @@ const after = [];
 // the same numbers from it.
 const state = new Uint32Array(4);
 
-function seed() {
+function seed(bytes) {
+  for (let i = 0; i < 4; ++i) {
+    state[i] = bytes.readUInt32LE(4 * i);
+  }
+}
+
+function bytesOfKernel() {
   const bytes = Buffer.alloc(16);
   const file = fs.openSync('/dev/urandom', 'r');
   try {
@@ -24,9 +30,7 @@ function seed() {
   } finally {
     fs.closeSync(file);
   }
-  for (let i = 0; i < 4; ++i) {
-    state[i] = bytes.readUInt32LE(4 * i);
-  }
+  return bytes;
 }
 
 function next32() {
@@ -49,7 +53,8 @@ function random() {
 
 // Before the function's code runs, which may keep a reference to Math.random.
 function install() {
-  seed();
+  // Not by crypto, which takes 15 ms to load.
+  seed(bytesOfKernel());
   Object.defineProperty(random, 'name', { value: 'random' });
   Math.random = random;
   globalThis.awslambda.registerBeforeSnapshot = (hook) => {
@@ -62,9 +67,12 @@ function install() {
   };
 }
 
-// A heap in which copies touch little.
+// A heap in which copies touch little. What is compiled stays: a collection would throw out functions that
+// ran only once, and every copy would compile them again.
 function collect() {
-  require('v8').setFlagsFromString('--expose-gc');
+  const v8 = require('v8');
+  v8.setFlagsFromString('--no-flush-bytecode');
+  v8.setFlagsFromString('--expose-gc');
   require('vm').runInNewContext('gc')();
 }
 
@@ -72,24 +80,23 @@ async function beforeSnapshot() {
   while (before.length > 0) {
     await before.pop()();
   }
-  // What runs after the restore is loaded and compiled now, not in every copy: crypto alone takes 15 ms.
-  seed();
-  redraw();
+  // What runs after the restore is loaded and compiled now, not in every copy.
+  makeUnique();
   collect();
 }
 
-// Node keeps 128 identifiers drawn from OpenSSL.
-function redraw() {
-  const { randomUUID } = require('crypto');
+// OpenSSL was reseeded before any code ran. A file would be touched for nothing: half a millisecond.
+function makeUnique() {
+  const { randomFillSync, randomUUID } = require('crypto');
+  seed(randomFillSync(Buffer.alloc(16)));
+  // Node keeps 128 identifiers drawn from OpenSSL.
   for (let i = 0; i < 128; ++i) {
     randomUUID();
   }
 }
 
 async function afterRestore() {
-  seed();
-  // OpenSSL was reseeded before any code ran.
-  redraw();
+  makeUnique();
   while (after.length > 0) {
     await after.shift()();
   }

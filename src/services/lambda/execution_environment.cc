@@ -2,6 +2,7 @@
 
 #include "base/log.h"
 #include "codec/json/json.h"
+#include "rt/loops.h"
 #include "services/lambda/exec_wrapper.h"
 #include "services/lambda/exit_status.h"
 #include "services/lambda/layer_mounts.h"
@@ -582,16 +583,29 @@ Task<InvokeOutcome> ExecutionEnvironment::FinishInvoke(
     if (extensions_ != nullptr && extensions_->any()) {
         extensions_->RuntimeDone(report, {});
     }
-    co_await WriteEnd(report, request.log_tail || report.status != "success", {});
-    if (request.log_tail) {
-        outcome.result.log_tail = log_->TakeTail();
-    }
     if (outcome.result.error_type.empty()) {
         outcome.result.error_type = report.error_type;
     }
     outcome.delivered = true;
     outcome.duration = report.duration;
+    if (!request.log_tail && report.status == "success" && !over()) {
+        // Whoever called need not wait for the log.
+        ending_ = true;
+        tasks_.Spawn(WriteEndLater(std::move(report)));
+        co_return outcome;
+    }
+    co_await WriteEnd(report, request.log_tail || report.status != "success", {});
+    if (request.log_tail) {
+        outcome.result.log_tail = log_->TakeTail();
+    }
     co_return outcome;
+}
+
+Task<void> ExecutionEnvironment::WriteEndLater(InvokeReport report) {
+    co_await rt::Yield();
+    co_await WriteEnd(report, false, {});
+    ending_ = false;
+    ended_.WakeAll();
 }
 
 Task<void> ExecutionEnvironment::FinishWithExtensions(
@@ -672,6 +686,9 @@ Task<InvokeOutcome> ExecutionEnvironment::Invoke(
     std::optional<std::chrono::nanoseconds> restore_duration) {
     expired_ = nullptr;
     InvokeOutcome outcome;
+    while (ending_) {
+        co_await ended_.Wait();
+    }
     if (freezing_ != Freezing::kRunning && !co_await Wake()) {
         co_return outcome;
     }
@@ -966,6 +983,9 @@ Task<void> ExecutionEnvironment::Stop() {
     idle_timer_.Cancel();
     while (freezing_ == Freezing::kFreezing) {
         co_await freeze_done_.Wait();
+    }
+    while (ending_) {
+        co_await ended_.Wait();
     }
     if (extensions_ != nullptr && extensions_->any()) {
         co_await ShutDownProcesses();

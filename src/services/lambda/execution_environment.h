@@ -138,8 +138,9 @@ class ExecutionEnvironment final {
     Task<Result<bool>> PrepareRestored(
         SnapshotTemplates& templates, SnapshotSource source, bool ahead);
 
-    // After PrepareRestored: hooks, until the runtime asks for its first event.
-    Task<RestoreOutcome> Restore(std::chrono::nanoseconds limit);
+    // After PrepareRestored: hooks, until the runtime asks for its first event. `ahead`: no call
+    // waits for it.
+    Task<RestoreOutcome> Restore(std::chrono::nanoseconds limit, bool ahead);
 
     // Only makes the template that environments of this version will be made from; nothing is
     // prepared.
@@ -251,6 +252,8 @@ class ExecutionEnvironment final {
         WallClock::time_point wall_start,
         std::chrono::steady_clock::time_point start,
         std::chrono::steady_clock::time_point deadline);
+    // WriteEnd of a call that has been answered, after what is urgent.
+    Task<void> WriteEndLater(InvokeReport report);
     // END and REPORT.
     Task<void> WriteEnd(InvokeReport& report, bool read_usage, std::vector<PlatformSpan> spans);
     void WriteFault(
@@ -296,6 +299,9 @@ class ExecutionEnvironment final {
     bool stopped_after_timeout_ = false;
     // A call has its answer, and extensions still work on it.
     bool finishing_ = false;
+    // A call has its answer, and its END and REPORT are not written yet.
+    bool ending_ = false;
+    rt::Event ended_;
     // Telemetry was told to go out before the environment is frozen.
     bool flushed_ = false;
     bool init_failed_ = false;

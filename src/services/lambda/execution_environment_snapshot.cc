@@ -143,11 +143,11 @@ Task<Status> ExecutionEnvironment::LoadTemplate(
     co_return Status();
 }
 
-Task<RestoreOutcome> ExecutionEnvironment::Restore(std::chrono::nanoseconds limit) {
+Task<RestoreOutcome> ExecutionEnvironment::Restore(std::chrono::nanoseconds limit, bool ahead) {
     const auto start = made_at_;
     const auto deadline = start + limit;
     bool in_time = true;
-    api_->AnswerRestore();
+    api_->AnswerRestore(ahead);
     extensions_->api().CloseRegistration();
     while (in_time && !ready() && !api_->restore_error().has_value() && !over()) {
         in_time = co_await api_->changed().WaitUntil(deadline);

@@ -1,6 +1,7 @@
 #include "services/lambda/log_writer.h"
 
 #include "base/log.h"
+#include "rt/loops.h"
 #include "rt/timer.h"
 
 #include <fcntl.h>
@@ -317,6 +318,8 @@ void LogWriter::Keep(std::vector<LogLine> lines, Source source) {
 }
 
 Task<void> LogWriter::Send() {
+    // A call on its way goes first; what it writes meanwhile goes along.
+    co_await rt::Yield();
     while (!pending_.empty()) {
         std::vector<LogLine> batch = std::exchange(pending_, {});
         pending_bytes_ = 0;

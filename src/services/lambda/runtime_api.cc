@@ -27,6 +27,8 @@ constexpr size_t kReadBytes = 64 * 1024;
 constexpr size_t kUnsentBytesMax = 8 * 1024 * 1024;
 
 constexpr std::string_view kPrefix = "/2018-06-01/runtime/";
+// The request id of events that no caller sent.
+constexpr std::string_view kRehearsal = "rehearsal";
 constexpr std::string_view kAccepted = "{\"status\":\"OK\"}\n";
 
 std::string_view ReasonOf(int status) {
@@ -168,13 +170,15 @@ std::vector<uint16_t> RuntimeApi::RestingPorts() const {
     return ports;
 }
 
-void RuntimeApi::AnswerRestore() {
+void RuntimeApi::AnswerRestore(bool ahead) {
     if (restoring_ == nullptr) {
         return;
     }
     const auto connection = std::exchange(restoring_, nullptr);
     connection->parked = false;
-    Reply(connection, 200, {});
+    Reply(
+        connection,
+        ApiAnswer{.headers = ahead ? "Hearth-Restored: ahead\r\n" : std::string(), .body = {}});
 }
 
 bool RuntimeApi::ready() const {
@@ -465,6 +469,8 @@ void RuntimeApi::Handle(const std::shared_ptr<Connection>& connection, RuntimeAp
         HandleNext(connection);
     } else if (target == "restore/next" && is_get && expects_restore_) {
         HandleRestoreNext(connection);
+    } else if (target == "restore/rehearsal" && is_get && expects_restore_) {
+        SendRehearsal(connection);
     } else if (target == "restore/error" && is_post && expects_restore_) {
         restore_error_ = RuntimeAnswer{
             .is_error = true,
@@ -591,6 +597,21 @@ void RuntimeApi::HandleRestoreNext(const std::shared_ptr<Connection>& connection
     changed_.WakeAll();
 }
 
+void RuntimeApi::SendRehearsal(const std::shared_ptr<Connection>& connection) {
+    constexpr std::string_view kTraceLike =
+        "Root=1-00000000-000000000000000000000000;Parent=0000000000000000;Sampled=0";
+    SendEvent(
+        connection,
+        RuntimeInvocation{
+            .request_id = std::string(kRehearsal),
+            .deadline_unix_ms = 0,
+            .invoked_function_arn = {},
+            .trace_header = std::string(kTraceLike),
+            .client_context = {},
+            .payload = R"({"rehearsal":[1,2.5,null,true,"text"]})",
+            .stream = nullptr});
+}
+
 void RuntimeApi::HandleNext(const std::shared_ptr<Connection>& connection) {
     if (state_ == State::kRunning || state_ == State::kResponding || state_ == State::kInitError ||
         restoring_ != nullptr) {
@@ -632,6 +653,10 @@ void RuntimeApi::HandleAnswer(
     RuntimeApiRequest& request,
     std::string_view request_id,
     bool is_error) {
+    if (expects_restore_ && request_id == kRehearsal) {
+        Reply(connection, 202, {});
+        return;
+    }
     if (request_id_.empty() || request_id != request_id_) {
         Refuse(connection, 400, "InvalidRequestID", "Invalid request ID");
         return;
@@ -695,7 +720,11 @@ void RuntimeApi::Offer(const RuntimeInvocation& invocation) {
         bandwidth_.emplace(std::chrono::steady_clock::now());
     }
     state_ = State::kRunning;
+    SendEvent(connection, invocation);
+}
 
+void RuntimeApi::SendEvent(
+    const std::shared_ptr<Connection>& connection, const RuntimeInvocation& invocation) {
     std::string head;
     head.reserve(512);
     head.append("HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n");

@@ -107,10 +107,11 @@ class RuntimeApi final {
     // gets 404 there. Before Start.
     void ExpectRestore() { expects_restore_ = true; }
 
-    // It waits there, and goes on with AnswerRestore.
+    // It waits there, and goes on with AnswerRestore. `ahead`: no call waits for it, so it may take
+    // time to touch what a call will need.
     bool waiting_for_restore() const { return restoring_ != nullptr; }
 
-    void AnswerRestore();
+    void AnswerRestore(bool ahead);
 
     // What it posted to restore/error; stays.
     const std::optional<RuntimeAnswer>& restore_error() const { return restore_error_; }
@@ -174,6 +175,10 @@ class RuntimeApi final {
     void FinishStreamed(
         const std::shared_ptr<Connection>& connection, RuntimeApiRequest& request, bool truncated);
     void HandleRestoreNext(const std::shared_ptr<Connection>& connection);
+    // A made-up event, for a runtime that runs the path of one before it is saved.
+    void SendRehearsal(const std::shared_ptr<Connection>& connection);
+    void SendEvent(
+        const std::shared_ptr<Connection>& connection, const RuntimeInvocation& invocation);
     void HandleCredentials(
         const std::shared_ptr<Connection>& connection, const RuntimeApiRequest& request);
     void HandleInitError(const std::shared_ptr<Connection>& connection, RuntimeApiRequest& request);

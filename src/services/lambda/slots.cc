@@ -464,7 +464,7 @@ Task<Result<InvokeResult>> Slots::InvokeRestored(
     ExecutionEnvironment& environment = *slot->environment;
     CountRestore(environment);
     environment.WriteRestoreStart();
-    const RestoreOutcome restore = co_await environment.Restore(options_.restore_max);
+    const RestoreOutcome restore = co_await environment.Restore(options_.restore_max, false);
     units.Release();
     metrics_.restore.Observe(Seconds(restore.duration));
     pool.start_cost = restore.duration;
