@@ -2,6 +2,7 @@
 
 #include "aws/protocol/rest_xml_body.h"
 #include "aws/protocol/rest_xml_errors.h"
+#include "aws/protocol/rest_xml_integrity.h"
 #include "aws/protocol/scalars.h"
 #include "aws/protocol/utf8.h"
 #include "codec/base64/base64.h"
@@ -554,6 +555,10 @@ Result<Match> FindRestXmlOperation(const Service& service, const RequestParts& r
 }
 
 Status DecodeRestXml(const Service&, const Match& match, const RequestParts& request, void* input) {
+    const Member* payload = match.operation->input->Payload();
+    if (payload != nullptr && !payload->streaming) {
+        HEARTH_RETURN_IF_ERROR(CheckBodyIntegrity(*match.operation, request));
+    }
     return Decoder(match, request).Decode(*match.operation->input, input);
 }
 

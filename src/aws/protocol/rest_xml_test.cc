@@ -239,7 +239,7 @@ TEST(RestXmlDecode, BodiesWithFlattenedListsAndOthers) {
     const auto input = Decode<s3::DeleteObjects>(
         {"POST",
          "/bucket/?delete",
-         {},
+         {{"x-amz-trailer", "x-amz-checksum-crc32"}},
          "<?xml version=\"1.0\"?><Delete xmlns=\"http://s3.amazonaws.com/doc/2006-03-01/\">\n"
          "  <Object><Key> a&amp;b </Key></Object>\n"
          "  <Quiet>true</Quiet><Object><VersionId>v</VersionId><Key>c</Key></Object></Delete>"});
@@ -279,8 +279,8 @@ TEST(RestXmlDecode, DatesOfRulesWithAndWithoutATime) {
         const std::string body =
             "<LifecycleConfiguration><Rule><Status>Enabled</Status><Filter/><Expiration><Date>" +
             std::string(date) + "</Date></Expiration></Rule></LifecycleConfiguration>";
-        const auto input =
-            Decode<s3::PutBucketLifecycleConfiguration>({"PUT", "/bucket?lifecycle", {}, body});
+        const auto input = Decode<s3::PutBucketLifecycleConfiguration>(
+            {"PUT", "/bucket?lifecycle", {{"x-amz-trailer", "x-amz-checksum-crc32"}}, body});
         ASSERT_TRUE(input.ok()) << date;
         EXPECT_EQ(
             input->lifecycle_configuration->rules->at(0).expiration->date, At(1'769'817'600'000));
@@ -371,6 +371,42 @@ TEST(RestXmlDecode, WrongHeadersAndParametersInTheWordsOfS3) {
         ErrorOf<s3::GetObjectAttributes>({"GET", "/bucket/key?attributes"}),
         "InvalidRequest: The x-amz-object-attributes header specifying the attributes to be "
         "retrieved is either missing or empty");
+}
+
+TEST(RestXmlDecode, WhatComesWithABodyIsCheckedAgainstIt) {
+    constexpr std::string_view kDelete = "<Delete><Object><Key>a</Key></Object></Delete>";
+    const auto remove = [&](Headers headers) {
+        return ErrorOf<s3::DeleteObjects>({"POST", "/bucket?delete", std::move(headers), kDelete});
+    };
+    EXPECT_EQ(remove({{"content-md5", "aFPqFnlCon58cZ4Qt7zwvQ=="}}), "ok");
+    EXPECT_EQ(remove({{"x-amz-checksum-crc32", "v6Ysrw=="}}), "ok");
+    EXPECT_EQ(
+        remove({{"x-amz-checksum-sha256", "b9qfkiJPh7YpXlHOwFcwrzwDhH5vPcI78v9N4bFbu4E="}}), "ok");
+    EXPECT_EQ(
+        remove({}),
+        "InvalidRequest: Missing required header for this request: Content-MD5 OR "
+        "x-amz-checksum-*");
+    EXPECT_EQ(
+        remove({{"content-md5", "1B2M2Y8AsgTpgAmY7PhCfg=="}}),
+        "BadDigest: The Content-MD5 you specified did not match what we received. "
+        "{ExpectedDigest=1B2M2Y8AsgTpgAmY7PhCfg==} {CalculatedDigest=aFPqFnlCon58cZ4Qt7zwvQ==}");
+    EXPECT_EQ(
+        remove({{"content-md5", "abc"}}),
+        "InvalidDigest: The Content-MD5 you specified was invalid. {Content-MD5=abc}");
+    EXPECT_EQ(
+        remove({{"x-amz-checksum-crc32c", "AAAAAA=="}}),
+        "BadDigest: The CRC32C you specified did not match the calculated checksum.");
+    EXPECT_EQ(
+        remove({{"x-amz-checksum-sha1", "AAAAAA=="}}),
+        "InvalidRequest: Value for x-amz-checksum-sha1 header is invalid.");
+    // The check sum of the whole object is not the one of this body.
+    EXPECT_EQ(
+        ErrorOf<s3::CompleteMultipartUpload>(
+            {"POST",
+             "/bucket/key?uploadId=u",
+             {{"x-amz-checksum-crc32", "AAAAAA=="}},
+             "<CompleteMultipartUpload/>"}),
+        "ok");
 }
 
 TEST(RestXmlEncode, HeadersAndMetadata) {
