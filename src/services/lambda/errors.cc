@@ -78,15 +78,6 @@ Error AccessDenied(std::string message, source_location where) {
     return Error(Error::Kind::kDenied, "AccessDeniedException", std::move(message), 403, where);
 }
 
-Error CodeStorageExceeded(source_location where) {
-    return Make(
-        Error::Kind::kInvalid,
-        "CodeStorageExceededException",
-        "Code storage limit exceeded.",
-        400,
-        where);
-}
-
 Error CodeSigningConfigNotFound(std::string_view arn, source_location where) {
     return Make(
         Error::Kind::kNotFound,

@@ -34,7 +34,6 @@ Error RequestEntityTooLarge(
 Error InvalidRequestContent(
     std::string message, source_location where = source_location::current());
 Error AccessDenied(std::string message, source_location where = source_location::current());
-Error CodeStorageExceeded(source_location where = source_location::current());
 Error CodeSigningConfigNotFound(
     std::string_view arn, source_location where = source_location::current());
 Error ProvisionedConcurrencyNotFound(source_location where = source_location::current());

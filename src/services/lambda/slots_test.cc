@@ -249,6 +249,79 @@ TEST_F(SlotsTest, ACallThatTakesTooLongIsKilledAndSaysSo) {
     });
 }
 
+TEST_F(SlotsTest, TheLogOfACallIsCompleteAndInOrderThoughItsCallerDoesNotWaitForIt) {
+    const auto function = Python("def handler(event, context):\n    print('in', event)\n");
+    With([&](Slots& slots) -> Task<void> {
+        for (int call = 0; call < 20; ++call) {
+            InvokeRequest request = Request(std::to_string(call));
+            request.log_tail = false;
+            EXPECT_TRUE((co_await slots.Invoke(function, std::move(request))).ok());
+        }
+    });
+    std::string order;
+    for (const std::string& line : log_.lines) {
+        if (!line.starts_with("INIT_START")) {
+            order.push_back(line[0]);
+        }
+    }
+    std::string wanted;
+    for (int call = 0; call < 20; ++call) {
+        wanted += "SiER";
+    }
+    EXPECT_EQ(order, wanted) << log_.All();
+}
+
+TEST_F(SlotsTest, ARuntimeRehearsesBeforeItIsSavedAndTheFunctionSeesNothingOfIt) {
+    const auto function = Python(R"(import os
+from snapshot_restore_py import register_before_snapshot
+def handler(event, context):
+    print("called")
+@register_before_snapshot
+def tell():
+    print("trace", os.environ.get("_X_AMZN_TRACE_ID"))
+)");
+    With([&](Slots& slots) -> Task<void> {
+        const auto outcome = co_await slots.SaveSnapshot(function, (root_ / "image").string());
+        EXPECT_TRUE(outcome.ok());
+        if (!outcome.ok()) {
+            co_return;
+        }
+        // Plain processes cannot be saved; this one came as far as that.
+        EXPECT_EQ(outcome->kind, SnapshotOutcome::Kind::kNotPossible);
+    });
+    EXPECT_NE(log_.All().find("trace None"), std::string::npos) << log_.All();
+    EXPECT_EQ(log_.All().find("called"), std::string::npos) << log_.All();
+    EXPECT_EQ(log_.All().find("rehearsal"), std::string::npos) << log_.All();
+}
+
+TEST_F(SlotsTest, AnInitThatIsToBeSavedHasALimitOfItsOwn) {
+    options_.limits.init_max = std::chrono::nanoseconds(1);
+    options_.snapshot_init_max = std::chrono::hours(1);
+    const auto quick = Python("def handler(event, context):\n    pass\n");
+    With([&](Slots& slots) -> Task<void> {
+        const auto outcome = co_await slots.SaveSnapshot(quick, (root_ / "image").string());
+        EXPECT_TRUE(outcome.ok());
+        if (!outcome.ok()) {
+            co_return;
+        }
+        EXPECT_EQ(outcome->kind, SnapshotOutcome::Kind::kNotPossible) << outcome->reason;
+    });
+    options_.snapshot_init_max = std::chrono::milliseconds(1);
+    const auto slow = Python("import time\ntime.sleep(600)\n");
+    slow->timeout_s = 1;
+    With([&](Slots& slots) -> Task<void> {
+        const auto outcome = co_await slots.SaveSnapshot(slow, (root_ / "image").string());
+        EXPECT_TRUE(outcome.ok());
+        if (!outcome.ok()) {
+            co_return;
+        }
+        EXPECT_EQ(outcome->kind, SnapshotOutcome::Kind::kInitFailed);
+        EXPECT_EQ(outcome->reason_code, "FunctionError.InitTimeout");
+        EXPECT_EQ(outcome->reason, "The function's init did not end within 1 seconds.");
+    });
+    EXPECT_NE(log_.All().find("Status: timeout"), std::string::npos) << log_.All();
+}
+
 TEST_F(SlotsTest, AnInitBeyondItsLimitIsRepeatedWithinTheCall) {
     options_.limits.init_max = std::chrono::milliseconds(20);
     const auto function =
