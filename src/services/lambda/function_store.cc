@@ -269,6 +269,8 @@ std::string EncodeSnapshot(const VersionSnapshot& snapshot) {
     writer.Integer(7, snapshot.connections);
     writer.Integer(8, snapshot.in_restore ? 1 : 0);
     writer.Text(9, snapshot.revision);
+    writer.Integer(10, UnixMs(snapshot.made));
+    writer.Integer(11, snapshot.losses);
     return writer.Take();
 }
 
@@ -316,6 +318,15 @@ Result<VersionSnapshot> DecodeSnapshot(std::string_view bytes) {
             case 9:
                 snapshot.revision = field->bytes;
                 break;
+            case 10: {
+                HEARTH_TRY(const int64_t ms, FieldReader::Integer(*field));
+                snapshot.made = CloudClock::time_point(std::chrono::milliseconds(ms));
+                break;
+            }
+            case 11: {
+                HEARTH_TRY(snapshot.losses, FieldReader::Integer(*field));
+                break;
+            }
             default:
                 break;
         }

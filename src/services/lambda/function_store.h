@@ -70,6 +70,9 @@ struct VersionSnapshot {
     std::string revision;
     // The day of the last call, for Inactive: written once a day, not with each call.
     CloudClock::time_point used;
+    // When the image was made, and how many before it were lost soon after they had been made.
+    CloudClock::time_point made;
+    int64_t losses = 0;
 };
 
 // A stored zip, shared by all versions in one account and region that were uploaded with the same

@@ -15,7 +15,10 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
+#include <array>
 #include <cerrno>
+#include <chrono>
 #include <filesystem>
 #include <system_error>
 #include <vector>
@@ -50,6 +53,14 @@ Result<std::vector<std::string>> ListImages() {
         return hearth::errors::System("reading snapshots/", error.value());
     }
     return images;
+}
+
+// One image may be lost for any reason; more of them hint at one that stays.
+std::chrono::seconds DelayAfter(int64_t losses) {
+    constexpr std::array kDelays = {
+        std::chrono::seconds(0), std::chrono::seconds(1), std::chrono::seconds(10)};
+    const auto index = static_cast<size_t>(std::max<int64_t>(losses, 1) - 1);
+    return index < kDelays.size() ? kDelays[index] : std::chrono::minutes(1);
 }
 
 std::string_view TextOf(State state) {
@@ -249,7 +260,19 @@ Task<Result<std::optional<SnapshotSource>>> VersionSnapshots::Use(
                 return Next::kUnchanged;
             }
             changed.image.clear();
-            return Next::kNow;
+            const bool soon = deps_.cloud_clock.Now() - changed.made < kLossSoon;
+            changed.losses = soon ? changed.losses + 1 : 1;
+            if (changed.losses < kLossesMax) {
+                return Next::kAfterLoss;
+            }
+            changed.note =
+                fmt::format("{} snapshots of it could not be used, or were lost", changed.losses);
+            log::Warn(
+                "lambda: {} of {} starts without a snapshot from now on: {}",
+                changed.revision.empty() ? "a version" : "$LATEST",
+                name.key.name,
+                changed.note);
+            return Next::kNever;
         }));
         co_return std::optional<SnapshotSource>();
     }
@@ -275,7 +298,12 @@ Task<Status> VersionSnapshots::Change(Name name, std::function<Next(VersionSnaps
         if (next == Next::kNever) {
             co_return Status();
         }
-        due = next == Next::kNow ? deps_.cloud_clock.Now() : snapshot->used + kIdleMax;
+        due = deps_.cloud_clock.Now();
+        if (next == Next::kAfterLoss) {
+            *due += DelayAfter(snapshot->losses);
+        } else if (next == Next::kWhenIdle) {
+            due = snapshot->used + kIdleMax;
+        }
         co_return co_await deps_.schedule.Put(
             transaction.storage(), {std::string(kKind), timer_key, *due, ""});
     };
@@ -367,6 +395,7 @@ Task<Status> VersionSnapshots::Make(Name name) {
                 snapshot.image = image;
                 snapshot.connections = outcome.source.connections;
                 snapshot.in_restore = outcome.source.in_restore;
+                snapshot.made = snapshot.used;
                 return Next::kWhenIdle;
             case SnapshotOutcome::Kind::kNotPossible:
                 snapshot.state = State::kActive;

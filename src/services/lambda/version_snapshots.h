@@ -38,6 +38,11 @@ class VersionSnapshots final {
   public:
     // After these idle days AWS drops a snapshot.
     static constexpr std::chrono::days kIdleMax{14};
+    // An image that is lost this soon after it was made counts as a loss; another one is made
+    // later each time, and after so many of them none is: the version has cold starts, and says
+    // why.
+    static constexpr std::chrono::hours kLossSoon{1};
+    static constexpr int64_t kLossesMax = 5;
 
     // Registers its timers: before the schedule starts.
     VersionSnapshots(const ServiceDeps& deps, FunctionStore& store);
@@ -98,7 +103,7 @@ class VersionSnapshots final {
     Task<Result<bool>> IsNamed(const std::string& image);
 
     // When its timer is due after a change.
-    enum class Next { kUnchanged, kNow, kWhenIdle, kNever };
+    enum class Next { kUnchanged, kNow, kAfterLoss, kWhenIdle, kNever };
 
     // The timer: makes what is due, or drops what was idle for too long.
     Task<Status> Work(std::string timer_key);

@@ -242,14 +242,33 @@ def test_leftovers_are_swept(own):
     version.settled()
     own.stop(keep_data=True)
     folder = os.path.join(own.data, "snapshots")
-    (kept,) = os.listdir(folder)
-    for name in ("rubbish", kept[:-1], kept + ".part", "a.b.c.d.1.e"):
+    (kept,) = images(own)
+    for name in ("rubbish", kept[:-1], kept + ".part", "a.b.c.d.1.e", "a.b.c.d.1.e.use"):
         with open(os.path.join(folder, name), "w") as file:
             file.write("x")
     own.start()
-    assert os.listdir(folder) == [kept]
+    assert set(os.listdir(folder)) <= {kept, kept + ".use"} and images(own) == [kept]
     version.client = own.client("lambda")
     assert version.invoke().json() == "snap-start"
+
+
+def test_images_that_are_always_lost(own):
+    """Another one is made, a little later each time, and at last none is: the version says why."""
+    version = publish(own)
+    version.settled()
+    for loss in range(5):
+        wait_for_image(own)
+        os.unlink(image_path(own))
+        assert version.invoke({"leave": True}).error == "Unhandled"
+        if 0 < loss < 4:
+            assert images(own) == [], "not at once"
+        advance(own, "61s")
+    hearth_up.wait_for(
+        lambda: "could not be used" in own.hearth("functions").stdout, "the reason to be shown")
+    assert images(own) == []
+    shown = version.configuration()
+    assert (shown["State"], shown["SnapStart"]["OptimizationStatus"]) == ("Active", "Off")
+    assert version.invoke().json() == "on-demand"
 
 
 def test_a_library_that_changes(own):
