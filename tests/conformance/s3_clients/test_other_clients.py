@@ -38,7 +38,7 @@ def rclone(hearth, tmp_path):
         **{name: value for name, value in os.environ.items() if not name.startswith("AWS_")},
         "RCLONE_CONFIG": str(tmp_path / "rclone.conf"),
         "RCLONE_CONFIG_H_TYPE": "s3",
-        "RCLONE_CONFIG_H_PROVIDER": "AWS",
+        "RCLONE_CONFIG_H_PROVIDER": "Other",
         "RCLONE_CONFIG_H_ENDPOINT": hearth.endpoint,
         "RCLONE_CONFIG_H_REGION": "us-east-1",
         "RCLONE_CONFIG_H_ACCESS_KEY_ID": key,
@@ -49,7 +49,7 @@ def rclone(hearth, tmp_path):
     }
     (tmp_path / "rclone.conf").write_text("")
     return lambda *arguments, **options: run(
-        "rclone", *arguments, environment=environment, **options
+        "rclone", "--retries=1", "--low-level-retries=1", *arguments, environment=environment, **options
     )
 
 
