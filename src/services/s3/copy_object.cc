@@ -82,6 +82,7 @@ Task<Result<S3Service::CopySourceObject>> S3Service::FindCopySource(
             "Amazon S3 Glacier.",
             403);
     }
+    co_await lifecycle_.Accessed(found.bucket->record, found.record);
     co_return found;
 }
 
@@ -193,6 +194,8 @@ Task<Result<model::CopyObject::Output>> S3Service::CopyObject(
         }
         to.hashes.md5 = true;
         AskFor(to.hashes, used);
+        HEARTH_CO_RETURN_IF_ERROR(
+            co_await lifecycle_.BeforeWrite(bucket->record, record.storage_class));
         auto copied = co_await CopyBytes(from, std::move(range), std::move(to));
         if (!copied.ok() && copied.error().code() == storage::kBodyGone &&
             attempt < kReadAttemptsMax) {

@@ -70,6 +70,8 @@ Task<Result<model::CreateMultipartUpload::Output>> S3Service::CreateMultipartUpl
     if (upload.object.encryption == Encryption::kNone) {
         upload.object.encryption = Encryption::kS3;
     }
+    HEARTH_CO_RETURN_IF_ERROR(
+        co_await lifecycle_.BeforeWrite(bucket->record, upload.object.storage_class));
     const storage::Kv::Body body = [&](storage::Transaction& transaction) -> Task<Status> {
         HEARTH_CO_TRY(
             const BucketRecord now, co_await store_.ReadBucket(transaction, bucket->record));

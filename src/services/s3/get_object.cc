@@ -231,6 +231,7 @@ Task<Result<model::GetObject::Output>> S3Service::GetObject(
             co_return std::move(opened).error();
         }
         std::shared_ptr<storage::BodySource> source = *std::move(opened);
+        co_await lifecycle_.Accessed(bucket->record, plan.record);
         auto output = Show<model::GetObject::Output>(plan, bucket->record, input);
         if (!input.version_id) {
             output.expiration = ExpirationOf(*bucket, plan.record);

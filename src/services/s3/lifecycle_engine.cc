@@ -9,6 +9,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <chrono>
 #include <optional>
 #include <utility>
@@ -22,6 +23,8 @@ using storage::Transaction;
 
 constexpr char kTimerKind[] = "s3-lifecycle";
 constexpr size_t kUploadsPerPage = 256;
+constexpr std::string_view kTiered = "INTELLIGENT_TIERING";
+constexpr std::chrono::days kAccessesApart{1};
 
 std::string TimerKey(const BucketRecord& bucket) {
     return fmt::format("{}/{}/{}", bucket.account.text(), bucket.region.text(), bucket.id);
@@ -40,6 +43,12 @@ bool IsOutOfDate(const Error& error) {
            error.code() == "AccessDenied";
 }
 
+// The last write, read or restore.
+CloudClock::time_point TouchedAt(const ObjectRecord& record) {
+    return CloudClock::time_point(
+        CloudClock::duration(std::max(record.modified_cloud_ms, record.accessed_cloud_ms)));
+}
+
 Error NoLongerDue() {
     return errors::NoSuchKey("");
 }
@@ -51,6 +60,8 @@ struct LifecycleEngine::Run {
     BucketHandle bucket;
     const LifecycleRules& rules;
     CloudClock::time_point now;
+    // Versions of INTELLIGENT_TIERING that were met: the bucket needs another run tomorrow.
+    mutable uint64_t tiered = 0;
 };
 
 LifecycleEngine::LifecycleEngine(
@@ -83,19 +94,27 @@ Task<Status> LifecycleEngine::Fire(const flow::DueTimer& timer) {
     }
     // The bucket of this timer is gone, or what it was put for.
     const auto rules = (*bucket)->compiled.lifecycle;
-    if (TimerKey((*bucket)->record) != due.key || rules == nullptr) {
+    if (TimerKey((*bucket)->record) != due.key) {
         co_return Status();
     }
-    if (rules->any_enabled()) {
-        const Run run{*bucket, *rules, deps_.cloud_clock.Now()};
-        HEARTH_CO_RETURN_IF_ERROR(co_await WalkCurrent(run));
-        HEARTH_CO_RETURN_IF_ERROR(co_await WalkVersions(run));
-        if (rules->looks_at_uploads()) {
-            HEARTH_CO_RETURN_IF_ERROR(co_await WalkUploads(run));
-        }
+    const LifecycleRules none({}, false);
+    const Run run{
+        .bucket = *bucket,
+        .rules = rules == nullptr ? none : *rules,
+        .now = deps_.cloud_clock.Now()};
+    HEARTH_CO_RETURN_IF_ERROR(co_await WalkCurrent(run));
+    HEARTH_CO_RETURN_IF_ERROR(co_await WalkVersions(run));
+    if (run.rules.looks_at_uploads()) {
+        HEARTH_CO_RETURN_IF_ERROR(co_await WalkUploads(run));
     }
     if (stopping_) {
         co_return ::hearth::errors::Unavailable("stopping; the run goes on after the next start");
+    }
+    if (!run.rules.any_enabled() && run.tiered == 0) {
+        // What comes later puts the timer again.
+        const std::lock_guard lock(mutex_);
+        tiered_.erase((*bucket)->record.id);
+        co_return Status();
     }
     std::optional<CloudClock::time_point> next;
     const S3Store::Change again = [&](Transaction& transaction,
@@ -230,9 +249,16 @@ Task<Status> LifecycleEngine::WalkUploads(const Run& run) {
 Task<Status> LifecycleEngine::Act(
     const Run& run, const LifecycleObject& object, const ObjectRecord& record) {
     Status done;
+    if (record.storage_class == kTiered && !record.delete_marker) {
+        ++run.tiered;
+    }
     switch (run.rules.Decide(object, run.now).action) {
         case LifecycleAction::kNothing:
-            co_return Status();
+            if (record.storage_class != kTiered || record.delete_marker) {
+                co_return Status();
+            }
+            done = co_await MoveTier(run, record);
+            break;
         case LifecycleAction::kExpire:
             done = co_await Expire(run, record);
             break;
@@ -339,6 +365,11 @@ Task<Status> LifecycleEngine::Move(
             return NoLongerDue();
         }
         version.storage_class = std::string(decision.storage_class);
+        if (version.storage_class == kTiered) {
+            // Watched from now on.
+            version.accessed_cloud_ms = UnixMs(run.now);
+        }
+        version.tier.clear();
         version.restored_until.reset();
         version.restore_ongoing = false;
         return Status();
@@ -346,6 +377,81 @@ Task<Status> LifecycleEngine::Move(
     HEARTH_CO_RETURN_IF_ERROR(
         co_await store_.UpdateObject(run.bucket->record, record.key, record.version_id, change));
     co_return Status();
+}
+
+Task<Status> LifecycleEngine::MoveTier(const Run& run, const ObjectRecord& record) {
+    const auto& tiering = run.bucket->compiled.tiering;
+    const auto wanted = [&](const ObjectRecord& version) {
+        const TieringRule* rule =
+            tiering == nullptr ? nullptr : tiering->Find(version.key, version.tags);
+        return TierOf(version.size, TouchedAt(version), rule, run.now);
+    };
+    if (TierRank(wanted(record)) <= TierRank(record.tier)) {
+        co_return Status();
+    }
+    const auto change = [&](ObjectRecord& version) -> Status {
+        const std::string_view tier = wanted(version);
+        if (version.sequence != record.sequence || version.storage_class != kTiered ||
+            version.restore_ongoing || TierRank(tier) <= TierRank(version.tier)) {
+            return NoLongerDue();
+        }
+        version.tier = std::string(tier);
+        return Status();
+    };
+    HEARTH_CO_RETURN_IF_ERROR(
+        co_await store_.UpdateObject(run.bucket->record, record.key, record.version_id, change));
+    co_return Status();
+}
+
+Task<Status> LifecycleEngine::BeforeWrite(
+    const BucketRecord& bucket, std::string_view storage_class) {
+    if (storage_class != kTiered) {
+        co_return Status();
+    }
+    {
+        const std::lock_guard lock(mutex_);
+        if (!tiered_.insert(bucket.id).second) {
+            co_return Status();
+        }
+    }
+    CloudClock::time_point due;
+    const storage::Kv::Body body = [&](Transaction& transaction) -> Task<Status> {
+        HEARTH_CO_TRY(const BucketRecord now, co_await store_.ReadBucket(transaction, bucket));
+        HEARTH_CO_TRY(due, co_await ScheduleIn(transaction, now));
+        co_return Status();
+    };
+    if (const Status put = co_await store_.kv().Transact(body); !put.ok()) {
+        const std::lock_guard lock(mutex_);
+        tiered_.erase(bucket.id);
+        co_return put.error();
+    }
+    Arm(due);
+    co_return Status();
+}
+
+Task<void> LifecycleEngine::Accessed(const BucketRecord& bucket, const ObjectRecord& record) {
+    if (record.storage_class != kTiered) {
+        co_return;
+    }
+    const CloudClock::time_point now = deps_.cloud_clock.Now();
+    if (record.tier.empty() && now - TouchedAt(record) < kAccessesApart) {
+        co_return;
+    }
+    const auto change = [&](ObjectRecord& version) -> Status {
+        if (version.sequence != record.sequence) {
+            return NoLongerDue();
+        }
+        version.accessed_cloud_ms = UnixMs(now);
+        // The archive tiers are left by a restore alone.
+        if (version.tier == "INFREQUENT" || version.tier == "ARCHIVE_INSTANT") {
+            version.tier.clear();
+        }
+        return Status();
+    };
+    const auto done = co_await store_.UpdateObject(bucket, record.key, record.version_id, change);
+    if (!done.ok() && !IsOutOfDate(done.error())) {
+        log::Warn("an access to {} was not noted: {}", bucket.name, done.error().message());
+    }
 }
 
 Task<Status> LifecycleEngine::Abort(

@@ -10,6 +10,9 @@
 #include "storage/kv.h"
 
 #include <atomic>
+#include <cstdint>
+#include <mutex>
+#include <set>
 #include <string>
 #include <string_view>
 
@@ -19,10 +22,10 @@ struct DueTimer;
 
 namespace hearth::s3 {
 
-// Does to objects what the lifecycle configurations of their buckets say. A bucket with a
-// configuration has one durable timer, due at every midnight UTC of the cloud's clock, as AWS runs
-// its rules once a day; a run walks the bucket's versions and uploads page by page and decides on
-// each with LifecycleRules.
+// Does to objects what the lifecycle configurations of their buckets say, and moves those of
+// INTELLIGENT_TIERING between its tiers. A bucket with either has one durable timer, due at every
+// midnight UTC of the cloud's clock, as AWS runs its rules once a day; a run walks the bucket's
+// versions and uploads page by page and decides on each with LifecycleRules.
 //
 // Guarantee: nothing is done that the rules did not say of the object as it is at that moment: each
 // action is a transaction of its own that reads the version and decides again. What object lock
@@ -37,6 +40,12 @@ class LifecycleEngine final {
     Task<Result<CloudClock::time_point>> ScheduleIn(
         storage::Transaction& transaction, const BucketRecord& bucket);
     void Arm(CloudClock::time_point due);
+
+    // Before a version is written: those of INTELLIGENT_TIERING need a run each day, too.
+    Task<Status> BeforeWrite(const BucketRecord& bucket, std::string_view storage_class);
+    // When a version's bytes were asked for: in INTELLIGENT_TIERING that counts, and brings it back
+    // to the first tier. At most one small write a day for each version. A failure is logged.
+    Task<void> Accessed(const BucketRecord& bucket, const ObjectRecord& record);
 
     // A run that is under way ends at its next page.
     void Stop() { stopping_ = true; }
@@ -53,6 +62,7 @@ class LifecycleEngine final {
     Task<Status> Expire(const Run& run, const ObjectRecord& record);
     Task<Status> Remove(const Run& run, const LifecycleObject& object, const ObjectRecord& record);
     Task<Status> Move(const Run& run, const LifecycleObject& object, const ObjectRecord& record);
+    Task<Status> MoveTier(const Run& run, const ObjectRecord& record);
     Task<Status> Abort(const Run& run, const std::string& key, const std::string& upload_id);
 
     ServiceDeps deps_;
@@ -60,6 +70,9 @@ class LifecycleEngine final {
     UploadStore& uploads_;
     PartRemoval& part_removal_;
     std::atomic<bool> stopping_ = false;
+    // Held for moments. The buckets whose timer was put by this process for tiers' sake.
+    std::mutex mutex_;
+    std::set<int64_t> tiered_;
 };
 
 }  // namespace hearth::s3

@@ -252,4 +252,33 @@ const TieringRule* TieringRules::Find(
     return it == rules.end() ? nullptr : &*it;
 }
 
+int TierRank(std::string_view tier) {
+    static constexpr std::array<std::string_view, 5> kTiers = {
+        "", "INFREQUENT", "ARCHIVE_INSTANT", "ARCHIVE", "DEEP_ARCHIVE"};
+    const auto it = std::find(kTiers.begin(), kTiers.end(), tier);
+    return it == kTiers.end() ? 0 : static_cast<int>(it - kTiers.begin());
+}
+
+std::string_view TierOf(
+    uint64_t size,
+    CloudClock::time_point touched,
+    const TieringRule* rule,
+    CloudClock::time_point now) {
+    constexpr int32_t kInfrequentDays = 30;
+    constexpr int32_t kArchiveInstantDays = 90;
+    if (size < kTransitionBytesMin) {
+        return "";
+    }
+    const auto idle = [&](int32_t days) { return LifecycleMidnight(touched, days) <= now; };
+    if (rule != nullptr && rule->deep_archive_days && idle(*rule->deep_archive_days)) {
+        return "DEEP_ARCHIVE";
+    }
+    if (rule != nullptr && rule->archive_days && idle(*rule->archive_days)) {
+        return "ARCHIVE";
+    }
+    return idle(kArchiveInstantDays) ? "ARCHIVE_INSTANT"
+           : idle(kInfrequentDays)   ? "INFREQUENT"
+                                     : "";
+}
+
 }  // namespace hearth::s3

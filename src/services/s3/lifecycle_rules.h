@@ -163,4 +163,16 @@ struct TieringRules {
         std::string_view key, const std::map<std::string, std::string>& tags) const;
 };
 
+// The tier that an object of INTELLIGENT_TIERING belongs into when nobody has read or written it
+// since `touched`: empty (read often), "INFREQUENT", "ARCHIVE_INSTANT", or, where `rule` says so,
+// "ARCHIVE", "DEEP_ARCHIVE". What is too small stays in the first.
+std::string_view TierOf(
+    uint64_t size,
+    CloudClock::time_point touched,
+    const TieringRule* rule,
+    CloudClock::time_point now);
+
+// How far down a tier is; 0 for the first.
+int TierRank(std::string_view tier);
+
 }  // namespace hearth::s3

@@ -221,5 +221,25 @@ TEST(LifecycleRules, UploadsAreAborted) {
     EXPECT_TRUE(rules.looks_at_uploads());
 }
 
+TEST(LifecycleRules, TiersFollowFromTheLastAccess) {
+    const auto touched = At("2026-01-01T00:00:00Z");
+    TieringRule rule;
+    rule.archive_days = 100;
+    rule.deep_archive_days = 200;
+    const auto tier = [&](int32_t after, const TieringRule* asked, uint64_t size = kLarge) {
+        return TierOf(size, touched, asked, touched + days(after));
+    };
+    EXPECT_EQ(tier(29, nullptr), "");
+    EXPECT_EQ(tier(30, nullptr), "INFREQUENT");
+    EXPECT_EQ(tier(89, nullptr), "INFREQUENT");
+    EXPECT_EQ(tier(90, nullptr), "ARCHIVE_INSTANT");
+    EXPECT_EQ(tier(700, nullptr), "ARCHIVE_INSTANT");
+    EXPECT_EQ(tier(99, &rule), "ARCHIVE_INSTANT");
+    EXPECT_EQ(tier(100, &rule), "ARCHIVE");
+    EXPECT_EQ(tier(200, &rule), "DEEP_ARCHIVE");
+    EXPECT_EQ(tier(700, &rule, 128 * 1024 - 1), "");
+    EXPECT_LT(TierRank("ARCHIVE_INSTANT"), TierRank("ARCHIVE"));
+}
+
 }  // namespace
 }  // namespace hearth::s3

@@ -249,6 +249,7 @@ Task<Status> ObjectRestores::Finish(const flow::DueTimer& timer) {
             if (IsTiered(record)) {
                 // Back to where it is read often.
                 record.tier.clear();
+                record.accessed_cloud_ms = UnixMs(now);
             } else {
                 record.restored_until = EndOf(now, pending.days);
             }

@@ -40,7 +40,7 @@ Task<Result<model::PutObject::Output>> S3Service::PutObject(
     record.owner = context.account == bucket->record.account ? "" : context.account.text();
     HEARTH_CO_TRY(const UploadChecks checks, ReadUploadChecks(context));
     if (bucket->record.object_lock && !record.retention.mode.empty() && !checks.content_md5 &&
-        !checks.chosen && !customer_key && input.object_lock_mode) {
+        !checks.chosen && input.object_lock_mode) {
         co_return errors::InvalidRequest(
             "Content-MD5 OR x-amz-checksum- HTTP header is required for Put Object requests with "
             "Object Lock parameters");
@@ -51,6 +51,8 @@ Task<Result<model::PutObject::Output>> S3Service::PutObject(
         HEARTH_CO_RETURN_IF_ERROR(
             DecideWrite(conditions, key, current && current->current ? &current->record : nullptr));
     }
+    HEARTH_CO_RETURN_IF_ERROR(
+        co_await lifecycle_.BeforeWrite(bucket->record, record.storage_class));
     HEARTH_CO_TRY(Received received, co_await Receive(context, input.body, checks, customer_key));
     const std::string inline_bytes = KeepBody(received.body, record);
     FinishRecord(record, received.body, checks.algorithm, std::move(received.checksum));

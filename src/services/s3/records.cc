@@ -58,6 +58,7 @@ enum : uint8_t {
     kRestoredUntil = 33,
     kRestoreOngoing = 34,
     kTier = 35,
+    kAccessedCloud = 36,
 };
 }  // namespace object_field
 
@@ -183,7 +184,8 @@ Status DecodeField(ObjectRecord& record, const FieldReader::Field& field) {
         case kBodyInline:
         case kPartsCount:
         case kRestoredUntil:
-        case kRestoreOngoing: {
+        case kRestoreOngoing:
+        case kAccessedCloud: {
             HEARTH_TRY(const int64_t value, FieldReader::Integer(field));
             switch (field.number) {
                 case kSequence:
@@ -220,6 +222,9 @@ Status DecodeField(ObjectRecord& record, const FieldReader::Field& field) {
                     break;
                 case kRestoredUntil:
                     record.restored_until = Time(value);
+                    break;
+                case kAccessedCloud:
+                    record.accessed_cloud_ms = value;
                     break;
                 case kRestoreOngoing:
                     record.restore_ongoing = value != 0;
@@ -342,6 +347,7 @@ std::string ObjectRecord::Encode() const {
     }
     IntegerIfAny(writer, kRestoreOngoing, restore_ongoing ? 1 : 0);
     TextIfAny(writer, kTier, tier);
+    IntegerIfAny(writer, kAccessedCloud, accessed_cloud_ms);
     return writer.Take();
 }
 

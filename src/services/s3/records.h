@@ -106,6 +106,8 @@ struct ObjectRecord {
     // RestoreObject: when the copy of an archived object ends; ongoing while it is made.
     std::optional<WallClock::time_point> restored_until;
     bool restore_ongoing = false;
+    // Intelligent-Tiering: when it was read last, to the day; 0: never.
+    int64_t accessed_cloud_ms = 0;
     // Intelligent-Tiering and lifecycle: where the body is now when that is not the class's own
     // first place ("INFREQUENT", "ARCHIVE_INSTANT", "ARCHIVE", "DEEP_ARCHIVE").
     std::string tier;
