@@ -44,6 +44,9 @@ def rclone(hearth, tmp_path):
         "RCLONE_CONFIG_H_ACCESS_KEY_ID": key,
         "RCLONE_CONFIG_H_SECRET_ACCESS_KEY": secret,
         "RCLONE_CONFIG_H_FORCE_PATH_STYLE": "true",
+        # Its default, private, is an ACL, which new buckets refuse as on AWS.
+        "RCLONE_CONFIG_H_ACL": "bucket-owner-full-control",
+        "RCLONE_CONFIG_H_NO_CHECK_BUCKET": "true",
         "RCLONE_CONFIG_H_CHUNK_SIZE": "5M",
         "RCLONE_CONFIG_H_UPLOAD_CUTOFF": "8M",
     }
