@@ -156,6 +156,8 @@ Task<http::Response> Gateway::HandleS3(
     http::Response response =
         is_form ? co_await HandleS3Form(request, door, room, walk, path, allowed.has_value())
                 : co_await AnswerS3(request, door, room, walk, path, allowed.has_value());
+    // It pointed into what ends here.
+    walk.parts = {};
     if (allowed) {
         for (auto& header : *allowed) {
             response.headers.push_back(std::move(header));
