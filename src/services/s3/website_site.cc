@@ -34,6 +34,10 @@ constexpr std::array<std::string_view, 8> kDashedRegions = {
     "eu-west-1",
     "sa-east-1"};
 constexpr int kReadAttemptsMax = 10;
+// A page in the path form has the origin of Hearth's own API. The browser gives it an origin of its
+// own with this, so it is as foreign to the API as it should be.
+constexpr std::string_view kPathFormPolicy =
+    "sandbox allow-downloads allow-forms allow-modals allow-popups allow-scripts";
 
 std::string EscapeHtml(std::string_view text) {
     std::string escaped;
@@ -162,6 +166,9 @@ Task<http::Response> WebsiteSite::Serve(aws::SiteRequest& request) {
     }
     response.headers.emplace_back("x-amz-request-id", request.request_id);
     response.headers.emplace_back("x-amz-id-2", aws::protocol::HostId(request.request_id));
+    if (request.by_path) {
+        response.headers.emplace_back("Content-Security-Policy", kPathFormPolicy);
+    }
     const std::string_view origin = request.Header("origin");
     if (!origin.empty() && visit.bucket != nullptr && visit.bucket->compiled.cors != nullptr) {
         if (auto headers = visit.bucket->compiled.cors->Answer(origin, request.method, "")) {

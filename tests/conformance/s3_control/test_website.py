@@ -65,6 +65,8 @@ def test_pages(hearth, site):
 def test_pages_below_a_path(hearth, site):
     with hearth.get(f"/_hearth/s3-website/{site}/docs/") as answer:
         assert answer.read() == PAGES["docs/index.html"]
+        # It has the origin of Hearth's API and must not be able to use it.
+        assert answer.headers["Content-Security-Policy"].startswith("sandbox ")
 
 
 def test_head_and_conditions(hearth, site):
