@@ -128,6 +128,23 @@ bool S3Signature::IsPresigned(std::string_view query) {
            (HasParameter(query, "AWSAccessKeyId") && HasParameter(query, "Signature"));
 }
 
+bool S3Signature::IsPresignedForS3(std::string_view query) {
+    if (!IsPresigned(query)) {
+        return false;
+    }
+    std::string_view rest = query;
+    while (!rest.empty()) {
+        std::string_view piece = TakeUntil(rest, '&');
+        if (TakeUntil(piece, '=') != "X-Amz-Credential") {
+            continue;
+        }
+        const auto credential = codec::PercentDecode(piece);
+        return credential.ok() &&
+               credential->ends_with(fmt::format("/{}/{}", kSigningName, kScopeTerminator));
+    }
+    return HasParameter(query, "AWSAccessKeyId");
+}
+
 Result<std::optional<S3Signature>> S3Signature::Read(
     const SignedParts& request, std::string_view resource) {
     const std::string_view header = FindHeader(request, "authorization");

@@ -50,8 +50,10 @@ class S3Signature final : public ClaimedSignature {
     static Result<std::optional<S3Signature>> Read(
         const SignedParts& request, std::string_view resource);
 
-    // Whether a request says, by header or query, that it is signed for S3 in whatever version.
+    // Whether a query has a signature, of whatever version and perhaps for another service.
     static bool IsPresigned(std::string_view query);
+    // The same, but only where it says that it is for S3. For routing.
+    static bool IsPresignedForS3(std::string_view query);
 
     std::string_view access_key_id() const override { return key_id_; }
 

@@ -29,7 +29,7 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
     }
     const SignedParts parts{method, path, query, headers, {}};
     const hearth::WallClock::time_point now(std::chrono::milliseconds(1'769'853'600'000));
-    (void)S3Signature::IsPresigned(query);
+    (void)S3Signature::IsPresignedForS3(query);
     auto signature = S3Signature::Read(parts, path);
     if (signature.ok() && signature->has_value()) {
         (void)(*signature)->CheckExpiry(now);

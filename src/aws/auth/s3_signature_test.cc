@@ -158,6 +158,19 @@ TEST(S3Signature, OfQueriesVerifiesUntilItExpires) {
     EXPECT_EQ(Check(call), "SignatureDoesNotMatch");
 }
 
+TEST(S3Signature, OfQueriesSaysWhetherItIsForS3) {
+    EXPECT_TRUE(S3Signature::IsPresignedForS3(Presigned().query));
+    EXPECT_TRUE(S3Signature::IsPresignedForS3("AWSAccessKeyId=A&Expires=1&Signature=x"));
+    EXPECT_FALSE(S3Signature::IsPresignedForS3(""));
+    EXPECT_FALSE(S3Signature::IsPresignedForS3("AWSAccessKeyId=A"));
+    EXPECT_FALSE(S3Signature::IsPresignedForS3("X-Amz-Algorithm=AWS4-HMAC-SHA256"));
+    // Others are presigned, too: whom a token of a cluster stands for is asked so.
+    std::string query = "Action=GetCallerIdentity&Version=2011-06-15&" + Presigned().query;
+    Replace(query, "%2Fs3%2F", "%2Fsts%2F");
+    EXPECT_FALSE(S3Signature::IsPresignedForS3(query));
+    EXPECT_TRUE(S3Signature::IsPresigned(query));
+}
+
 TEST(S3Signature, OfQueriesThatCannotBeReadSaysWhy) {
     const auto with = [](std::string_view from, std::string_view to) {
         Call call = Presigned();

@@ -59,8 +59,8 @@ const model::Service* Router::FindByHead(
     }
     const std::string_view host = head.Header("host");
     if (s3_ != nullptr && !scope &&
-        (S3Signature::IsPresigned(head.query) || head.Header("authorization").starts_with("AWS ") ||
-         BucketOfS3Host(HostName(host)))) {
+        (S3Signature::IsPresignedForS3(head.query) ||
+         head.Header("authorization").starts_with("AWS ") || BucketOfS3Host(HostName(host)))) {
         return s3_;
     }
     if (const std::string_view label = FirstLabel(host); !label.empty()) {
