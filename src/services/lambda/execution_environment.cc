@@ -288,7 +288,9 @@ Task<Status> ExecutionEnvironment::PrepareAs(bool to_save) {
 }
 
 void ExecutionEnvironment::Surround(aws::DoorIdentity identity) {
-    api_ = std::make_unique<RuntimeApi>(sandbox_->TakeRuntimeApiListener());
+    if (api_ == nullptr) {
+        api_ = std::make_unique<RuntimeApi>(sandbox_->TakeRuntimeApiListener());
+    }
     extensions_ = std::make_unique<ExtensionHost>(
         ExtensionHost::Parts{
             .function = *function_,

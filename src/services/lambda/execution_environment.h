@@ -138,9 +138,8 @@ class ExecutionEnvironment final {
     Task<Result<bool>> PrepareRestored(
         SnapshotTemplates& templates, SnapshotSource source, bool ahead);
 
-    // After PrepareRestored: hooks, until the runtime asks for its first event. `ahead`: no call
-    // waits for it.
-    Task<RestoreOutcome> Restore(std::chrono::nanoseconds limit, bool ahead);
+    // After PrepareRestored: hooks, until the runtime asks for its first event.
+    Task<RestoreOutcome> Restore(std::chrono::nanoseconds limit);
 
     // Only makes the template that environments of this version will be made from; nothing is
     // prepared.

@@ -118,12 +118,19 @@ Task<Result<bool>> ExecutionEnvironment::PrepareRestored(
         code_.clear();
         co_return false;
     }
-    Surround(std::move(identity));
+    api_ = std::make_unique<RuntimeApi>(sandbox_->TakeRuntimeApiListener());
     bool first = true;
     for (os::Fd& connection : sandbox_->TakeConnections()) {
         HEARTH_CO_RETURN_IF_ERROR(
             api_->Adopt(std::move(connection), source.in_restore && std::exchange(first, false)));
     }
+    // The runtime works on while all that is around it is made. A spare tells of its restore when
+    // it is first called.
+    api_->AnswerRestore(ahead);
+    if (!ahead) {
+        WriteRestoreStart();
+    }
+    Surround(std::move(identity));
     api_->Start();
     tasks_.Spawn(WatchExit());
     co_return true;
@@ -143,11 +150,10 @@ Task<Status> ExecutionEnvironment::LoadTemplate(
     co_return Status();
 }
 
-Task<RestoreOutcome> ExecutionEnvironment::Restore(std::chrono::nanoseconds limit, bool ahead) {
+Task<RestoreOutcome> ExecutionEnvironment::Restore(std::chrono::nanoseconds limit) {
     const auto start = made_at_;
     const auto deadline = start + limit;
     bool in_time = true;
-    api_->AnswerRestore(ahead);
     extensions_->api().CloseRegistration();
     while (in_time && !ready() && !api_->restore_error().has_value() && !over()) {
         in_time = co_await api_->changed().WaitUntil(deadline);

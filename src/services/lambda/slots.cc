@@ -393,8 +393,6 @@ Task<Result<InvokeResult>> Slots::InvokeCold(
         co_return std::move(allowed).error();
     }
     ++pool.misses;
-    // Most of a restored one is its template's.
-    MakeRoom(restores ? pool.spare_bytes : static_cast<uint64_t>(pool.function->memory_mb) << 20);
     const auto started = steady_clock::now();
     const std::string log_stream =
         ExecutionEnvironment::NewLogStream(*pool.function, deps_.wall_clock.Now(), deps_.random);
@@ -420,6 +418,7 @@ Task<Result<InvokeResult>> Slots::InvokeCold(
         release.ArmIn(options_.cold_start_hold);
     }
     metrics_.misses_cold.Add();
+    MakeRoom(static_cast<uint64_t>(pool.function->memory_mb) << 20);
     if (auto prepared = co_await environment.Prepare(); !prepared.ok()) {
         Discard(fresh);
         co_return ServiceFailure(std::move(prepared).error());
@@ -463,8 +462,9 @@ Task<Result<InvokeResult>> Slots::InvokeRestored(
     ++pool.restores;
     ExecutionEnvironment& environment = *slot->environment;
     CountRestore(environment);
-    environment.WriteRestoreStart();
-    const RestoreOutcome restore = co_await environment.Restore(options_.restore_max, false);
+    // Most of it is its template's.
+    MakeRoom(pool.spare_bytes);
+    const RestoreOutcome restore = co_await environment.Restore(options_.restore_max);
     units.Release();
     metrics_.restore.Observe(Seconds(restore.duration));
     pool.start_cost = restore.duration;

@@ -97,7 +97,7 @@ Task<bool> Slots::MakeSpare(Pool& pool, const SnapshotSource& source) {
     bool made = prepared.ok() && *prepared;
     if (made) {
         CountRestore(environment);
-        slot->restored = co_await environment.Restore(options_.restore_max, true);
+        slot->restored = co_await environment.Restore(options_.restore_max);
         made = slot->restored.ok;
     }
     if (made) {
