@@ -54,6 +54,14 @@ SOAKS = {
         "clients that keep their connections to function URLs, a tenth as many functions, ten rounds", 10_000,
         [*PYTEST, "tests/conformance/lambda_urls/test_load.py"],
     ),
+    "s3_model": (
+        "operations of each of ten S3 clients, which agree with some serial order", 1_500,
+        [*PYTEST, "tests/conformance/s3_model"],
+    ),
+    "s3_sync": (
+        "files that `aws s3 sync` takes to a bucket and back", 10_000,
+        [*PYTEST, "tests/conformance/s3_clients/test_aws_cli.py", "-k", "sync_both_ways"],
+    ),
     "invocations": (
         "invocations of three runtimes, each answer checked", 200_000,
         [*PYTEST, "tests/conformance/lambda_invoke", "-k", "volume"],

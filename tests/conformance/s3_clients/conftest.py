@@ -8,8 +8,8 @@ import pytest
 
 
 def files_count():
-    """How many small files a tree has; the full count is 10,000 (./dev soak s3)."""
-    return int(os.environ.get("HEARTH_S3_FILES", "300"))
+    """How many small files a tree has; ./dev soak s3_sync makes 10,000."""
+    return int(os.environ.get("HEARTH_SOAK_COUNT", "300"))
 
 
 @pytest.fixture(scope="module")

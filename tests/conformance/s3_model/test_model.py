@@ -17,8 +17,8 @@ import pytest
 from register_check import Operation, disagreement
 
 CLIENTS = 10
-# The full count is 2,000 (./dev soak s3).
-STEPS = int(os.environ.get("HEARTH_S3_STEPS", "80"))
+# Of each client; ./dev soak s3_model makes 1,500.
+STEPS = int(os.environ.get("HEARTH_SOAK_COUNT", "80"))
 KEYS = [f"{folder}{name}" for folder in ("", "a/", "a/b/", "z/") for name in ("1", "2", "ü")]
 
 
