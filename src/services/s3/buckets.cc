@@ -93,7 +93,7 @@ Task<Result<model::CreateBucket::Output>> S3Service::CreateBucket(
         RegionOfNewBucket(
             configuration ? configuration->location_constraint : std::nullopt, context.region));
     bucket.account = context.account;
-    bucket.created = context.now;
+    bucket.created = std::chrono::floor<std::chrono::seconds>(context.now);
     bucket.id = static_cast<int64_t>(deps_.random.Uint64() >> 1);
     if (input.object_lock_enabled_for_bucket.value_or(false)) {
         bucket.object_lock = true;

@@ -13,6 +13,11 @@ namespace {
 // A source that is overwritten while it is opened is read anew.
 constexpr int kReadAttemptsMax = 10;
 
+// A version that goes away each time it is looked at is nothing a client has a name for.
+Error AfterLastAttempt(Error error) {
+    return error.code() == storage::kBodyGone ? errors::InternalError() : std::move(error);
+}
+
 // COPY unless it says REPLACE.
 Result<bool> Replaces(const std::optional<std::string>& directive, std::string_view what) {
     if (!directive || *directive == "COPY") {
@@ -202,7 +207,7 @@ Task<Result<model::CopyObject::Output>> S3Service::CopyObject(
             continue;
         }
         if (!copied.ok()) {
-            co_return std::move(copied).error();
+            co_return AfterLastAttempt(std::move(copied).error());
         }
         const std::string inline_bytes = KeepBody(*copied, record);
         FinishRecord(record, *copied, used, ChecksumValue(used, copied->digests()));

@@ -142,7 +142,7 @@ Task<Result<model::DeleteObject::Output>> S3Service::DeleteObject(
             const BucketRecord now, co_await store_.ReadBucket(transaction, bucket->record));
         co_return co_await DeleteOne(store_, transaction, now, how, deletion, displaced);
     };
-    HEARTH_CO_RETURN_IF_ERROR(co_await store_.kv().Transact(body));
+    HEARTH_CO_RETURN_IF_ERROR(co_await Transact(body));
     co_await store_.Release(bucket->record, std::move(displaced));
     model::DeleteObject::Output output;
     output.version_id = deletion.shown_version;
@@ -220,14 +220,10 @@ Task<Result<model::DeleteObjects::Output>> S3Service::DeleteObjects(
             }
             co_return Status();
         };
-        if (auto committed = co_await store_.kv().Transact(body); !committed.ok()) {
+        if (auto committed = co_await Transact(body); !committed.ok()) {
             for (Deletion& deletion : batch) {
                 if (!deletion.error) {
-                    deletion.error = Error(
-                        Error::Kind::kInternal,
-                        "InternalError",
-                        "We encountered an internal error. Please try again.",
-                        500);
+                    deletion.error = errors::InternalError();
                 }
             }
             continue;

@@ -277,6 +277,14 @@ Error OperationAborted() {
         "Please try again.");
 }
 
+Error InternalError() {
+    return Make(
+        Kind::kInternal,
+        500,
+        "InternalError",
+        "We encountered an internal error. Please try again.");
+}
+
 Error InsufficientStorage() {
     return Make(
         Kind::kUnavailable,

@@ -53,6 +53,7 @@ Error AccessDenied(std::string message = "Access Denied");
 Error NotImplemented(std::string message, std::string_view header = "");
 Error InvalidTag(std::string message);
 Error OperationAborted();
+Error InternalError();
 // The disk is full; reads go on. Not retried by clients.
 Error InsufficientStorage();
 

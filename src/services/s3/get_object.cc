@@ -16,6 +16,11 @@ namespace {
 // in one request it is not.
 constexpr int kReadAttemptsMax = 10;
 
+// A version that goes away each time it is looked at is nothing a client has a name for.
+Error AfterLastAttempt(Error error) {
+    return error.code() == storage::kBodyGone ? errors::InternalError() : std::move(error);
+}
+
 template <class Input>
 Result<ReadRequest> ReadRequestOf(const Input& input) {
     ReadRequest request;
@@ -211,7 +216,15 @@ Task<Result<model::GetObject::Output>> S3Service::GetObject(
     HEARTH_CO_TRY(const ReadRequest request, ReadRequestOf(input));
     HEARTH_CO_RETURN_IF_ERROR(CheckOverrides(context, input));
     for (int attempt = 1;; ++attempt) {
-        HEARTH_CO_TRY(const ReadPlan plan, co_await PlanRead(context, bucket->record, request));
+        auto planned = co_await PlanRead(context, bucket->record, request);
+        if (!planned.ok() && planned.error().code() == storage::kBodyGone &&
+            attempt < kReadAttemptsMax) {
+            continue;
+        }
+        if (!planned.ok()) {
+            co_return AfterLastAttempt(std::move(planned).error());
+        }
+        const ReadPlan plan = *std::move(planned);
         if (plan.not_modified) {
             co_return ShowNotModified<model::GetObject::Output>(
                 context, bucket->record, plan.record);
@@ -228,7 +241,7 @@ Task<Result<model::GetObject::Output>> S3Service::GetObject(
             continue;
         }
         if (!opened.ok()) {
-            co_return std::move(opened).error();
+            co_return AfterLastAttempt(std::move(opened).error());
         }
         std::shared_ptr<storage::BodySource> source = *std::move(opened);
         co_await lifecycle_.Accessed(bucket->record, plan.record);
@@ -261,7 +274,10 @@ Task<Result<model::HeadObject::Output>> S3Service::HeadObject(
             attempt < kReadAttemptsMax) {
             continue;
         }
-        HEARTH_CO_TRY(const ReadPlan plan, std::move(planned));
+        if (!planned.ok()) {
+            co_return AfterLastAttempt(std::move(planned).error());
+        }
+        const ReadPlan plan = *std::move(planned);
         if (plan.not_modified) {
             co_return ShowNotModified<model::HeadObject::Output>(
                 context, bucket->record, plan.record);

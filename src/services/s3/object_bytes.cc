@@ -174,6 +174,20 @@ Task<Result<storage::FinishedBody>> S3Service::CopyBytes(
     co_return *std::move(finished);
 }
 
+Task<Status> S3Service::Transact(storage::Kv::Body body, bool* unknown) {
+    auto committed = co_await store_.kv().Transact(std::move(body));
+    if (!committed.ok() && committed.error().code() == "Conflict") {
+        co_return errors::OperationAborted();
+    }
+    if (!committed.ok() && committed.error().code() == "Unknown") {
+        if (unknown != nullptr) {
+            *unknown = true;
+        }
+        co_return errors::InternalError();
+    }
+    co_return committed;
+}
+
 Task<Result<ObjectRecord>> S3Service::Commit(
     const BucketRecord& bucket,
     ObjectRecord record,
@@ -196,13 +210,11 @@ Task<Result<ObjectRecord>> S3Service::Commit(
                 conditions.any() ? check : S3Store::Check()));
         co_return Status();
     };
-    auto committed = co_await store_.kv().Transact(body);
+    bool unknown = false;
+    auto committed = co_await Transact(body, &unknown);
     if (!committed.ok()) {
-        if (finished != nullptr && committed.error().code() == "Unknown") {
+        if (finished != nullptr && unknown) {
             finished->Leave();
-        }
-        if (committed.error().code() == "Conflict") {
-            co_return errors::OperationAborted();
         }
         co_return std::move(committed).error();
     }

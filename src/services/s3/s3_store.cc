@@ -158,6 +158,11 @@ Task<Result<Located>> FindObjectIn(
     co_return errors::MethodNotAllowed("GET", "DeleteMarker");
 }
 
+// LastModified has whole seconds, in listings, too.
+WallClock::time_point WholeSeconds(WallClock::time_point time) {
+    return std::chrono::floor<std::chrono::seconds>(time);
+}
+
 // Sequences are the time in microseconds as long as clocks go forward.
 int64_t NextSequence(WallClock::time_point now, std::optional<int64_t> newest) {
     const int64_t time = UnixMs(now) * kMicrosecondsPerMillisecond;
@@ -331,6 +336,7 @@ Task<Result<S3Store::Written>> S3Store::Put(
         }
     }
     record.sequence = NextSequence(record.modified, newest);
+    record.modified = WholeSeconds(record.modified);
     record.version_id = bucket.versioning == Versioning::kEnabled
                             ? MakeVersionId(record.sequence, record.unique)
                             : std::string(kNullVersionId);
@@ -384,6 +390,7 @@ Task<Result<S3Store::Written>> S3Store::Delete(
     }
     marker.delete_marker = true;
     marker.sequence = NextSequence(marker.modified, newest);
+    marker.modified = WholeSeconds(marker.modified);
     if (bucket.versioning == Versioning::kEnabled) {
         marker.version_id = MakeVersionId(marker.sequence, marker.unique);
     } else {

@@ -1,5 +1,7 @@
 """Buckets: names, regions, owners, versioning."""
 
+import base64
+
 import pytest
 from botocore.handlers import validate_bucket_name
 
@@ -165,3 +167,45 @@ def test_bucket_with_object_lock_has_versions_for_good(s3, unique):
     with refused("InvalidBucketState", 409):
         s3.put_bucket_versioning(Bucket=name, VersioningConfiguration={"Status": "Suspended"})
     s3.delete_bucket(Bucket=name)
+
+
+def list_buckets(s3, **query):
+    """ListBuckets with parameters that the client does not know of yet."""
+
+    def add(params, **_):
+        params["query_string"].update(query)
+
+    s3.meta.events.register("before-call.s3.ListBuckets", add)
+    try:
+        return [entry["Name"] for entry in s3.list_buckets()["Buckets"]]
+    finally:
+        s3.meta.events.unregister("before-call.s3.ListBuckets", add)
+
+
+def test_buckets_are_listed_by_prefix_and_in_pages(s3, unique):
+    prefix = unique("page")
+    names = [f"{prefix}-{number}" for number in range(3)]
+    for name in names:
+        s3.create_bucket(Bucket=name)
+    assert list_buckets(s3, prefix=prefix) == names
+    assert list_buckets(s3, **{"prefix": prefix, "max-buckets": "2"}) == names[:2]
+    token = base64.b64encode(names[1].encode()).decode()
+    assert list_buckets(s3, **{"prefix": prefix, "continuation-token": token}) == names[2:]
+    assert list_buckets(s3, **{"prefix": prefix, "bucket-region": "eu-west-1"}) == []
+    for name in names:
+        s3.delete_bucket(Bucket=name)
+
+
+@pytest.mark.parametrize("limit", ["0", "10001"])
+def test_pages_of_buckets_have_a_limit(s3, limit):
+    with refused("InvalidArgument", 400):
+        list_buckets(s3, **{"max-buckets": limit})
+
+
+def test_times_have_whole_seconds(s3, bucket):
+    created = {entry["Name"]: entry["CreationDate"] for entry in s3.list_buckets()["Buckets"]}
+    assert created[bucket].microsecond == 0
+    s3.put_object(Bucket=bucket, Key="k", Body=b"x")
+    listed = s3.list_objects_v2(Bucket=bucket)["Contents"][0]["LastModified"]
+    assert listed.microsecond == 0
+    assert s3.head_object(Bucket=bucket, Key="k")["LastModified"] == listed

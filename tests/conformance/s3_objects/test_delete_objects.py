@@ -86,3 +86,23 @@ def test_keys_in_xml(s3, bucket, key):
     s3.put_object(Bucket=bucket, Key=key, Body=b"x")
     assert delete(s3, bucket, {"Key": key})["Deleted"] == [{"Key": key}]
     assert "Contents" not in s3.list_objects_v2(Bucket=bucket)
+
+
+def test_a_digest_is_required(s3, bucket):
+    def drop(request, **_):
+        del request.headers["Content-MD5"]
+
+    s3.meta.events.register("before-sign.s3.DeleteObjects", drop)
+    try:
+        with refused(
+            "InvalidRequest", 400, "Missing required header for this request: Content-MD5"
+        ):
+            delete(s3, bucket, {"Key": "k"})
+    finally:
+        s3.meta.events.unregister("before-sign.s3.DeleteObjects", drop)
+
+
+def test_the_same_key_twice(s3, versioned):
+    s3.put_object(Bucket=versioned, Key="k", Body=b"x")
+    deleted = delete(s3, versioned, {"Key": "k"}, {"Key": "k"})["Deleted"]
+    assert len({entry["DeleteMarkerVersionId"] for entry in deleted}) == 2
