@@ -256,6 +256,25 @@ TimestampFormat FormatOf(const Member& member, TimestampFormat otherwise) {
                : otherwise;
 }
 
+std::string InLowerCase(std::string_view text) {
+    std::string lower(text);
+    for (char& c : lower) {
+        c = c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c;
+    }
+    return lower;
+}
+
+// SDKs that sign a URL move headers into it, and S3 takes them from there: access control lists,
+// metadata, tags, the storage class. Not those of encryption, nor check sums, which SDKs compute of
+// the body that is not there yet. Source: aws-sdk-js-v3, issues 4694, 5414; pull request 1701.
+bool MayStandInQuery(std::string_view header) {
+    constexpr std::array<std::string_view, 4> kOnlyHeaders = {
+        "x-amz-checksum-", "x-amz-sdk-", "x-amz-server-side-encryption", "x-amz-copy-source"};
+    return header.starts_with("x-amz-") &&
+           std::ranges::none_of(
+               kOnlyHeaders, [&](std::string_view start) { return header.starts_with(start); });
+}
+
 // Digits with or without a minus; leading zeros do not count.
 template <class Number>
 bool ParseDigits(std::string_view text, Number& number) {
@@ -274,7 +293,10 @@ Error NotAnInteger(std::string_view name, std::string_view value) {
 
 class Decoder final {
   public:
-    Decoder(const Match& match, const RequestParts& request) : match_(match), request_(request) {}
+    Decoder(const Match& match, const RequestParts& request)
+        : match_(match),
+          request_(request),
+          presigned_(request.query.find("X-Amz-Signature=") != std::string_view::npos) {}
 
     Status Decode(const Shape& shape, void* input) {
         for (const Member& member : shape.members) {
@@ -289,7 +311,7 @@ class Decoder final {
                     HEARTH_RETURN_IF_ERROR(Header(member, input));
                     break;
                 case Location::kHeaders:
-                    PrefixedHeaders(member, input);
+                    HEARTH_RETURN_IF_ERROR(PrefixedHeaders(member, input));
                     break;
                 case Location::kPayload:
                     HEARTH_RETURN_IF_ERROR(Payload(member, input));
@@ -311,10 +333,7 @@ class Decoder final {
         }
     }
 
-    Status Query(const Member& member, void* input) {
-        if (request_.query.empty()) {
-            return {};
-        }
+    Status ParseQuery() {
         if (!parsed_query_) {
             auto parameters = codec::ParseQuery(request_.query);
             if (!parameters.ok()) {
@@ -323,6 +342,14 @@ class Decoder final {
             query_ = *std::move(parameters);
             parsed_query_ = true;
         }
+        return {};
+    }
+
+    Status Query(const Member& member, void* input) {
+        if (request_.query.empty()) {
+            return {};
+        }
+        HEARTH_RETURN_IF_ERROR(ParseQuery());
         for (const auto& [name, value] : query_) {
             if (name != member.wire_name) {
                 continue;
@@ -351,6 +378,16 @@ class Decoder final {
             }
             return Scalar(member, TimestampFormat::kRfc822, value, input);
         }
+        if (!presigned_ || !MayStandInQuery(member.wire_name)) {
+            return {};
+        }
+        HEARTH_RETURN_IF_ERROR(ParseQuery());
+        for (const auto& [name, value] : query_) {
+            if (EqualsIgnoringCase(name, member.wire_name) &&
+                member.shape->type != ShapeType::kList) {
+                return Scalar(member, TimestampFormat::kRfc822, value, input);
+            }
+        }
         return {};
     }
 
@@ -370,18 +407,28 @@ class Decoder final {
         }
     }
 
-    void PrefixedHeaders(const Member& member, void* input) {
+    Status PrefixedHeaders(const Member& member, void* input) {
         void* out = nullptr;
-        for (const auto& [name, value] : request_.headers) {
-            if (!std::string_view(name).starts_with(member.wire_name)) {
-                continue;
+        const auto add = [&](std::string_view name, const std::string& value) {
+            if (!name.starts_with(member.wire_name)) {
+                return;
             }
             out = out == nullptr ? member.Emplace(input) : out;
             auto& item = *static_cast<std::string*>(
-                member.shape->map->emplace(out, name.substr(member.wire_name.size())));
+                member.shape->map->emplace(out, std::string(name.substr(member.wire_name.size()))));
             // Several headers of one name are one with commas.
             item = item.empty() ? value : item + "," + value;
+        };
+        for (const auto& [name, value] : request_.headers) {
+            add(name, value);
         }
+        if (presigned_) {
+            HEARTH_RETURN_IF_ERROR(ParseQuery());
+            for (const auto& [name, value] : query_) {
+                add(InLowerCase(name), value);
+            }
+        }
+        return {};
     }
 
     static Status Scalar(
@@ -462,6 +509,8 @@ class Decoder final {
 
     const Match& match_;
     const RequestParts& request_;
+    // Signed by its URL.
+    const bool presigned_;
     codec::QueryParameters query_;
     bool parsed_query_ = false;
 };

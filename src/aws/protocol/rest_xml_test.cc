@@ -224,6 +224,29 @@ TEST(RestXmlDecode, HeadersParametersAndMetadata) {
     EXPECT_EQ(put->body, std::nullopt);
 }
 
+TEST(RestXmlDecode, SignedUrlsCarryHeaders) {
+    constexpr std::string_view kQuery =
+        "x-amz-acl=public-read&X-Amz-Meta-Colour=light%20blue&x-amz-storage-class=GLACIER"
+        "&x-amz-checksum-crc32=AAAAAA%3D%3D&x-amz-sdk-checksum-algorithm=CRC32"
+        "&x-amz-server-side-encryption=AES256";
+    const auto signed_url = Decode<s3::PutObject>(
+        {"PUT",
+         "/bucket/key?" + std::string(kQuery) + "&X-Amz-Signature=00",
+         {{"x-amz-storage-class", "STANDARD"}}});
+    ASSERT_TRUE(signed_url.ok());
+    EXPECT_EQ(signed_url->acl, "public-read");
+    EXPECT_EQ(signed_url->metadata, (std::map<std::string, std::string>{{"colour", "light blue"}}));
+    EXPECT_EQ(signed_url->storage_class, "STANDARD");
+    EXPECT_EQ(signed_url->checksum_crc32, std::nullopt);
+    EXPECT_EQ(signed_url->checksum_algorithm, std::nullopt);
+    EXPECT_EQ(signed_url->server_side_encryption, std::nullopt);
+
+    const auto other = Decode<s3::PutObject>({"PUT", "/bucket/key?" + std::string(kQuery)});
+    ASSERT_TRUE(other.ok());
+    EXPECT_EQ(other->acl, std::nullopt);
+    EXPECT_EQ(other->metadata, std::nullopt);
+}
+
 TEST(RestXmlDecode, ListsInOneHeaderOrSeveral) {
     const auto input = Decode<s3::GetObjectAttributes>(
         {"GET",
@@ -562,7 +585,8 @@ TEST(RestXmlErrors, KindsWithoutACodeGetThoseOfS3) {
         s3::Service(), Error(Error::Kind::kInternal, "", "secret of the store", 500), "id");
     EXPECT_EQ(internal.body.find("secret"), std::string::npos);
     const auto missing = FindOperation(
-        s3::Service(), {.method = "GET", .path = "/b", .query = "inventory&id=1", .headers = {}});
+        s3::Service(),
+        {.method = "GET", .path = "/b", .query = "inventory&id=1", .headers = {}, .body = {}});
     ASSERT_TRUE(missing.ok());
     EXPECT_EQ(NotImplemented(s3::Service(), *missing->operation).code(), "NotImplemented");
 }
