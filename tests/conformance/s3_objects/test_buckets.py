@@ -172,14 +172,14 @@ def test_bucket_with_object_lock_has_versions_for_good(s3, unique):
 def list_buckets(s3, **query):
     """ListBuckets with parameters that the client does not know of yet."""
 
-    def add(params, **_):
-        params["query_string"].update(query)
+    def add(request, **_):
+        request.params = query
 
-    s3.meta.events.register("before-call.s3.ListBuckets", add)
+    s3.meta.events.register("before-sign.s3.ListBuckets", add)
     try:
         return [entry["Name"] for entry in s3.list_buckets()["Buckets"]]
     finally:
-        s3.meta.events.unregister("before-call.s3.ListBuckets", add)
+        s3.meta.events.unregister("before-sign.s3.ListBuckets", add)
 
 
 def test_buckets_are_listed_by_prefix_and_in_pages(s3, unique):
