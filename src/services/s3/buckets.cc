@@ -50,6 +50,9 @@ Result<BucketSettingRecords> SettingsOfNewBucket(
         if (ownership == ObjectOwnership::kBucketOwnerEnforced) {
             return errors::InvalidBucketAclWithObjectOwnership();
         }
+        if (acl->is_public()) {
+            return errors::InvalidBucketAclWithBlockPublicAccess();
+        }
         settings.emplace(setting::kAcl, acl->Encode());
     }
     if (input.create_bucket_configuration && input.create_bucket_configuration->tags &&

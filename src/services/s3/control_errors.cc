@@ -101,6 +101,12 @@ Error InvalidBucketAclWithObjectOwnership() {
         "Bucket cannot have ACLs set with ObjectOwnership's BucketOwnerEnforced setting");
 }
 
+Error InvalidBucketAclWithBlockPublicAccess() {
+    return Invalid(
+        "InvalidBucketAclWithBlockPublicAccessError",
+        "Bucket cannot have public ACLs set with BlockPublicAccess enabled");
+}
+
 Error MissingObjectLock() {
     return Invalid("InvalidRequest", "Bucket is missing Object Lock Configuration");
 }

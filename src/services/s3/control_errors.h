@@ -27,6 +27,8 @@ Error MalformedPolicy(std::string message);
 Error MalformedAcl();
 Error AclsNotSupported();
 Error InvalidBucketAclWithObjectOwnership();
+// CreateBucket with a public list: new buckets block those.
+Error InvalidBucketAclWithBlockPublicAccess();
 Error MissingObjectLock();
 Error InvalidTargetBucketForLogging(std::string message, std::string_view target);
 

@@ -198,3 +198,11 @@ def test_public_lists_are_blocked_unless_the_block_is_taken_away(s3, bucket):
     with refused("AccessDenied", 403) as error:
         s3.put_bucket_acl(Bucket=bucket, ACL="public-read")
     assert "BlockPublicAcls" in error.message
+
+
+def test_a_bucket_is_not_made_public(s3, unique):
+    name = unique("public")
+    with refused("InvalidBucketAclWithObjectOwnership", 400):
+        s3.create_bucket(Bucket=name, ACL="public-read")
+    with refused("InvalidBucketAclWithBlockPublicAccessError", 400):
+        s3.create_bucket(Bucket=name, ACL="public-read", ObjectOwnership="ObjectWriter")
