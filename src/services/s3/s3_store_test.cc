@@ -1,6 +1,7 @@
 #include "services/s3/s3_store.h"
 
 #include "rt/loops.h"
+#include "services/s3/counted_bodies.h"
 #include "services/s3/errors.h"
 #include "services/s3/s3_keys.h"
 #include "storage/memory/memory_kv.h"
@@ -14,46 +15,6 @@
 
 namespace hearth::s3 {
 namespace {
-
-// Bodies that are only counted: the store hands them on and never looks inside.
-class CountedBodies final : public storage::ObjectBodies {
-  public:
-    Task<Result<std::unique_ptr<storage::BodySink>>> Create(storage::BodyOptions) override {
-        co_return errors::InsufficientStorage();
-    }
-
-    Task<Result<std::unique_ptr<storage::BodySource>>> Open(
-        std::vector<storage::StoredBody>, storage::OpenOptions) override {
-        co_return errors::InsufficientStorage();
-    }
-
-    void Refer(storage::Transaction&, const storage::StoredBody&, std::string_view) override {}
-
-    void Drop(storage::Transaction&, const std::vector<storage::StoredBody>&) override {}
-
-    void Dropped(const std::vector<storage::StoredBody>& bodies) override {
-        for (const storage::StoredBody& body : bodies) {
-            EXPECT_TRUE(dropped.insert(body.id).second) << "a body was given up twice";
-        }
-    }
-
-    Task<Result<storage::FinishedBody>> Move(
-        const storage::StoredBody&,
-        storage::BodyTier,
-        std::optional<storage::CustomerKey>) override {
-        co_return errors::InsufficientStorage();
-    }
-
-    bool IsCustomerKey(const storage::StoredBody&, const storage::CustomerKey&) const override {
-        return true;
-    }
-
-    Task<Status> Start() override { co_return Status(); }
-
-    Task<void> Stop() override { co_return; }
-
-    std::set<uint64_t> dropped;
-};
 
 class S3StoreTest : public ::testing::Test {
   protected:

@@ -1,10 +1,10 @@
 #include "rt/loops.h"
+#include "services/s3/counted_bodies.h"
 #include "services/s3/list_ranges.h"
 #include "services/s3/part_removal.h"
 #include "services/s3/s3_keys.h"
 #include "services/s3/upload_store.h"
 #include "storage/memory/memory_kv.h"
-#include "storage/objects/object_bodies.h"
 
 #include <gtest/gtest.h>
 
@@ -18,46 +18,6 @@
 // Uploads, parts and versions as they lie on the store.
 namespace hearth::s3 {
 namespace {
-
-// Bodies that are only counted.
-class CountedBodies final : public storage::ObjectBodies {
-  public:
-    Task<Result<std::unique_ptr<storage::BodySink>>> Create(storage::BodyOptions) override {
-        co_return hearth::errors::Unavailable("counted only");
-    }
-
-    Task<Result<std::unique_ptr<storage::BodySource>>> Open(
-        std::vector<storage::StoredBody>, storage::OpenOptions) override {
-        co_return hearth::errors::Unavailable("counted only");
-    }
-
-    void Refer(storage::Transaction&, const storage::StoredBody&, std::string_view) override {}
-
-    void Drop(storage::Transaction&, const std::vector<storage::StoredBody>&) override {}
-
-    void Dropped(const std::vector<storage::StoredBody>& bodies) override {
-        for (const storage::StoredBody& body : bodies) {
-            EXPECT_TRUE(dropped.insert(body.id).second) << "a body was given up twice";
-        }
-    }
-
-    Task<Result<storage::FinishedBody>> Move(
-        const storage::StoredBody&,
-        storage::BodyTier,
-        std::optional<storage::CustomerKey>) override {
-        co_return hearth::errors::Unavailable("counted only");
-    }
-
-    bool IsCustomerKey(const storage::StoredBody&, const storage::CustomerKey&) const override {
-        return true;
-    }
-
-    Task<Status> Start() override { co_return Status(); }
-
-    Task<void> Stop() override { co_return; }
-
-    std::set<uint64_t> dropped;
-};
 
 class UploadsTest : public ::testing::Test {
   protected:
