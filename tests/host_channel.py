@@ -143,9 +143,9 @@ class Host:
             _texts(["PATH=/usr/bin:/bin", *env]) + _text(cwd) + struct.pack("<I", len(mounts)) +
             b"".join(_text(source) + _text(target) for source, target in mounts) +
             _text("AWS_LAMBDA_RUNTIME_API") + _text("AWS_ENDPOINT_URL") +
-            # No companions; no template and none to start from.
+            # No companions; no template, none to start from, and nothing ahead of a call.
             _texts([]) + _texts([]) +
-            struct.pack("<qqiiq??QI", memory_mb, tmp_mb, pids, files, 0, egress, False, 0, 0))
+            struct.pack("<qqiiq??QI?", memory_mb, tmp_mb, pids, files, 0, egress, False, 0, 0, False))
 
     def create(self, argv, **options):
         number, packet = self.create_packet(argv, **options)
