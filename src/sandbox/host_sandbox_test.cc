@@ -22,6 +22,7 @@
 #include <filesystem>
 #include <fstream>
 #include <optional>
+#include <sstream>
 
 namespace hearth::sandbox {
 namespace {
@@ -132,6 +133,28 @@ class HostSandboxTest : public ::testing::TestWithParam<const char*> {
                 EXPECT_TRUE(WIFEXITED(status) && WEXITSTATUS(status) == 0) << status;
             }
         }
+    }
+
+    // A runtime that waits on one connection, saved into the new file `image`.
+    Task<void> SaveInto(std::string image, EnvironmentSpec spec) {
+        auto environment = co_await sandbox_->Create(std::move(spec));
+        CHECK(environment.ok());
+        const os::Fd listener = (*environment)->TakeRuntimeApiListener();
+        EXPECT_TRUE((co_await (*environment)->Start()).ok());
+        ::fcntl(listener.get(), F_SETFL, 0);
+        sockaddr_in peer{};
+        socklen_t size = sizeof(peer);
+        const os::Fd connection(
+            ::accept4(listener.get(), reinterpret_cast<sockaddr*>(&peer), &size, SOCK_CLOEXEC));
+        char next[4];
+        EXPECT_EQ(::recv(connection.get(), next, sizeof(next), MSG_WAITALL), 4);
+        SaveRequest request;
+        request.image = os::Fd(::open(image.c_str(), O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600));
+        request.ports = {ntohs(peer.sin_port)};
+        const auto report = co_await (*environment)->Save(std::move(request));
+        CHECK(report.ok(), "{}", report.error().message());
+        EXPECT_EQ(report->refusal, "");
+        EXPECT_TRUE((co_await (*environment)->Destroy()).ok());
     }
 
     EnvironmentSpec Shell(const std::string& script) const {
@@ -489,27 +512,7 @@ TEST_P(HostSandboxTest, ASavedRuntimeGoesOnInOthers) {
             made.argv = {"/usr/bin/python3", "-S", "-c", kWaitingRuntime};
             return made;
         };
-        {
-            auto environment = co_await sandbox_->Create(spec());
-            CHECK(environment.ok());
-            const os::Fd listener = (*environment)->TakeRuntimeApiListener();
-            EXPECT_TRUE((co_await (*environment)->Start()).ok());
-            ::fcntl(listener.get(), F_SETFL, 0);
-            sockaddr_in peer{};
-            socklen_t size = sizeof(peer);
-            const os::Fd connection(
-                ::accept4(listener.get(), reinterpret_cast<sockaddr*>(&peer), &size, SOCK_CLOEXEC));
-            char next[4];
-            EXPECT_EQ(::recv(connection.get(), next, sizeof(next), MSG_WAITALL), 4);
-            SaveRequest request;
-            request.image =
-                os::Fd(::open(image.c_str(), O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600));
-            request.ports = {ntohs(peer.sin_port)};
-            const auto report = co_await (*environment)->Save(std::move(request));
-            CHECK(report.ok(), "{}", report.error().message());
-            EXPECT_EQ(report->refusal, "");
-            EXPECT_TRUE((co_await (*environment)->Destroy()).ok());
-        }
+        co_await SaveInto(image, spec());
         auto made = co_await sandbox_->MakeTemplate(
             spec(),
             {.image = os::Fd(::open(image.c_str(), O_RDONLY | O_CLOEXEC)), .memory_use = {}});
@@ -550,6 +553,56 @@ TEST_P(HostSandboxTest, ASavedRuntimeGoesOnInOthers) {
             EXPECT_TRUE(usage.ok());
             EXPECT_TRUE((co_await environment->Destroy()).ok());
             EXPECT_EQ(ReadAll(output), "event " + std::to_string(i) + " made before\n");
+        }
+    });
+}
+
+// What one environment's calls used is told to those made ahead of theirs; a file that says
+// something else is no harm.
+TEST_P(HostSandboxTest, WhichMemoryCallsUseIsLearnedOnce) {
+    if (std::string(GetParam()) == "none") {
+        GTEST_SKIP() << "nothing to save without namespaces";
+    }
+    Run([&]() -> Task<void> {
+        const std::string image = data_ + "/image";
+        const std::string use = image + ".use";
+        const auto spec = [&] {
+            EnvironmentSpec made = Shell("");
+            made.argv = {"/usr/bin/python3", "-S", "-c", kWaitingRuntime};
+            return made;
+        };
+        co_await SaveInto(image, spec());
+        std::ofstream(use) << "no such file";
+        std::string learned;
+        for (const bool ahead : {false, true, true}) {
+            SavedImage saved{
+                .image = os::Fd(::open(image.c_str(), O_RDONLY | O_CLOEXEC)),
+                .memory_use = os::Fd(::open(use.c_str(), O_RDWR | O_CLOEXEC))};
+            auto made = co_await sandbox_->MakeTemplate(spec(), std::move(saved));
+            CHECK(made.ok(), "{}", made.error().message());
+            EnvironmentSpec clone = spec();
+            clone.from = made->get();
+            clone.connections = 1;
+            clone.ahead = ahead;
+            auto environment = co_await sandbox_->Create(std::move(clone));
+            CHECK(environment.ok(), "{}", environment.error().message());
+            auto ends = (*environment)->TakeConnections();
+            CHECK(ends.size() == 1);
+            EXPECT_EQ(::send(ends[0].get(), "event", 5, MSG_NOSIGNAL), 5);
+            char answer[100];
+            EXPECT_GT(::recv(ends[0].get(), answer, sizeof(answer), 0), 0);
+            EXPECT_TRUE((co_await (*environment)->Freeze()).ok());
+            if (!ahead) {
+                // By a process of the host's, some time after.
+                for (int i = 0; i < 1000 && (learned.empty() || learned == "no such file"); ++i) {
+                    co_await rt::Sleep(std::chrono::milliseconds(10));
+                    std::ostringstream text;
+                    text << std::ifstream(use).rdbuf();
+                    learned = text.str();
+                }
+                EXPECT_TRUE(learned.starts_with("HWS2")) << learned.size();
+            }
+            EXPECT_TRUE((co_await (*environment)->Destroy()).ok());
         }
     });
 }

@@ -428,9 +428,14 @@ Result<CreateAnswer> Host::Assign(Slot& slot, const Asked& asked, std::vector<os
         HEARTH_TRY(ready, os::Pipe());
     }
     std::vector<os::Fd> connections;
-    if (slot.role == kInitHoldsClone) {
-        // First of all, so that the template forks while the rest is done. The clone runs nothing
-        // before hearth-init writes to `ready`, and hearth-init is told to at the end of the rest.
+    // First of all, so that the template comes to be, or forks, while the rest is done. It opens no
+    // file, and the clone runs nothing, before hearth-init writes to `ready`, and hearth-init is
+    // told to at the end of the rest.
+    if (slot.role == kInitHoldsTemplate) {
+        slot.image_bytes = BytesWithoutTmp(image.get());
+        slot.pending = std::make_unique<Slot::Pending>();
+        HEARTH_RETURN_IF_ERROR(MakeTemplate(slot, asked, ready.first));
+    } else if (slot.role == kInitHoldsClone) {
         slot.pending = std::make_unique<Slot::Pending>();
         slot.pending->template_id = request.template_id;
         slot.pending->asked_ns = asked.at_ns;
@@ -588,13 +593,7 @@ Result<CreateAnswer> Host::Assign(Slot& slot, const Asked& asked, std::vector<os
     ::timerfd_settime(refill_.get(), 0, &later, nullptr);
     // Nothing more is said to this environment, and nothing it might say is read.
     slot.channel.Close();
-    if (slot.role == kInitHoldsTemplate) {
-        slot.image_bytes = BytesWithoutTmp(image.get());
-        slot.pending = std::make_unique<Slot::Pending>();
-        HEARTH_RETURN_IF_ERROR(MakeTemplate(slot, asked, ready.first));
-    } else if (slot.role == kInitHoldsClone) {
-        std::move(connections.begin(), connections.end(), std::back_inserter(fds));
-    }
+    std::move(connections.begin(), connections.end(), std::back_inserter(fds));
     slot.pidfd.Close();
     slot.joins.clear();
     log::Debug("host: environment {} is {}", request.name, slot.group);
@@ -691,7 +690,8 @@ Result<std::vector<os::Fd>> Host::MakeClone(
     if (head.data_bytes != 0) {
         limit(RLIMIT_DATA, head.data_bytes);
     }
-    HEARTH_TRY(slot.pending->serial, from->control->RequestClone(request));
+    HEARTH_TRY(slot.serial, from->control->RequestClone(request));
+    slot.from = from->id;
     return ours;
 }
 
@@ -740,20 +740,18 @@ void Host::TemplateSaid(uint32_t index) {
         if ((*event)->kind == Kind::kServing) {
             FinishPending(*holding, "");
         } else if ((*event)->kind == Kind::kStarted) {
+            // The clone itself may have been quicker to say that it runs.
             for (Slot& slot : slots_) {
-                if (slot.pending != nullptr && slot.role == kInitHoldsClone &&
-                    slot.pending->template_id == holding->id &&
-                    slot.pending->serial == (*event)->serial && holding->memory_use.valid()) {
+                if (holding->memory_use.valid() && slot.state == Slot::State::kAssigned &&
+                    slot.from == holding->id && slot.serial == (*event)->serial) {
                     slot.runtime = std::move((*event)->pidfd);
-                    slot.from = holding->id;
                     break;
                 }
             }
         } else if ((*event)->kind == Kind::kRestored || (*event)->kind == Kind::kFailed) {
             for (Slot& slot : slots_) {
                 if (slot.pending != nullptr && slot.role == kInitHoldsClone &&
-                    slot.pending->template_id == holding->id &&
-                    slot.pending->serial == (*event)->serial) {
+                    slot.pending->template_id == holding->id && slot.serial == (*event)->serial) {
                     slot.pending->answer.phases = Phases(slot.pending->asked_ns, (*event)->times);
                     FinishPending(
                         slot,

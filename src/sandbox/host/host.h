@@ -52,17 +52,18 @@ struct Slot {
     struct Pending {
         CreateAnswer answer;
         std::vector<os::Fd> fds;
-        // Of a clone: the environment of its template, and the template's number for it.
+        // Of a clone: the environment of its template.
         uint64_t template_id = 0;
-        uint64_t serial = 0;
         // When the cloud asked, on CLOCK_MONOTONIC.
         uint64_t asked_ns = 0;
     };
 
     std::unique_ptr<Pending> pending;
-    // Of a clone: its process.
-    os::Fd runtime;
+    // Of a clone: the environment of its template, the template's number for it, and its process
+    // while there is something to learn of it.
     uint64_t from = 0;
+    uint64_t serial = 0;
+    os::Fd runtime;
     // Of an environment that holds a template: its process, and what it says when it cannot be one.
     pid_t template_pid = -1;
     std::unique_ptr<snapshot::TemplateControl> control;

@@ -54,13 +54,13 @@ Status Learn(int control, int image, int memory_use, int runtime) {
 // Returns only with an error.
 Error Become(
     const TemplateJob& job, int control, int image, int filter, int ready, int memory_use) {
-    char byte = 0;
-    if (::read(ready, &byte, 1) != 1) {
-        return errors::Internal("hearth-init ended while attaching mounts");
-    }
     auto described = snapshot::ReadImage(image);
     if (!described.ok()) {
         return std::move(described).error();
+    }
+    char byte = 0;
+    if (::read(ready, &byte, 1) != 1) {
+        return errors::Internal("hearth-init ended while attaching mounts");
     }
     auto root = os::Open(AT_FDCWD, fmt::format("/proc/{}/root", job.init), O_PATH | O_DIRECTORY);
     if (!root.ok()) {

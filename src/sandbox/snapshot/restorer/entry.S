@@ -23,6 +23,9 @@ gate_start:
 gate_thread:
     mov $1, %eax
     lock xaddl %eax, 4(%r12)               /* ready */
+    inc %eax
+    cmp 8(%r12), %eax                      /* wanted: only the last one wakes the leader */
+    jne 1f
     lea 4(%r12), %rdi
     mov $129, %esi                         /* FUTEX_WAKE | FUTEX_PRIVATE_FLAG */
     mov $1, %edx

@@ -251,9 +251,11 @@ struct Plan {
 };
 
 struct KeptData {
-    uint32_t open;   // 1: go
-    uint32_t ready;  // threads at the gate
-    uint64_t unused[7];
+    uint32_t open;    // 1: go
+    uint32_t ready;   // threads at the gate
+    uint32_t wanted;  // threads that will come there
+    uint32_t unused;
+    uint64_t unused2[6];
 };
 
 // ---- control socket (SOCK_SEQPACKET) ----

@@ -1032,6 +1032,9 @@ long StartThread(const Plan* plan, const PlanThread& thread, const CloneArgument
 
 void StartThreads(const Plan* plan) {
     const auto* threads = At<PlanThread>(plan, plan->threads.offset);
+    auto* kept = reinterpret_cast<KeptData*>(plan->kept_data);
+    const auto all = static_cast<uint32_t>(plan->threads.count - 1);
+    kept->wanted = all;
     for (uint64_t i = 1; i < plan->threads.count; ++i) {
         const PlanThread& thread = threads[i];
         CloneArguments arguments{};
@@ -1048,8 +1051,6 @@ void StartThreads(const Plan* plan) {
         arguments.set_tid_size = 1;
         Check(plan, StartThread(plan, thread, arguments), "start a thread", thread.tid);
     }
-    auto* kept = reinterpret_cast<KeptData*>(plan->kept_data);
-    const auto all = static_cast<uint32_t>(plan->threads.count - 1);
     for (;;) {
         const uint32_t ready = __atomic_load_n(&kept->ready, __ATOMIC_ACQUIRE);
         if (ready >= all) {

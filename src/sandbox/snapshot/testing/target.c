@@ -469,6 +469,9 @@ static void MakeRefused(const char* kind) {
         Need(flock(open("/proc/self/exe", O_RDONLY), LOCK_SH) == 0, kind);
     } else if (strcmp(kind, "inotify") == 0) {
         Need(inotify_init1(0) >= 0, kind);
+    } else if (strcmp(kind, "io_uring") == 0) {
+        char parameters[120] = {0};  // struct io_uring_params
+        Need(syscall(425 /* io_uring_setup */, 4, parameters) >= 0, kind);
     } else if (strcmp(kind, "signalfd") == 0) {
         sigset_t set;
         sigemptyset(&set);
