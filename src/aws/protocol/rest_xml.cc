@@ -275,6 +275,16 @@ bool MayStandInQuery(std::string_view header) {
                kOnlyHeaders, [&](std::string_view start) { return header.starts_with(start); });
 }
 
+// Headers that name an algorithm, a type or a mode, in any case; the model has them in capitals.
+bool IsNameOfChecksums(std::string_view header) {
+    constexpr std::array<std::string_view, 4> kNames = {
+        "x-amz-checksum-algorithm",
+        "x-amz-checksum-mode",
+        "x-amz-checksum-type",
+        "x-amz-sdk-checksum-algorithm"};
+    return std::ranges::find(kNames, header) != kNames.end();
+}
+
 // Digits with or without a minus; leading zeros do not count.
 template <class Number>
 bool ParseDigits(std::string_view text, Number& number) {
@@ -376,7 +386,11 @@ class Decoder final {
                 HeaderList(member, value, input);
                 continue;
             }
-            return Scalar(member, TimestampFormat::kRfc822, value, input);
+            HEARTH_RETURN_IF_ERROR(Scalar(member, TimestampFormat::kRfc822, value, input));
+            if (IsNameOfChecksums(member.wire_name)) {
+                *static_cast<std::string*>(member.Emplace(input)) = InCapitals(value);
+            }
+            return {};
         }
         if (!presigned_ || !MayStandInQuery(member.wire_name)) {
             return {};
@@ -573,10 +587,6 @@ Result<Match> FindRestXmlOperation(const Service& service, const RequestParts& r
     if (operation != nullptr && !named.here.empty() && operation->uri_query.empty() &&
         std::ranges::find(operation->required_query, named.here.front()) ==
             operation->required_query.end()) {
-        if (named.here.front() == "uploadId" && request.method == "PUT") {
-            return errors::InvalidArgument(
-                "Part number must be an integer between 1 and 10000, inclusive", "partNumber", "");
-        }
         operation = nullptr;
     }
     if (operation == nullptr) {
@@ -585,7 +595,9 @@ Result<Match> FindRestXmlOperation(const Service& service, const RequestParts& r
     if (request.method == "PUT" && address.depth == 2 && operation->required_query.empty() &&
         parameters.Has("partNumber")) {
         return errors::InvalidArgument(
-            "This operation does not accept partNumber without uploadId", "partNumber", "");
+            "This operation does not accept partNumber without uploadId",
+            "partNumber",
+            "partNumber");
     }
     Match found;
     found.operation = operation;

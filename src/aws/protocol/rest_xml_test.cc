@@ -161,8 +161,10 @@ TEST(RestXmlOperations, WritesToASubResourceOfAnotherDepthAreRefused) {
         Operation({"DELETE", "/bucket?uploadId=u"}), "InvalidRequest: A key must be specified");
     EXPECT_EQ(Operation({"PUT", "/bucket?retention"}), "InvalidRequest: A key must be specified");
     EXPECT_EQ(Operation({"GET", "/bucket/key?policy"}), "GetObject");
-    EXPECT_TRUE(Operation({"PUT", "/bucket/key?uploadId=u"}).starts_with("InvalidArgument"));
-    EXPECT_TRUE(Operation({"PUT", "/bucket/key?partNumber=1"}).starts_with("InvalidArgument"));
+    EXPECT_TRUE(Operation({"PUT", "/bucket/key?uploadId=u"}).starts_with("MethodNotAllowed"));
+    EXPECT_EQ(
+        Operation({"PUT", "/bucket/key?partNumber=1"}),
+        "InvalidArgument: This operation does not accept partNumber without uploadId");
 }
 
 TEST(RestXmlKeys, KeepEveryByte) {
@@ -222,6 +224,16 @@ TEST(RestXmlDecode, HeadersParametersAndMetadata) {
     EXPECT_EQ(put->object_lock_retain_until_date, At(1'769'853'600'500));
     EXPECT_EQ(put->content_length, 5);
     EXPECT_EQ(put->body, std::nullopt);
+}
+
+TEST(RestXmlDecode, ChecksumsAreNamedInAnyCase) {
+    const auto input = Decode<s3::CreateMultipartUpload>(
+        {"POST",
+         "/bucket/key?uploads",
+         {{"x-amz-checksum-algorithm", "crc64nvme"}, {"x-amz-checksum-type", "Full_Object"}}});
+    ASSERT_TRUE(input.ok());
+    EXPECT_EQ(input->checksum_algorithm, "CRC64NVME");
+    EXPECT_EQ(input->checksum_type, "FULL_OBJECT");
 }
 
 TEST(RestXmlDecode, SignedUrlsCarryHeaders) {
@@ -390,10 +402,16 @@ TEST(RestXmlDecode, WrongHeadersAndParametersInTheWordsOfS3) {
         ErrorOf<s3::UploadPart>({"PUT", "/bucket/key?uploadId=u&partNumber=10001"}),
         "InvalidArgument: Part number must be an integer between 1 and 10000, inclusive "
         "{ArgumentName=partNumber} {ArgumentValue=10001}");
+    for (const Headers& headers : {Headers(), Headers{{"x-amz-object-attributes", " , "}}}) {
+        EXPECT_EQ(
+            ErrorOf<s3::GetObjectAttributes>({"GET", "/bucket/key?attributes", headers}),
+            "InvalidRequest: The x-amz-object-attributes header specifying the attributes to be "
+            "retrieved is either missing or empty");
+    }
     EXPECT_EQ(
-        ErrorOf<s3::GetObjectAttributes>({"GET", "/bucket/key?attributes"}),
-        "InvalidRequest: The x-amz-object-attributes header specifying the attributes to be "
-        "retrieved is either missing or empty");
+        ErrorOf<s3::GetObject>({"GET", "/bucket/key?versionId="}),
+        "InvalidArgument: Version id cannot be the empty string {ArgumentName=versionId} "
+        "{ArgumentValue=}");
 }
 
 TEST(RestXmlDecode, WhatComesWithABodyIsCheckedAgainstIt) {

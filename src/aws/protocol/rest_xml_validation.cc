@@ -124,6 +124,10 @@ Status CheckParameter(const Member& member, const void* value) {
         }
         return {};
     }
+    if (member.wire_name == "versionId" && static_cast<const std::string*>(value)->empty()) {
+        return errors::InvalidArgument(
+            "Version id cannot be the empty string", member.wire_name, "");
+    }
     if (member.shape->type != ShapeType::kInteger) {
         return {};
     }
@@ -172,6 +176,12 @@ bool FitsSchema(const Shape& shape, const void* value) {
     }
 }
 
+// A header that lists nothing says as much as none.
+bool IsEmptyHeader(const Member& member, const void* value) {
+    return member.location == Location::kHeader && member.shape->type == ShapeType::kList &&
+           member.shape->list->size(value) == 0;
+}
+
 Error Missing(const Member& member) {
     if (member.location == Location::kPayload) {
         return errors::MissingRequestBody();
@@ -194,7 +204,7 @@ Error Missing(const Member& member) {
 Status ValidateRestXml(const Shape& shape, const void* input) {
     for (const Member& member : shape.members) {
         const void* value = member.Get(input);
-        if (value == nullptr) {
+        if (value == nullptr || IsEmptyHeader(member, value)) {
             // A text without a schema (a bucket's policy) is judged by its operation, empty or not.
             const bool text =
                 member.location == Location::kPayload && member.shape->type == ShapeType::kString;
