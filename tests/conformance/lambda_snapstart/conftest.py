@@ -38,8 +38,12 @@ class Version:
 
     def clone(self, event=None):
         """Calls an environment that no call used before; it is gone afterwards (see LEAVE)."""
-        call = self.invoke(event)
-        assert self.invoke({"leave": True}).error == "Unhandled"
+        for _ in range(10):
+            call = self.invoke(event)
+            assert self.invoke({"leave": True}).error == "Unhandled"
+            if "Restore Duration" in call.log or "Init Duration" in call.log:
+                break
+            # On a busy machine the one that was to leave may not have been ready yet, and another left.
         return call
 
 
