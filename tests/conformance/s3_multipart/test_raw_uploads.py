@@ -20,12 +20,19 @@ def call(hearth, method, target, body=b""):
         connection.close()
 
 
-@pytest.mark.parametrize("number", ("partNumber=abc&", "partNumber=99999999999&", "partNumber=-1&", ""))
+@pytest.mark.parametrize("number", ("partNumber=abc&", "partNumber=99999999999&", "partNumber=-1&"))
 def test_part_numbers(hearth, s3, bucket, number):
     upload = Upload(s3, bucket, "key")
     status, body = call(hearth, "PUT", f"/{bucket}/key?{number}uploadId={upload.id}", b"x")
     assert status == 400
     assert f"<Code>InvalidArgument</Code><Message>{PART_NUMBER}</Message>" in body
+
+
+def test_an_upload_without_a_part_number_is_no_operation(hearth, s3, bucket):
+    upload = Upload(s3, bucket, "key")
+    status, body = call(hearth, "PUT", f"/{bucket}/key?uploadId={upload.id}", b"x")
+    assert status == 405
+    assert "<Code>MethodNotAllowed</Code>" in body
 
 
 def listed(count):
