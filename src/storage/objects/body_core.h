@@ -5,6 +5,7 @@
 #include "storage/objects/body_files.h"
 #include "storage/objects/body_keys.h"
 #include "storage/objects/body_pins.h"
+#include "storage/objects/body_places.h"
 #include "storage/objects/body_remover.h"
 #include "storage/objects/buffer_budget.h"
 #include "storage/objects/object_bodies.h"
@@ -21,20 +22,20 @@ struct BodyCore {
         const codec::MasterKey& master_key,
         Random& randomness,
         ObjectBodiesOptions settings,
-        std::unique_ptr<BodyFiles> file_system,
+        BodyPlaces file_systems,
         std::unique_ptr<BodyEpochs> epoch_list);
     ~BodyCore();
 
     // The id of a body without a file; the top bit tells it from the others.
     uint64_t InlineId();
     // On the sync pool: an unfinished body's file goes, if there is one.
-    void Discard(uint64_t id);
+    void Discard(uint64_t id, BodyTier tier);
 
     Kv& kv;
     Random& random;
     const ObjectBodiesOptions options;
     const BodyKeys keys;
-    const std::unique_ptr<BodyFiles> files;
+    BodyPlaces places;
     const std::unique_ptr<BodyEpochs> epochs;
     BodyPins pins;
     BufferBudget budget;
@@ -46,9 +47,9 @@ struct BodyCore {
     rt::BlockingPool work_pool;
 };
 
-// As OpenObjectBodies, on another disk than the real one; for tests.
+// As OpenObjectBodies, on other disks than the real ones; for tests.
 Result<std::unique_ptr<ObjectBodies>> OpenObjectBodiesOn(
-    std::unique_ptr<BodyFiles> files,
+    BodyPlaces places,
     Kv& kv,
     const codec::MasterKey& master_key,
     Random& random,

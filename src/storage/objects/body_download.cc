@@ -3,6 +3,7 @@
 #include "base/check.h"
 #include "rt/completion.h"
 #include "storage/objects/body_frames.h"
+#include "storage/objects/body_packer.h"
 
 #include <algorithm>
 #include <array>
@@ -79,6 +80,9 @@ class Reading final {
             HEARTH_RETURN_IF_ERROR(OpenCurrent());
         }
         const StoredBody& body = bodies_[index_];
+        if (body.packed_length) {
+            return FillUnpacked(buffer, buffer_bytes);
+        }
         const uint64_t end = std::min(body.length, offset_ + left_);
         const uint64_t first = offset_ / kFrameBytes;
         const uint64_t frames =
@@ -86,13 +90,52 @@ class Reading final {
         HEARTH_RETURN_IF_ERROR(OpenFrames(first, frames, buffer));
         const uint64_t to = std::min(end, (first + frames) * kFrameBytes);
         const std::string_view bytes(buffer + offset_ % kFrameBytes, to - offset_);
-        left_ -= bytes.size();
-        offset_ = to;
-        SkipEnded();
+        Advance(bytes.size());
         return bytes;
     }
 
   private:
+    void Advance(uint64_t bytes) {
+        left_ -= bytes;
+        offset_ += bytes;
+        SkipEnded();
+    }
+
+    // A compressed body is unpacked from its beginning, wherever the range begins.
+    Result<std::string_view> FillUnpacked(char* buffer, size_t buffer_bytes) {
+        const StoredBody& body = bodies_[index_];
+        const uint64_t frames = FrameCount(*body.packed_length);
+        while (true) {
+            if (packed_.empty() && next_frame_ < frames) {
+                if (packed_buffer_ == nullptr) {
+                    packed_buffer_ =
+                        std::make_unique_for_overwrite<char[]>(BufferBudget::kLargeBytes);
+                }
+                const uint64_t count = std::min<uint64_t>(kFramesPerBuffer, frames - next_frame_);
+                HEARTH_RETURN_IF_ERROR(OpenFrames(next_frame_, count, packed_buffer_.get()));
+                const uint64_t to =
+                    std::min(*body.packed_length, (next_frame_ + count) * kFrameBytes);
+                packed_ = {packed_buffer_.get(), to - next_frame_ * kFrameBytes};
+                next_frame_ += count;
+            }
+            const std::optional<size_t> count = unpacker_->Unpack(packed_, {buffer, buffer_bytes});
+            if (!count || (*count == 0 && packed_.empty() && next_frame_ == frames)) {
+                return BodyDamaged(body.id, "it does not unpack");
+            }
+            const uint64_t begin = unpacked_;
+            unpacked_ += *count;
+            if (unpacked_ > body.length) {
+                return BodyDamaged(body.id, "it unpacks to more than it was");
+            }
+            if (unpacked_ > offset_) {
+                const uint64_t skipped = offset_ - begin;
+                const uint64_t size = std::min(unpacked_ - offset_, left_);
+                Advance(size);
+                return std::string_view(buffer + skipped, size);
+            }
+        }
+    }
+
     // Goes on to the body that has the next byte.
     void SkipEnded() {
         while (left_ > 0 && offset_ >= bodies_[index_].length) {
@@ -111,13 +154,13 @@ class Reading final {
         const StoredBody& body = bodies_[index_];
         uint64_t size = body.inline_bytes.size();
         if (!body.is_inline()) {
-            HEARTH_TRY(file_, core_.files->Open(BodyEpochs::PathOf(body.id)));
+            HEARTH_TRY(file_, core_.places.Of(body.tier).Open(BodyEpochs::PathOf(body.id)));
             HEARTH_TRY(size, file_->Size());
             if (left_ >= kSequentialBytesMin) {
                 file_->WillReadAll();
             }
         }
-        if (size != BytesOnDisk(body.encryption, body.length)) {
+        if (size != BytesOnDisk(body.encryption, body.framed_length())) {
             return BodyDamaged(body.id, "its size is not what it was");
         }
         std::string head(HeadBytes(body.encryption), '\0');
@@ -128,6 +171,12 @@ class Reading final {
             const BodyKey key,
             core_.keys.Open(decoded, body, customer_key_ ? &*customer_key_ : nullptr));
         codec_.emplace(body.encryption, body.id, &key);
+        packed_ = {};
+        next_frame_ = 0;
+        unpacked_ = 0;
+        if (body.packed_length) {
+            unpacker_.emplace();
+        }
         return Status();
     }
 
@@ -148,7 +197,7 @@ class Reading final {
         const StoredBody& body = bodies_[index_];
         const bool in_place = body.encryption == BodyEncryption::kNone;
         const size_t tail_bytes = FrameTailBytes(body.encryption);
-        const bool with_end = first + count == FrameCount(body.length);
+        const bool with_end = first + count == FrameCount(body.framed_length());
         std::array<iovec, 2 * kFramesPerBuffer + 1> parts;
         std::array<std::array<char, 20>, kFramesPerBuffer + 1> tails;
         char* place = in_place ? buffer : ThreadScratch();
@@ -170,13 +219,13 @@ class Reading final {
                 buffer + i * kFrameBytes));
         }
         if (with_end) {
-            return codec_->OpenEnd(body.length, {tails[count].data(), tail_bytes});
+            return codec_->OpenEnd(body.framed_length(), {tails[count].data(), tail_bytes});
         }
         return Status();
     }
 
     static size_t FrameSize(const StoredBody& body, uint64_t index) {
-        return std::min<uint64_t>(kFrameBytes, body.length - index * kFrameBytes);
+        return std::min<uint64_t>(kFrameBytes, body.framed_length() - index * kFrameBytes);
     }
 
     BodyCore& core_;
@@ -188,6 +237,13 @@ class Reading final {
     uint64_t offset_ = 0;
     std::unique_ptr<BodyFiles::File> file_;
     std::optional<FrameCodec> codec_;
+    // Of a compressed body: what was read of it and not yet unpacked, the next frame to read, and
+    // how much it gave so far.
+    std::optional<BodyUnpacker> unpacker_;
+    std::unique_ptr<char[]> packed_buffer_;
+    std::string_view packed_;
+    uint64_t next_frame_ = 0;
+    uint64_t unpacked_ = 0;
     uint64_t pin_ = 0;
 };
 
@@ -253,9 +309,13 @@ class Download final : public BodySource {
     void Ask() {
         const auto coming = std::make_shared<rt::Completion<Filled>>();
         coming_ = coming;
-        core_.read_pool.Post([state = state_, coming, index = next_, bytes = buffer_bytes_] {
-            coming->Set(state->Fill(index, bytes));
-        });
+        core_.read_pool.Post(
+            [state = state_, coming, index = next_, bytes = buffer_bytes_]() mutable {
+                Filled filled = state->Fill(index, bytes);
+                // Files may close here, which the pool should not wait for.
+                state.reset();
+                coming->Set(std::move(filled));
+            });
         next_ = 1 - next_;
     }
 
@@ -267,7 +327,7 @@ class Download final : public BodySource {
     BodyCore& core_;
     BufferBudget::Share share_;
     // Shared with a job that may still run when the download has gone.
-    const std::shared_ptr<State> state_;
+    std::shared_ptr<State> state_;
     size_t buffer_bytes_ = 0;
     size_t next_ = 0;
     std::string_view first_;

@@ -53,6 +53,10 @@ class BodyFiles {
     // Names in it; none when it is not there.
     virtual Result<std::vector<std::string>> List(const std::string& path) = 0;
     virtual Result<uint64_t> FreeBytes() = 0;
+
+    // Makes good what of a file's spare parts is lost; whether there was something to do. Where
+    // there are none, nothing.
+    virtual Result<bool> Mend(const std::string& /*path*/) { return false; }
 };
 
 // The real thing; `directory` is made when missing. Without `sync` nothing waits for the disk.

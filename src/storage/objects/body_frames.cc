@@ -5,8 +5,6 @@
 #include "storage/objects/object_bodies.h"
 
 #include <fmt/format.h>
-#include <openssl/crypto.h>
-#include <openssl/evp.h>
 
 #include <cstring>
 
@@ -15,7 +13,6 @@ namespace {
 
 constexpr std::string_view kMagic = "HOBJ";
 constexpr uint8_t kForm = 1;
-constexpr size_t kTagBytes = 16;
 constexpr size_t kCheckSumBytes = 4;
 constexpr uint64_t kEndIndexBit = uint64_t{1} << 63;
 
@@ -33,24 +30,6 @@ Number GetNumber(const char* at) {
         number |= static_cast<Number>(Number{static_cast<uint8_t>(at[i])} << (8 * i));
     }
     return number;
-}
-
-unsigned char* Bytes(char* text) {
-    return reinterpret_cast<unsigned char*>(text);
-}
-
-const unsigned char* Bytes(const char* text) {
-    return reinterpret_cast<const unsigned char*>(text);
-}
-
-const EVP_CIPHER* Aes256Gcm() {
-    static const EVP_CIPHER* cipher = EVP_CIPHER_fetch(nullptr, "AES-256-GCM", nullptr);
-    CHECK(cipher != nullptr, "OpenSSL has no AES-256-GCM");
-    return cipher;
-}
-
-EVP_CIPHER_CTX* Cipher(void* context) {
-    return static_cast<EVP_CIPHER_CTX*>(context);
 }
 
 }  // namespace
@@ -107,6 +86,8 @@ struct FrameCodec::Facts {
 
     std::string_view text() const { return {bytes.data(), bytes.size()}; }
 
+    std::string_view nonce_text() const { return {nonce.data(), nonce.size()}; }
+
     std::array<char, 24> bytes;
     std::array<char, 12> nonce;
 };
@@ -114,14 +95,8 @@ struct FrameCodec::Facts {
 FrameCodec::FrameCodec(BodyEncryption encryption, uint64_t id, const BodyKey* key)
     : encryption_(encryption), id_(id) {
     if (encryption != BodyEncryption::kNone && key != nullptr) {
-        key_ = *key;
+        gcm_.emplace(*key);
     }
-}
-
-FrameCodec::~FrameCodec() {
-    EVP_CIPHER_CTX_free(Cipher(seal_));
-    EVP_CIPHER_CTX_free(Cipher(open_));
-    OPENSSL_cleanse(key_.data(), key_.size());
 }
 
 void FrameCodec::SealWith(const Facts& facts, std::string_view plain, char* stored) {
@@ -129,36 +104,9 @@ void FrameCodec::SealWith(const Facts& facts, std::string_view plain, char* stor
     if (encryption_ == BodyEncryption::kNone) {
         std::memcpy(stored, plain.data(), plain.size());
     } else {
-        if (seal_ == nullptr) {
-            seal_ = EVP_CIPHER_CTX_new();
-            CHECK(
-                seal_ != nullptr &&
-                EVP_EncryptInit_ex2(Cipher(seal_), Aes256Gcm(), key_.data(), nullptr, nullptr) ==
-                    1);
-        }
-        int size = 0;
-        CHECK(
-            EVP_EncryptInit_ex2(
-                Cipher(seal_), nullptr, nullptr, Bytes(facts.nonce.data()), nullptr) == 1 &&
-            EVP_EncryptUpdate(
-                Cipher(seal_),
-                nullptr,
-                &size,
-                Bytes(facts.bytes.data()),
-                static_cast<int>(facts.bytes.size())) == 1);
-        if (!plain.empty()) {
-            CHECK(
-                EVP_EncryptUpdate(
-                    Cipher(seal_),
-                    Bytes(stored),
-                    &size,
-                    Bytes(plain.data()),
-                    static_cast<int>(plain.size())) == 1);
-        }
-        CHECK(
-            EVP_EncryptFinal_ex(Cipher(seal_), Bytes(tail), &size) == 1 &&
-            EVP_CIPHER_CTX_ctrl(Cipher(seal_), EVP_CTRL_GCM_GET_TAG, kTagBytes, tail) == 1);
-        tail += kTagBytes;
+        CHECK(gcm_.has_value());
+        gcm_->Seal(facts.nonce_text(), facts.text(), plain, stored, tail);
+        tail += codec::kGcmTagBytes;
     }
     const std::string_view summed(stored, static_cast<size_t>(tail - stored));
     PutNumber(tail, codec::Crc32c(summed, codec::Crc32c(facts.text())));
@@ -185,35 +133,9 @@ Status FrameCodec::OpenWith(
         return Status();
     }
     // The tag tells more than the check sum, which is for those who have no key.
-    CHECK(tail.size() == FrameTailBytes(encryption_));
-    if (open_ == nullptr) {
-        open_ = EVP_CIPHER_CTX_new();
-        CHECK(
-            open_ != nullptr &&
-            EVP_DecryptInit_ex2(Cipher(open_), Aes256Gcm(), key_.data(), nullptr, nullptr) == 1);
-    }
-    char tag[kTagBytes];
-    std::memcpy(tag, tail.data(), kTagBytes);
-    unsigned char rest[kTagBytes];
-    int size = 0;
-    const bool opened =
-        EVP_DecryptInit_ex2(Cipher(open_), nullptr, nullptr, Bytes(facts.nonce.data()), nullptr) ==
-            1 &&
-        EVP_DecryptUpdate(
-            Cipher(open_),
-            nullptr,
-            &size,
-            Bytes(facts.bytes.data()),
-            static_cast<int>(facts.bytes.size())) == 1 &&
-        (stored.empty() || EVP_DecryptUpdate(
-                               Cipher(open_),
-                               Bytes(plain),
-                               &size,
-                               Bytes(stored.data()),
-                               static_cast<int>(stored.size())) == 1) &&
-        EVP_CIPHER_CTX_ctrl(Cipher(open_), EVP_CTRL_GCM_SET_TAG, kTagBytes, tag) == 1 &&
-        EVP_DecryptFinal_ex(Cipher(open_), rest, &size) == 1;
-    if (!opened) {
+    CHECK(gcm_.has_value() && tail.size() == FrameTailBytes(encryption_));
+    const std::string_view tag = tail.substr(0, codec::kGcmTagBytes);
+    if (!gcm_->Open(facts.nonce_text(), facts.text(), stored, tag, plain)) {
         return BodyDamaged(id_, "a frame is not what was written");
     }
     return Status();

@@ -1,12 +1,12 @@
 #pragma once
 
 #include "base/result.h"
+#include "codec/crypto/gcm.h"
 #include "storage/objects/stored_body.h"
 
 #include <array>
 #include <cstdint>
-#include <memory>
-#include <span>
+#include <optional>
 #include <string>
 #include <string_view>
 
@@ -69,9 +69,6 @@ class FrameCodec final {
   public:
     // Without a key (kNone, or to check sums only) frames are not encrypted.
     FrameCodec(BodyEncryption encryption, uint64_t id, const BodyKey* key);
-    ~FrameCodec();
-    FrameCodec(const FrameCodec&) = delete;
-    FrameCodec& operator=(const FrameCodec&) = delete;
 
     // Writes plain.size() + FrameTailBytes() bytes to `stored`.
     void Seal(uint64_t index, std::string_view plain, char* stored);
@@ -96,10 +93,8 @@ class FrameCodec final {
 
     const BodyEncryption encryption_;
     const uint64_t id_;
-    // EVP_CIPHER_CTX with the key in place; null without encryption.
-    void* seal_ = nullptr;
-    void* open_ = nullptr;
-    BodyKey key_{};
+    // None without encryption or without a key.
+    std::optional<codec::Gcm> gcm_;
 };
 
 }  // namespace hearth::storage

@@ -29,6 +29,10 @@ std::string TrashKey(uint64_t first_id) {
     return Objects("trash").Add(static_cast<int64_t>(first_id));
 }
 
+RangeRequest AllClaims() {
+    return Objects("claim").Children();
+}
+
 uint64_t FirstFileId(const std::vector<StoredBody>& bodies) {
     for (const StoredBody& body : bodies) {
         if (!body.is_inline()) {
@@ -39,8 +43,8 @@ uint64_t FirstFileId(const std::vector<StoredBody>& bodies) {
 }
 
 BodyRemover::BodyRemover(
-    Kv& kv, BodyFiles& files, BodyEpochs& epochs, BodyPins& pins, rt::BlockingPool& pool)
-    : kv_(kv), files_(files), epochs_(epochs), pins_(pins), pool_(pool) {
+    Kv& kv, const BodyPlaces& places, BodyEpochs& epochs, BodyPins& pins, rt::BlockingPool& pool)
+    : kv_(kv), places_(places), epochs_(epochs), pins_(pins), pool_(pool) {
     pins_.OnUnpinned([this](uint64_t first_id) {
         const std::lock_guard lock(mutex_);
         const auto found = parked_.find(first_id);
@@ -61,9 +65,9 @@ void BodyRemover::Dropped(std::vector<StoredBody> bodies) {
     Wake();
 }
 
-void BodyRemover::Abandoned(uint64_t id) {
+void BodyRemover::Abandoned(uint64_t id, BodyTier tier) {
     const std::lock_guard lock(mutex_);
-    abandoned_.push_back(id);
+    abandoned_.push_back({id, tier});
     Wake();
 }
 
@@ -87,7 +91,7 @@ Task<void> BodyRemover::Stop() {
     co_await tasks_.Join();
 }
 
-bool BodyRemover::Take(std::vector<Trash>& trash, std::vector<uint64_t>& abandoned) {
+bool BodyRemover::Take(std::vector<Trash>& trash, std::vector<File>& abandoned) {
     const std::lock_guard lock(mutex_);
     size_t bodies = 0;
     while (!dropped_.empty() && bodies < kBatchBodiesMax) {
@@ -118,7 +122,7 @@ Task<void> BodyRemover::Work() {
     }
     while (true) {
         std::vector<Trash> trash;
-        std::vector<uint64_t> abandoned;
+        std::vector<File> abandoned;
         if (!Take(trash, abandoned)) {
             co_return;
         }
@@ -158,13 +162,25 @@ Task<Status> BodyRemover::EmptyTrash() {
 }
 
 Task<Status> BodyRemover::SweepEpoch(uint64_t epoch) {
-    auto list = [&] { return epochs_.IdsIn(files_, epoch); };
-    HEARTH_CO_TRY(const std::vector<uint64_t> ids, co_await pool_.Run(list));
-    std::vector<uint64_t> unclaimed;
-    for (const uint64_t id : ids) {
-        HEARTH_CO_TRY(const auto claim, co_await kv_.Get(ClaimKey(id)));
+    auto list = [&]() -> Result<std::vector<File>> {
+        std::vector<File> files;
+        for (const BodyTier tier : kBodyTiers) {
+            if (tier != BodyTier::kStandard && !places_.IsApart(tier)) {
+                continue;
+            }
+            HEARTH_TRY(const auto ids, epochs_.IdsIn(places_.Of(tier), epoch));
+            for (const uint64_t id : ids) {
+                files.push_back({id, tier});
+            }
+        }
+        return files;
+    };
+    HEARTH_CO_TRY(const std::vector<File> files, co_await pool_.Run(list));
+    std::vector<File> unclaimed;
+    for (const File& file : files) {
+        HEARTH_CO_TRY(const auto claim, co_await kv_.Get(ClaimKey(file.id)));
         if (!claim) {
-            unclaimed.push_back(id);
+            unclaimed.push_back(file);
         }
     }
     if (!unclaimed.empty()) {
@@ -177,7 +193,7 @@ Task<Status> BodyRemover::SweepEpoch(uint64_t epoch) {
 }
 
 Task<Status> BodyRemover::RemoveTrash(std::vector<Trash> trash) {
-    std::vector<uint64_t> ids;
+    std::vector<File> files;
     std::vector<Trash> removing;
     for (Trash& bodies : trash) {
         const uint64_t first_id = FirstFileId(bodies);
@@ -194,12 +210,12 @@ Task<Status> BodyRemover::RemoveTrash(std::vector<Trash> trash) {
         }
         for (const StoredBody& body : bodies) {
             if (!body.is_inline()) {
-                ids.push_back(body.id);
+                files.push_back({body.id, body.tier});
             }
         }
         removing.push_back(std::move(bodies));
     }
-    Status removed = co_await RemoveFiles(std::move(ids));
+    Status removed = co_await RemoveFiles(std::move(files));
     for (const Trash& bodies : removing) {
         pins_.EndRemoving(FirstFileId(bodies));
     }
@@ -230,54 +246,64 @@ Task<Status> BodyRemover::ForgetTrash(const Trash& trash) {
     co_return Status();
 }
 
-Task<Status> BodyRemover::SettleAbandoned(std::vector<uint64_t> ids) {
-    std::vector<uint64_t> unclaimed;
-    for (const uint64_t id : ids) {
-        HEARTH_CO_TRY(const auto claim, co_await kv_.Get(ClaimKey(id)));
+Task<Status> BodyRemover::SettleAbandoned(std::vector<File> files) {
+    std::vector<File> unclaimed;
+    for (const File& file : files) {
+        HEARTH_CO_TRY(const auto claim, co_await kv_.Get(ClaimKey(file.id)));
         if (claim) {
-            log::Error("objects: body {:x} was committed and then given up; it stays", id);
+            log::Error("objects: body {:x} was committed and then given up; it stays", file.id);
         } else {
-            unclaimed.push_back(id);
+            unclaimed.push_back(file);
         }
     }
     HEARTH_CO_RETURN_IF_ERROR(co_await RemoveFiles(std::move(unclaimed)));
     auto settle = [&] {
-        for (const uint64_t id : ids) {
-            epochs_.Settle(id);
+        for (const File& file : files) {
+            epochs_.Settle(file.id);
         }
     };
     co_await pool_.Run(settle);
     co_return Status();
 }
 
-Task<Status> BodyRemover::RemoveFiles(std::vector<uint64_t> ids) {
-    if (ids.empty()) {
+Task<Status> BodyRemover::RemoveFiles(std::vector<File> files) {
+    if (files.empty()) {
         co_return Status();
     }
-    auto remove = [&] { return RemoveFilesNow(ids); };
+    auto remove = [&]() -> Status {
+        for (const BodyTier tier : kBodyTiers) {
+            HEARTH_RETURN_IF_ERROR(RemoveFilesFrom(tier, files));
+        }
+        return Status();
+    };
     co_return co_await pool_.Run(remove);
 }
 
-Status BodyRemover::RemoveFilesNow(const std::vector<uint64_t>& ids) {
+// Of the files, those in this tier.
+Status BodyRemover::RemoveFilesFrom(BodyTier tier, const std::vector<File>& files) {
+    BodyFiles& place = places_.Of(tier);
     std::map<std::string, uint64_t> directories;
-    for (const uint64_t id : ids) {
-        HEARTH_TRY(const bool removed, files_.Remove(BodyEpochs::PathOf(id)));
+    for (const File& file : files) {
+        if (file.tier != tier) {
+            continue;
+        }
+        HEARTH_TRY(const bool removed, place.Remove(BodyEpochs::PathOf(file.id)));
         if (removed) {
-            directories.emplace(BodyEpochs::DirectoryOf(id), id);
+            directories.emplace(BodyEpochs::DirectoryOf(file.id), file.id);
         }
     }
     std::set<std::string> parents;
     for (const auto& [directory, id] : directories) {
-        HEARTH_RETURN_IF_ERROR(files_.SyncDirectory(directory));
+        HEARTH_RETURN_IF_ERROR(place.SyncDirectory(directory));
         if (epochs_.MayGo(id)) {
-            HEARTH_TRY(const bool gone, files_.RemoveDirectory(directory));
+            HEARTH_TRY(const bool gone, place.RemoveDirectory(directory));
             if (gone) {
                 parents.insert(BodyEpochs::ParentOf(id));
             }
         }
     }
     for (const std::string& parent : parents) {
-        HEARTH_RETURN_IF_ERROR(files_.SyncDirectory(parent));
+        HEARTH_RETURN_IF_ERROR(place.SyncDirectory(parent));
     }
     return Status();
 }

@@ -7,6 +7,7 @@
 #include "storage/objects/body_epochs.h"
 #include "storage/objects/body_files.h"
 #include "storage/objects/body_pins.h"
+#include "storage/objects/body_places.h"
 #include "storage/objects/stored_body.h"
 
 #include <deque>
@@ -21,6 +22,7 @@ namespace hearth::storage {
 // Keys: docs/internals/storage-keys.md, "objects".
 std::string ClaimKey(uint64_t id);
 std::string TrashKey(uint64_t first_id);
+RangeRequest AllClaims();
 // Of the bodies with files, the first one's; 0 when none has one.
 uint64_t FirstFileId(const std::vector<StoredBody>& bodies);
 
@@ -32,12 +34,16 @@ uint64_t FirstFileId(const std::vector<StoredBody>& bodies);
 class BodyRemover final {
   public:
     BodyRemover(
-        Kv& kv, BodyFiles& files, BodyEpochs& epochs, BodyPins& pins, rt::BlockingPool& pool);
+        Kv& kv,
+        const BodyPlaces& places,
+        BodyEpochs& epochs,
+        BodyPins& pins,
+        rt::BlockingPool& pool);
 
     // Any thread. The transaction with the trash's entry was committed.
     void Dropped(std::vector<StoredBody> bodies);
     // Any thread. A finished body whose owner went away: it goes if no record claims it.
-    void Abandoned(uint64_t id);
+    void Abandoned(uint64_t id, BodyTier tier);
 
     // Both on one loop.
     void Start();
@@ -51,21 +57,27 @@ class BodyRemover final {
     Task<Status> SweepEpoch(uint64_t epoch);
     Task<Status> RemoveTrash(std::vector<Trash> trash);
     Task<Status> ForgetTrash(const Trash& trash);
-    Task<Status> SettleAbandoned(std::vector<uint64_t> ids);
-    Task<Status> RemoveFiles(std::vector<uint64_t> ids);
-    Status RemoveFilesNow(const std::vector<uint64_t>& ids);
-    bool Take(std::vector<Trash>& trash, std::vector<uint64_t>& abandoned);
+
+    struct File {
+        uint64_t id;
+        BodyTier tier;
+    };
+
+    Task<Status> SettleAbandoned(std::vector<File> files);
+    Task<Status> RemoveFiles(std::vector<File> files);
+    Status RemoveFilesFrom(BodyTier tier, const std::vector<File>& files);
+    bool Take(std::vector<Trash>& trash, std::vector<File>& abandoned);
     void Wake();
 
     Kv& kv_;
-    BodyFiles& files_;
+    const BodyPlaces& places_;
     BodyEpochs& epochs_;
     BodyPins& pins_;
     rt::BlockingPool& pool_;
 
     std::mutex mutex_;
     std::deque<Trash> dropped_;
-    std::deque<uint64_t> abandoned_;
+    std::deque<File> abandoned_;
     // Read by somebody; by the first id.
     std::map<uint64_t, Trash> parked_;
     std::shared_ptr<rt::Completion<bool>> wake_;

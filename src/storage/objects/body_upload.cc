@@ -4,6 +4,7 @@
 #include "rt/completion.h"
 #include "storage/objects/body_frames.h"
 #include "storage/objects/body_hasher.h"
+#include "storage/objects/body_packer.h"
 #include "storage/objects/serial_lane.h"
 
 #include <algorithm>
@@ -63,7 +64,7 @@ class Writing final {
     ~Writing() {
         if (id_ && !finished_) {
             file_.reset();
-            core_.Discard(*id_);
+            core_.Discard(*id_, options_.tier);
         }
     }
 
@@ -88,20 +89,34 @@ class Writing final {
         if (given_up_ || error()) {
             return;
         }
-        if (Status stored = StoreNow(bytes, false); !stored.ok()) {
-            SetError(std::move(stored).error());
+        Note(StoreNow(bytes, false));
+    }
+
+    // The last bytes. Durable after Sync and SyncName, which may run at the same time: then the
+    // disk has both in one go.
+    void StoreLast(std::string_view bytes) {
+        Status stored = StoreNow(bytes, true);
+        if (stored.ok() && reserved_) {
+            stored = file_->EndAt(offset_);
+        }
+        Note(std::move(stored));
+    }
+
+    void Sync() {
+        if (file_ != nullptr && !error()) {
+            Note(file_->Sync());
         }
     }
 
-    // The last bytes; durable when it returns. Nothing else runs.
-    Status StoreLast(std::string_view bytes) {
-        HEARTH_RETURN_IF_ERROR(StoreNow(bytes, true));
-        if (reserved_) {
-            HEARTH_RETURN_IF_ERROR(file_->EndAt(offset_));
+    void SyncName() {
+        if (!id_ || error()) {
+            return;
         }
-        HEARTH_RETURN_IF_ERROR(file_->Sync());
-        file_.reset();
-        return core_.epochs->SyncName(*id_);
+        if (core_.places.IsApart(options_.tier)) {
+            Note(core_.places.Of(options_.tier).SyncDirectory(BodyEpochs::DirectoryOf(*id_)));
+        } else {
+            Note(core_.epochs->SyncName(*id_));
+        }
     }
 
     // Without a file, at once.
@@ -119,7 +134,12 @@ class Writing final {
 
     StoredBody Finish() {
         finished_ = true;
-        return Describe(*id_, length_);
+        file_.reset();
+        StoredBody body = Describe(*id_, packer_ ? packer_->bytes_taken() : length_);
+        if (packer_) {
+            body.packed_length = length_;
+        }
+        return body;
     }
 
     BodyDigests Digests() { return hasher_.Finish(); }
@@ -130,9 +150,11 @@ class Writing final {
     }
 
   private:
-    void SetError(Error error) {
-        const std::lock_guard lock(mutex_);
-        error_ = std::move(error);
+    void Note(Status status) {
+        if (!status.ok()) {
+            const std::lock_guard lock(mutex_);
+            error_ = std::move(status).error();
+        }
     }
 
     StoredBody Describe(uint64_t id, uint64_t length) const {
@@ -142,6 +164,7 @@ class Writing final {
             .encryption = encryption(),
             .tier = options_.tier,
             .customer_key_check = customer_key_check_,
+            .packed_length = {},
             .inline_bytes = {}};
     }
 
@@ -178,6 +201,16 @@ class Writing final {
         if (file_ == nullptr) {
             HEARTH_TRY(head, Begin());
         }
+        std::string packed;
+        if (packer_) {
+            packed = std::exchange(packed_rest_, {});
+            packer_->Pack(bytes, is_last, packed);
+            if (!is_last) {
+                packed_rest_ = packed.substr(packed.size() / kFrameBytes * kFrameBytes);
+                packed.resize(packed.size() - packed_rest_.size());
+            }
+            bytes = packed;
+        }
         const size_t size = head.size() + SealedBytes(bytes.size(), is_last);
         char* stored = ThreadScratch(size);
         std::memcpy(stored, head.data(), head.size());
@@ -198,16 +231,31 @@ class Writing final {
         HEARTH_RETURN_IF_ERROR(CheckRoom(expected));
         HEARTH_TRY(const uint64_t id, core_.epochs->NewId());
         id_ = id;
-        HEARTH_TRY(file_, core_.files->Make(BodyEpochs::PathOf(id)));
-        if (expected >= kReserveBytesMin) {
+        BodyFiles& files = core_.places.Of(options_.tier);
+        if (core_.places.IsApart(options_.tier)) {
+            HEARTH_RETURN_IF_ERROR(MakeDirectories(files, id));
+        }
+        HEARTH_TRY(file_, files.Make(BodyEpochs::PathOf(id)));
+        if (options_.tier == BodyTier::kArchive || options_.tier == BodyTier::kDeep) {
+            packer_.emplace();
+        } else if (expected >= kReserveBytesMin) {
             HEARTH_RETURN_IF_ERROR(file_->Reserve(BytesOnDisk(encryption(), expected)));
             reserved_ = true;
         }
         return MakeKey(id);
     }
 
+    static Status MakeDirectories(BodyFiles& files, uint64_t id) {
+        HEARTH_TRY(const bool new_parent, files.MakeDirectory(BodyEpochs::ParentOf(id)));
+        if (new_parent) {
+            HEARTH_RETURN_IF_ERROR(files.SyncDirectory("."));
+        }
+        HEARTH_TRY(const bool made, files.MakeDirectory(BodyEpochs::DirectoryOf(id)));
+        return made ? files.SyncDirectory(BodyEpochs::ParentOf(id)) : Status();
+    }
+
     Status CheckRoom(uint64_t bytes) {
-        HEARTH_TRY(const uint64_t free, core_.files->FreeBytes());
+        HEARTH_TRY(const uint64_t free, core_.places.Of(options_.tier).FreeBytes());
         if (free < kSpareBytes || free - kSpareBytes < bytes) {
             return Error(Error::Kind::kUnavailable, kDiskFull, "there is no room for a body", 500);
         }
@@ -225,6 +273,9 @@ class Writing final {
     std::string customer_key_check_;
     std::optional<FrameCodec> codec_;
     std::unique_ptr<BodyFiles::File> file_;
+    std::optional<BodyPacker> packer_;
+    // Packed bytes that do not fill a frame yet.
+    std::string packed_rest_;
     bool reserved_ = false;
     uint64_t next_frame_ = 0;
     uint64_t length_ = 0;
@@ -309,18 +360,33 @@ class Upload final : public BodySink {
             state->writing.Hash(bytes);
             hashed->End();
         });
-        Status stored;
+        Status landed;
         if (Buffer& other = state->buffers[1 - current_]; other.flight != nullptr) {
-            stored = co_await Land(other);
+            landed = co_await Land(other);
         }
-        if (stored.ok()) {
-            auto store = [&] { return state->writing.StoreLast(bytes); };
-            stored = co_await core_.sync_pool.Run(store);
+        if (landed.ok()) {
+            auto store = [&] { state->writing.StoreLast(bytes); };
+            co_await core_.work_pool.Run(store);
+            const auto synced = std::make_shared<Flight>(2);
+            // Let go of before the pool does, because its end may give the pool work.
+            core_.sync_pool.Post([state = state_, synced]() mutable {
+                state->writing.Sync();
+                state.reset();
+                synced->End();
+            });
+            core_.sync_pool.Post([state = state_, synced]() mutable {
+                state->writing.SyncName();
+                state.reset();
+                synced->End();
+            });
+            co_await synced->done.Wait();
         }
         co_await hashed->done.Wait();
-        HEARTH_CO_RETURN_IF_ERROR(std::move(stored));
+        if (auto error = state->writing.error()) {
+            co_return *std::move(error);
+        }
         StoredBody body = state->writing.Finish();
-        auto fate = std::make_unique<FileFate>(core_, body.id);
+        auto fate = std::make_unique<FileFate>(core_, body.id, body.tier);
         co_return FinishedBody(std::move(body), state->writing.Digests(), std::move(fate));
     }
 
@@ -338,11 +404,11 @@ class Upload final : public BodySink {
 
     class FileFate final : public FinishedBody::Fate {
       public:
-        FileFate(BodyCore& core, uint64_t id) : core_(core), id_(id) {}
+        FileFate(BodyCore& core, uint64_t id, BodyTier tier) : core_(core), id_(id), tier_(tier) {}
 
         ~FileFate() override {
             if (!decided_) {
-                core_.remover.Abandoned(id_);
+                core_.remover.Abandoned(id_, tier_);
             }
         }
 
@@ -356,6 +422,7 @@ class Upload final : public BodySink {
       private:
         BodyCore& core_;
         const uint64_t id_;
+        const BodyTier tier_;
         bool decided_ = false;
     };
 
@@ -414,7 +481,7 @@ class Upload final : public BodySink {
     const std::optional<uint64_t> expected_length_;
     const bool always_file_;
     BufferBudget::Share share_;
-    const std::shared_ptr<State> state_;
+    std::shared_ptr<State> state_;
     SerialLane hashing_;
     SerialLane storing_;
     size_t current_ = 0;

@@ -5,9 +5,11 @@
 #include "base/random.h"
 #include "storage/objects/body_core.h"
 #include "storage/objects/body_download.h"
+#include "storage/objects/body_scrub.h"
 #include "storage/objects/body_upload.h"
 
 #include <algorithm>
+#include <atomic>
 #include <thread>
 
 namespace hearth::storage {
@@ -54,6 +56,37 @@ class Bodies final : public ObjectBodies {
         core_->remover.Dropped(ForTrash(bodies));
     }
 
+    Task<Result<FinishedBody>> Move(
+        const StoredBody& body, BodyTier tier, std::optional<CustomerKey> customer_key) override {
+        if (body.is_inline() || body.tier == tier) {
+            co_return FinishedBody(body, {}, nullptr);
+        }
+        OpenOptions open;
+        open.customer_key = customer_key;
+        HEARTH_CO_TRY(auto source, co_await OpenDownload(*core_, {body}, open));
+        BodyOptions create;
+        create.expected_length = body.length;
+        create.hashes = {};
+        create.always_file = true;
+        create.tier = tier;
+        if (body.encryption == BodyEncryption::kCustomer) {
+            create.customer_key = customer_key;
+        }
+        const auto sink = MakeUpload(*core_, std::move(create));
+        while (true) {
+            HEARTH_CO_TRY(const std::string_view bytes, co_await source->Next());
+            if (bytes.empty()) {
+                break;
+            }
+            HEARTH_CO_RETURN_IF_ERROR(co_await sink->Write(bytes));
+        }
+        co_return co_await sink->Finish();
+    }
+
+    Task<Result<ScrubReport>> Scrub(uint64_t bytes_per_second) override {
+        return ScrubBodies(*core_, bytes_per_second, stopping_);
+    }
+
     bool IsCustomerKey(const StoredBody& body, const CustomerKey& key) const override {
         return BodyKeys::IsCustomerKey(body, key);
     }
@@ -63,7 +96,10 @@ class Bodies final : public ObjectBodies {
         co_return Status();
     }
 
-    Task<void> Stop() override { co_await core_->remover.Stop(); }
+    Task<void> Stop() override {
+        stopping_ = true;
+        co_await core_->remover.Stop();
+    }
 
   private:
     // What the removal needs: the ids of files and their tiers. So the parts of the largest object
@@ -79,6 +115,7 @@ class Bodies final : public ObjectBodies {
     }
 
     const std::unique_ptr<BodyCore> core_;
+    std::atomic<bool> stopping_ = false;
 };
 
 }  // namespace
@@ -88,17 +125,17 @@ BodyCore::BodyCore(
     const codec::MasterKey& master_key,
     Random& randomness,
     ObjectBodiesOptions settings,
-    std::unique_ptr<BodyFiles> file_system,
+    BodyPlaces file_systems,
     std::unique_ptr<BodyEpochs> epoch_list)
     : kv(store),
       random(randomness),
       options(std::move(settings)),
       keys(master_key, randomness),
-      files(std::move(file_system)),
+      places(std::move(file_systems)),
       epochs(std::move(epoch_list)),
       budget(kBufferBudgetBytes),
       sync_pool({.threads_max = 16, .name = "objects-sync"}),
-      remover(kv, *files, *epochs, pins, sync_pool),
+      remover(kv, places, *epochs, pins, sync_pool),
       read_pool({.threads_max = WorkThreads(), .name = "objects-read"}),
       work_pool({.threads_max = WorkThreads(), .name = "objects-work"}) {}
 
@@ -108,9 +145,9 @@ uint64_t BodyCore::InlineId() {
     return random.Uint64() | uint64_t{1} << 63;
 }
 
-void BodyCore::Discard(uint64_t id) {
-    sync_pool.Post([this, id] {
-        const auto removed = files->Remove(BodyEpochs::PathOf(id));
+void BodyCore::Discard(uint64_t id, BodyTier tier) {
+    sync_pool.Post([this, id, tier] {
+        const auto removed = places.Of(tier).Remove(BodyEpochs::PathOf(id));
         if (removed.ok()) {
             epochs->Settle(id);
         } else {
@@ -121,22 +158,22 @@ void BodyCore::Discard(uint64_t id) {
 }
 
 Result<std::unique_ptr<ObjectBodies>> OpenObjectBodiesOn(
-    std::unique_ptr<BodyFiles> files,
+    BodyPlaces places,
     Kv& kv,
     const codec::MasterKey& master_key,
     Random& random,
     ObjectBodiesOptions options) {
     CHECK(options.inline_bytes_max <= kFrameBytes);
-    HEARTH_TRY(auto epochs, BodyEpochs::Open(*files));
+    HEARTH_TRY(auto epochs, BodyEpochs::Open(places.standard()));
     auto core = std::make_unique<BodyCore>(
-        kv, master_key, random, std::move(options), std::move(files), std::move(epochs));
+        kv, master_key, random, std::move(options), std::move(places), std::move(epochs));
     return std::unique_ptr<ObjectBodies>(std::make_unique<Bodies>(std::move(core)));
 }
 
 Result<std::unique_ptr<ObjectBodies>> OpenObjectBodies(
     Kv& kv, const codec::MasterKey& master_key, Random& random, ObjectBodiesOptions options) {
-    HEARTH_TRY(auto files, OpenBodyFiles(options.directory, options.sync));
-    return OpenObjectBodiesOn(std::move(files), kv, master_key, random, std::move(options));
+    HEARTH_TRY(BodyPlaces places, BodyPlaces::Open(options));
+    return OpenObjectBodiesOn(std::move(places), kv, master_key, random, std::move(options));
 }
 
 }  // namespace hearth::storage

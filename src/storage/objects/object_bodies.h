@@ -78,6 +78,7 @@ struct BodyOptions {
     BodyHashes hashes{.md5 = true};
     // Never in the store's values, however small.
     bool always_file = false;
+    // The archives are compressed.
     BodyTier tier = BodyTier::kStandard;
 };
 
@@ -155,6 +156,26 @@ struct OpenOptions {
     std::optional<CustomerKey> customer_key;
 };
 
+// What a walk over all bodies with files found.
+struct ScrubReport {
+    struct Damage {
+        uint64_t id = 0;
+        // As it was given to Refer.
+        std::string owner;
+        std::string what;
+    };
+
+    // False when Stop came first.
+    bool is_complete = false;
+    uint64_t bodies = 0;
+    uint64_t bytes = 0;
+    // Bodies on nine disks, of which some had lost their share and have it again.
+    uint64_t mended = 0;
+    uint64_t damaged_count = 0;
+    // The first 1,000.
+    std::vector<Damage> damaged;
+};
+
 // Safe from any loop.
 class ObjectBodies {
   public:
@@ -179,6 +200,17 @@ class ObjectBodies {
     // next start.
     virtual void Dropped(const std::vector<StoredBody>& bodies) = 0;
 
+    // A copy of the body in another tier, to be claimed in the transaction that drops this one. A
+    // small body stays in the store: it comes back as it is, and so does one in the tier already
+    // (then there is nothing to drop).
+    //   errors  kWrongCustomerKey: only who has the key can move it
+    virtual Task<Result<FinishedBody>> Move(
+        const StoredBody& body, BodyTier tier, std::optional<CustomerKey> customer_key) = 0;
+
+    // Reads all bodies with files, at most so many bytes a second (0: as fast as it goes), compares
+    // them with their check sums, and mends what can be mended. Needs no keys.
+    virtual Task<Result<ScrubReport>> Scrub(uint64_t bytes_per_second) = 0;
+
     // Whether `key` is the one the body was written with; true for bodies without one.
     virtual bool IsCustomerKey(const StoredBody& body, const CustomerKey& key) const = 0;
 
@@ -195,6 +227,11 @@ struct ObjectBodiesOptions {
     bool sync = true;
     // Off: what has no customer's key is written as it is.
     bool encrypt = true;
+    // Where the bodies of colder tiers lie; none: a folder of `directory`.
+    std::string infrequent_directory;
+    std::string archive_directory;
+    // One, or nine of which any three may be lost.
+    std::vector<std::string> deep_directories;
     // Up to this many bytes a body is kept in the store. 0: only empty ones.
     size_t inline_bytes_max = size_t{16} << 10;
 };

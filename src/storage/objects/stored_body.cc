@@ -9,6 +9,7 @@ namespace {
 
 constexpr uint8_t kForm = 1;
 constexpr size_t kCustomerKeyCheckBytes = 48;
+constexpr uint8_t kPackedBit = 0x08;
 
 void AppendVarint(std::string& bytes, uint64_t number) {
     while (number >= 0x80) {
@@ -40,8 +41,9 @@ Error NoBody() {
 
 }  // namespace
 
-// Form, encryption and tier in one byte, the id, the length as a varint, the check of the
-// customer's key if there is one. A later form may append; this one has nothing behind it.
+// Form; encryption, whether packed, and tier in one byte; the id; the length as a varint, that on
+// the disk if packed; the check of the customer's key if there is one. A later form may append;
+// this one has nothing behind it.
 std::string StoredBody::Encode() const {
     CHECK(
         customer_key_check.size() ==
@@ -49,12 +51,16 @@ std::string StoredBody::Encode() const {
     std::string bytes;
     bytes.reserve(kStoredBodyEncodedBytesMax);
     bytes.push_back(static_cast<char>(kForm));
-    bytes.push_back(
-        static_cast<char>(static_cast<uint8_t>(encryption) | static_cast<uint8_t>(tier) << 4));
+    bytes.push_back(static_cast<char>(
+        static_cast<uint8_t>(encryption) | (packed_length ? kPackedBit : 0) |
+        static_cast<uint8_t>(tier) << 4));
     for (int shift = 56; shift >= 0; shift -= 8) {
         bytes.push_back(static_cast<char>(id >> shift));
     }
     AppendVarint(bytes, length);
+    if (packed_length) {
+        AppendVarint(bytes, *packed_length);
+    }
     bytes += customer_key_check;
     return bytes;
 }
@@ -65,17 +71,23 @@ Result<StoredBody> StoredBody::Decode(std::string_view bytes) {
     }
     StoredBody body;
     const auto kinds = static_cast<uint8_t>(bytes[1]);
-    if ((kinds & 0x0f) > static_cast<uint8_t>(BodyEncryption::kCustomer) ||
+    if ((kinds & 0x07) > static_cast<uint8_t>(BodyEncryption::kCustomer) ||
         kinds >> 4 > static_cast<uint8_t>(BodyTier::kDeep)) {
         return NoBody();
     }
-    body.encryption = static_cast<BodyEncryption>(kinds & 0x0f);
+    body.encryption = static_cast<BodyEncryption>(kinds & 0x07);
     body.tier = static_cast<BodyTier>(kinds >> 4);
     for (int i = 0; i < 8; ++i) {
         body.id = body.id << 8 | static_cast<uint8_t>(bytes[2 + i]);
     }
     bytes.remove_prefix(10);
     const auto length = TakeVarint(bytes);
+    if ((kinds & kPackedBit) != 0) {
+        body.packed_length = TakeVarint(bytes);
+        if (!body.packed_length) {
+            return NoBody();
+        }
+    }
     if (!length ||
         bytes.size() !=
             (body.encryption == BodyEncryption::kCustomer ? kCustomerKeyCheckBytes : 0)) {
@@ -96,16 +108,21 @@ std::string EncodeBodies(const std::vector<StoredBody>& bodies) {
     return bytes;
 }
 
+Result<StoredBody> TakeBody(std::string_view& bytes) {
+    const auto size = TakeVarint(bytes);
+    if (!size || *size > bytes.size()) {
+        return NoBody();
+    }
+    const std::string_view body = bytes.substr(0, *size);
+    bytes.remove_prefix(*size);
+    return StoredBody::Decode(body);
+}
+
 Result<std::vector<StoredBody>> DecodeBodies(std::string_view bytes) {
     std::vector<StoredBody> bodies;
     while (!bytes.empty()) {
-        const auto size = TakeVarint(bytes);
-        if (!size || *size > bytes.size()) {
-            return NoBody();
-        }
-        HEARTH_TRY(StoredBody body, StoredBody::Decode(bytes.substr(0, *size)));
+        HEARTH_TRY(StoredBody body, TakeBody(bytes));
         bodies.push_back(std::move(body));
-        bytes.remove_prefix(*size);
     }
     return bodies;
 }

@@ -3,6 +3,7 @@
 #include "base/result.h"
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -39,6 +40,8 @@ struct StoredBody {
     BodyTier tier = BodyTier::kStandard;
     // With kCustomer: a salt and the salted HMAC of the customer's key, to tell a wrong key.
     std::string customer_key_check;
+    // What the disk has is compressed and so long; archives are.
+    std::optional<uint64_t> packed_length;
 
     // A small body has no file: these are its bytes, sealed in the same way. They are no part of
     // Encode; the owner keeps them as a value of their own and puts them back before Open.
@@ -46,7 +49,10 @@ struct StoredBody {
 
     bool is_inline() const { return (id >> 63) != 0; }
 
-    // At most kEncodedBytesMax, 11 to 22 without a customer's key.
+    // Of what is in frames.
+    uint64_t framed_length() const { return packed_length.value_or(length); }
+
+    // At most kEncodedBytesMax, 11 to 31 without a customer's key.
     std::string Encode() const;
     // The one body that `bytes` are. Error Malformed.
     static Result<StoredBody> Decode(std::string_view bytes);
@@ -56,6 +62,8 @@ struct StoredBody {
 
 inline constexpr size_t kStoredBodyEncodedBytesMax = 80;
 
+// The first of a list, which is taken from the front of `bytes`.
+Result<StoredBody> TakeBody(std::string_view& bytes);
 // Lists, such as the parts of an object: each body behind its length.
 std::string EncodeBodies(const std::vector<StoredBody>& bodies);
 Result<std::vector<StoredBody>> DecodeBodies(std::string_view bytes);
