@@ -25,11 +25,13 @@ def kill_cloud(hearth):
 
 def bodies(hearth):
     """How many bytes the files of bodies have; small bodies are in the store."""
-    return sum(
-        os.path.getsize(os.path.join(folder, name))
-        for folder, _, names in os.walk(os.path.join(hearth.data, "objects"))
-        for name in names
-    )
+    total = 0
+    for folder, _, names in os.walk(os.path.join(hearth.data, "objects")):
+        for name in names:
+            # One may go between being named and being looked at.
+            with contextlib.suppress(FileNotFoundError):
+                total += os.path.getsize(os.path.join(folder, name))
+    return total
 
 
 def wait_for_bytes(hearth, most):
