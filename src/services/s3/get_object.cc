@@ -1,3 +1,4 @@
+#include "base/check.h"
 #include "http/message.h"
 #include "services/s3/errors.h"
 #include "services/s3/lifecycle_headers.h"
@@ -15,6 +16,8 @@ namespace {
 // A version that is overwritten between its record and its bytes is read anew; more often than this
 // in one request it is not.
 constexpr int kReadAttemptsMax = 10;
+// Up to here an answer is made in one piece, which costs less than one that flows.
+constexpr uint64_t kWholeAnswerBytesMax = uint64_t{16} << 10;
 
 // A version that goes away each time it is looked at is nothing a client has a name for.
 Error AfterLastAttempt(Error error) {
@@ -98,6 +101,41 @@ Output ShowNotModified(
     output.cache_control = record.cache_control;
     output.expires = record.expires;
     return output;
+}
+
+// Whether the object's bytes may be kept in memory for others who may read it.
+bool IsForMemory(const ObjectRecord& record) {
+    return record.body_inline && record.encryption != Encryption::kCustomer;
+}
+
+std::optional<std::string> FromMemory(SmallBodyCache& cache, const ReadPlan& plan) {
+    if (!IsForMemory(plan.record)) {
+        return std::nullopt;
+    }
+    const SmallBodyCache::Bytes whole = cache.Find(plan.record.unique);
+    if (whole == nullptr) {
+        return std::nullopt;
+    }
+    CHECK_REQUEST(whole->size() == plan.record.size, "another body's bytes");
+    return whole->substr(plan.range.offset, plan.range.length);
+}
+
+void Remember(SmallBodyCache& cache, const ReadPlan& plan, const std::string& bytes) {
+    if (IsForMemory(plan.record) && bytes.size() == plan.record.size) {
+        cache.Insert(plan.record.unique, std::make_shared<const std::string>(bytes));
+    }
+}
+
+// All of a small body. Unlike one that flows, damage in it is still told as an error.
+Task<Result<std::string>> ReadAll(storage::BodySource& source, uint64_t length) {
+    std::string all;
+    all.reserve(length);
+    while (all.size() < length) {
+        HEARTH_CO_TRY(const std::string_view bytes, co_await source.Next());
+        CHECK_REQUEST(!bytes.empty(), "a body ended before its length");
+        all += bytes;
+    }
+    co_return all;
 }
 
 // The whole answer of the source, in order.
@@ -229,21 +267,33 @@ Task<Result<model::GetObject::Output>> S3Service::GetObject(
             co_return ShowNotModified<model::GetObject::Output>(
                 context, bucket->record, plan.record);
         }
-        storage::OpenOptions options;
-        options.offset = plan.range.offset;
-        options.length = plan.range.length;
-        if (request.customer_key) {
-            options.customer_key = request.customer_key->key;
+        std::optional<std::string> bytes = FromMemory(store_.small_bodies(), plan);
+        std::shared_ptr<storage::BodySource> source;
+        if (!bytes) {
+            storage::OpenOptions options;
+            options.offset = plan.range.offset;
+            options.length = plan.range.length;
+            if (request.customer_key) {
+                options.customer_key = request.customer_key->key;
+            }
+            auto opened = co_await OpenObject(bucket->record, plan.record, std::move(options));
+            if (!opened.ok() && opened.error().code() == storage::kBodyGone &&
+                attempt < kReadAttemptsMax) {
+                continue;
+            }
+            if (!opened.ok()) {
+                co_return AfterLastAttempt(std::move(opened).error());
+            }
+            source = *std::move(opened);
+            if (plan.range.length <= kWholeAnswerBytesMax) {
+                auto all = co_await ReadAll(*source, plan.range.length);
+                if (!all.ok()) {
+                    co_return TranslateBodyError(std::move(all).error());
+                }
+                bytes = *std::move(all);
+                Remember(store_.small_bodies(), plan, *bytes);
+            }
         }
-        auto opened = co_await OpenObject(bucket->record, plan.record, std::move(options));
-        if (!opened.ok() && opened.error().code() == storage::kBodyGone &&
-            attempt < kReadAttemptsMax) {
-            continue;
-        }
-        if (!opened.ok()) {
-            co_return AfterLastAttempt(std::move(opened).error());
-        }
-        std::shared_ptr<storage::BodySource> source = *std::move(opened);
         co_await lifecycle_.Accessed(bucket->record, plan.record);
         auto output = Show<model::GetObject::Output>(plan, bucket->record, input);
         if (!input.version_id) {
@@ -251,6 +301,10 @@ Task<Result<model::GetObject::Output>> S3Service::GetObject(
         }
         if (plan.partial) {
             context.response_status = 206;
+        }
+        if (bytes) {
+            output.body = std::move(bytes);
+            co_return output;
         }
         context.response_stream_bytes = plan.range.length;
         context.response_stream = [source = std::move(source)](http::BodyWriter& writer) {

@@ -6,6 +6,7 @@
 #include "services/s3/bucket_cache.h"
 #include "services/s3/part_removal.h"
 #include "services/s3/records.h"
+#include "services/s3/small_body_cache.h"
 #include "storage/kv.h"
 #include "storage/objects/object_bodies.h"
 
@@ -103,6 +104,9 @@ class S3Store final {
     // The bytes of an inline body.
     Task<Result<std::string>> InlineBody(const BucketRecord& bucket, std::string_view unique);
 
+    // What inline bodies are to a client.
+    SmallBodyCache& small_bodies() { return small_bodies_; }
+
     // Parts of an object in order of number, from `first_number` on, one page.
     struct PartPage {
         std::vector<PartRecord> parts;
@@ -173,6 +177,7 @@ class S3Store final {
     storage::ObjectBodies& bodies_;
     PartRemoval& part_removal_;
     BucketCache cache_;
+    SmallBodyCache small_bodies_;
 };
 
 }  // namespace hearth::s3

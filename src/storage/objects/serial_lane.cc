@@ -28,9 +28,10 @@ struct SerialLane::State {
     }
 };
 
-SerialLane::SerialLane(rt::BlockingPool& pool) : state_(std::make_shared<State>(pool)) {}
-
 void SerialLane::Post(std::function<void()> function) {
+    if (state_ == nullptr) {
+        state_ = std::make_shared<State>(pool_);
+    }
     const std::lock_guard lock(state_->mutex);
     state_->queue.push_back(std::move(function));
     if (!state_->running) {

@@ -168,13 +168,20 @@ Task<rocksdb::Status> ReadWithoutBlocking(
     co_return status;
 }
 
+// One coroutine and not two: most requests wait for several of these, and most find the answer in
+// memory.
 Task<Result<std::optional<std::string>>> ReadPoint(
     rocksdb::DB& db, rt::BlockingPool* pool, rocksdb::ReadOptions options, std::string_view key) {
     std::optional<std::string> value;
-    const auto read = [&](const rocksdb::ReadOptions& with) {
-        return ReadPointNow(db, with, key, value);
-    };
-    const rocksdb::Status status = co_await ReadWithoutBlocking(pool, options, read);
+    if (pool != nullptr) {
+        options.read_tier = rocksdb::kBlockCacheTier;
+    }
+    rocksdb::Status status = ReadPointNow(db, options, key, value);
+    if (pool != nullptr && WouldBlock(status)) {
+        options.read_tier = rocksdb::kReadAllTier;
+        auto work = [&] { return ReadPointNow(db, options, key, value); };
+        status = co_await pool->Run(work);
+    }
     if (!status.ok()) {
         co_return ReadError(status);
     }
@@ -270,8 +277,10 @@ class EmbeddedKv final : public RocksDbKv {
     }
 
     Task<Result<std::optional<std::string>>> Get(std::string_view key) override {
-        HEARTH_CO_RETURN_IF_ERROR(optimistic::CheckKey(key));
-        co_return co_await ReadPoint(*db_, options_.pool, rocksdb::ReadOptions(), key);
+        if (Status fits = optimistic::CheckKey(key); !fits.ok()) {
+            return Failed(std::move(fits).error());
+        }
+        return ReadPoint(*db_, options_.pool, rocksdb::ReadOptions(), key);
     }
 
     Task<Result<RangePage>> Range(RangeRequest request) override {
@@ -299,6 +308,8 @@ class EmbeddedKv final : public RocksDbKv {
     RocksDbStatistics Statistics() const override { return committer_->Statistics(); }
 
   private:
+    static Task<Result<std::optional<std::string>>> Failed(Error error) { co_return error; }
+
     Task<Status> Attempt(Body& body, int attempt) {
         EngineSnapshot snapshot(*db_, options_.pool, open_);
         TransactionBuffer transaction(snapshot);
