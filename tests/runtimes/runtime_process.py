@@ -34,6 +34,10 @@ def read_chunks(file):
     return chunks, trailers
 
 
+# The event that a runtime makes itself familiar with before it is saved; of no interest to tests.
+REHEARSAL = ({"Lambda-Runtime-Aws-Request-Id": "rehearsal", "Lambda-Runtime-Deadline-Ms": "0"}, b"[1]")
+
+
 class Answer:
     def __init__(self, kind, headers, body, chunks=(), trailers=None):
         self.kind = kind  # "response", "error", "init" or "restore"
@@ -64,8 +68,11 @@ class FakeRuntimeApi:
                 pass
 
             def do_GET(self):
-                outer.paths.append(self.path)
-                event = outer.events.get()
+                if self.path.endswith("/restore/rehearsal"):
+                    event = REHEARSAL
+                else:
+                    outer.paths.append(self.path)
+                    event = outer.events.get()
                 if event is None:
                     self.close_connection = True
                     return
@@ -92,7 +99,8 @@ class FakeRuntimeApi:
                 for phase in ("init", "restore"):
                     if "/%s/" % phase in self.path:
                         kind = phase
-                outer.answers.put(Answer(kind, self.headers, body, chunks, trailers))
+                if "/rehearsal/" not in self.path:
+                    outer.answers.put(Answer(kind, self.headers, body, chunks, trailers))
                 if self.close_connection:
                     return
                 reply = b'{"status":"OK"}\n'

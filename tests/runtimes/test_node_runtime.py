@@ -324,6 +324,39 @@ def test_snapshot_hooks_run_in_order_and_random_numbers_stay_random():
             "/2018-06-01/runtime/restore/next", "/2018-06-01/runtime/invocation/next"]
 
 
+DRAWS = """
+const crypto = require('crypto');
+const draw = () => [crypto.randomUUID(), crypto.webcrypto.randomUUID(), crypto.randomUUID({disableEntropyCache: true}),
+                    Math.random()];
+const drawn = draw();
+const timer = setInterval(() => drawn.push(...draw()), 1);
+exports.handler = async () => {
+  clearInterval(timer);
+  for (let i = 0; i < 200; ++i) {
+    drawn.push(...draw());
+  }
+  let wrong = '';
+  try {
+    crypto.randomUUID('no options');
+  } catch (error) {
+    wrong = error.code;
+  }
+  return {count: drawn.length, different: new Set(drawn).size, wrong, name: crypto.randomUUID.name,
+          shape: /^[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$/.test(drawn[0])};
+};
+"""
+
+
+def test_without_hooks_it_waits_for_its_first_event_and_draws_afresh():
+    with node(DRAWS, AWS_LAMBDA_INITIALIZATION_TYPE="snap-start") as runtime:
+        answer = runtime.invoke({}).json()
+        assert answer["count"] > 800
+        assert answer["different"] == answer["count"]
+        assert answer["wrong"] == "ERR_INVALID_ARG_TYPE"
+        assert answer["name"] == "randomUUID" and answer["shape"]
+        assert runtime.api.paths[0] == "/2018-06-01/runtime/invocation/next"
+
+
 @pytest.mark.parametrize("when, kind, status", [("BeforeSnapshot", "init", 64), ("AfterRestore", "restore", 65)])
 def test_a_hook_that_fails(when, kind, status):
     source = """

@@ -213,18 +213,23 @@ class RuntimeApi {
     this.post('init/error', JSON.stringify(response), response.errorType, done);
   }
 
-  restoreNext(done) {
-    this.getRestore('next', done);
+  // Resolves to the answer.
+  restoreNext() {
+    return this.getRestore('next');
   }
 
   // What next() gives, made up.
-  rehearsal(done) {
-    this.getRestore('rehearsal', done);
+  rehearsal() {
+    return this.getRestore('rehearsal');
   }
 
-  getRestore(what, done) {
-    this.call(
-      Buffer.from(`GET /2018-06-01/runtime/restore/${what} HTTP/1.1\r\nHost: ${this.host}\r\n\r\n`), null, done, true);
+  getRestore(what) {
+    return new Promise((resolve) => this.call(
+      this.restoreRequest(what), null, (status, headers) => resolve({ status, headers }), true));
+  }
+
+  restoreRequest(what) {
+    return Buffer.from(`GET /2018-06-01/runtime/restore/${what} HTTP/1.1\r\nHost: ${this.host}\r\n\r\n`);
   }
 
   restoreError(error, done) {
@@ -458,6 +463,8 @@ class Runtime {
     this.isAsync = handler.constructor.name === 'AsyncFunction';
     // Runs when the event loop has nothing left to do.
     this.whenEmpty = null;
+    // Runs before the first event.
+    this.wake = null;
     process.on('beforeExit', () => {
       const run = this.whenEmpty;
       this.whenEmpty = null;
@@ -471,13 +478,22 @@ class Runtime {
     // A new turn, so that a chain of quick calls does not grow the stack.
     setImmediate(() => this.api.next((status, headers, body) => {
       if (status !== 200) {
-        process.exit(1);
+        this.refused();
+        return;
       }
       this.handle(headers, body);
     }));
   }
 
+  refused() {
+    process.exit(1);
+  }
+
   handle(headers, body) {
+    if (this.wake !== null) {
+      this.wake();
+      this.wake = null;
+    }
     const id = headers['lambda-runtime-aws-request-id'];
     currentRequestId = id;
     if (headers['lambda-runtime-trace-id']) {
@@ -681,39 +697,44 @@ function rehearse(api, handler, times) {
       ? async (event) => event : (event) => Promise.resolve(event);
     const rehearsal = new Runtime(api, echo);
     const callbacks = { ...errorCallbacks };
-    rehearsal.schedule = () => setImmediate(() => {
+    const { nextRequest } = api;
+    api.nextRequest = api.restoreRequest('rehearsal');
+    const end = () => {
+      api.nextRequest = nextRequest;
+      resolve();
+    };
+    rehearsal.refused = end;
+    rehearsal.schedule = () => {
       // Whatever the function does meanwhile is outside of a call.
       Object.assign(errorCallbacks, callbacks);
       currentRequestId = undefined;
       delete process.env._X_AMZN_TRACE_ID;
       if (times-- === 0) {
-        resolve();
-        return;
+        end();
+      } else {
+        Runtime.prototype.schedule.call(rehearsal);
       }
-      api.rehearsal((status, headers, body) => {
-        if (status === 200) {
-          rehearsal.handle(headers, body);
-        } else {
-          resolve();
-        }
-      });
-    });
+    };
     rehearsal.schedule();
   });
 }
 
-// The environment is saved in here, and goes on in each copy made of it.
-async function waitForRestore(api, handler, snapshot) {
+// The environment is saved in here, or, where no hook is to run in each copy, while it waits for its first event.
+async function waitForRestore(runtime, snapshot) {
+  const { api, handler } = runtime;
   try {
     await rehearse(api, handler, 16);
-    await snapshot.beforeSnapshot();
+    await api.rehearsal();
+    if (await snapshot.beforeSnapshot()) {
+      runtime.wake = snapshot.wake;
+      return true;
+    }
   } catch (error) {
     logError('Uncaught Exception', error);
     api.initError(error, () => process.exit(64));
     return false;
   }
-  const { status, headers } = await new Promise((resolve) => api.restoreNext(
-    (answered, given) => resolve({ status: answered, headers: given })));
+  const { status, headers } = await api.restoreNext();
   if (status !== 200) {
     process.exit(1);
   }
@@ -774,8 +795,9 @@ async function main() {
     api.initError(error, () => process.exit(1));
     return;
   }
-  if (snapshot === null || await waitForRestore(api, handler, snapshot)) {
-    new Runtime(api, handler).schedule();
+  const runtime = new Runtime(api, handler);
+  if (snapshot === null || await waitForRestore(runtime, snapshot)) {
+    runtime.schedule();
   }
 }
 

@@ -7,30 +7,38 @@
 //   awslambda.registerAfterRestore(async () => { ... });     // in the order of their registration
 'use strict';
 
-const fs = require('fs');
-
 const before = [];
 const after = [];
 
-// xoshiro128**, seeded by the kernel. V8's own generator cannot be seeded again, so every copy would draw
+// xoshiro128**, seeded by OpenSSL. V8's own generator cannot be seeded again, so every copy would draw
 // the same numbers from it.
 const state = new Uint32Array(4);
 
-function seed(bytes) {
+// What was drawn before the copy was made is used by no copy; it is drawn anew by the first that asks,
+// because most functions never do, and 128 identifiers take a millisecond.
+let seedIsOld = true;
+let identifiersAreOld = false;
+// Somewhere from here on the copies are made: timers of the function that draw meanwhile leave nothing behind.
+let resting = false;
+
+let crypto = null;
+let drawIdentifier = null;
+
+function seed() {
+  seedIsOld = resting;
+  // By OpenSSL, which was reseeded before any code ran: a file would touch 30 pages more.
+  const bytes = crypto.randomFillSync(Buffer.alloc(16));
   for (let i = 0; i < 4; ++i) {
     state[i] = bytes.readUInt32LE(4 * i);
   }
 }
 
-function bytesOfKernel() {
-  const bytes = Buffer.alloc(16);
-  const file = fs.openSync('/dev/urandom', 'r');
-  try {
-    fs.readSync(file, bytes, 0, 16, null);
-  } finally {
-    fs.closeSync(file);
+// Node keeps 128 identifiers drawn from OpenSSL.
+function renewIdentifiers() {
+  identifiersAreOld = false;
+  for (let i = 0; i < 128; ++i) {
+    drawIdentifier();
   }
-  return bytes;
 }
 
 function next32() {
@@ -47,16 +55,46 @@ function next32() {
 }
 
 function random() {
+  if (seedIsOld) {
+    seed();
+  }
   // 53 bits, as the language asks for.
   return ((next32() >>> 5) * 67108864 + (next32() >>> 6)) / 9007199254740992;
 }
 
-// Before the function's code runs, which may keep a reference to Math.random.
+function replace(object, name, make) {
+  const { value, ...how } = Object.getOwnPropertyDescriptor(object, name);
+  const made = make(value);
+  Object.defineProperty(made, 'name', { value: name, configurable: true });
+  Object.defineProperty(object, name, { ...how, value: made });
+}
+
+// Before the function's code runs, which may keep references to what is replaced here.
 function install() {
-  // Not by crypto, which takes 15 ms to load.
-  seed(bytesOfKernel());
-  Object.defineProperty(random, 'name', { value: 'random' });
-  Math.random = random;
+  crypto = require('crypto');
+  drawIdentifier = crypto.randomUUID;
+  replace(Math, 'random', () => random);
+  replace(crypto, 'randomUUID', (draw) => (options) => {
+    if (resting) {
+      return draw({ ...options, disableEntropyCache: true });
+    }
+    if (identifiersAreOld) {
+      renewIdentifiers();
+    }
+    return draw(options);
+  });
+  if (crypto.webcrypto?.randomUUID) {
+    // The same identifiers.
+    replace(Object.getPrototypeOf(crypto.webcrypto), 'randomUUID', (draw) => function randomUUID() {
+      if (identifiersAreOld && !resting) {
+        renewIdentifiers();
+      }
+      const identifier = draw.call(this);
+      return resting ? crypto.randomUUID() : identifier;
+    });
+  }
+  // For those who import it by name.
+  require('module').syncBuiltinESMExports();
   globalThis.awslambda.registerBeforeSnapshot = (hook) => {
     before.push(hook);
     return hook;
@@ -76,30 +114,33 @@ function collect() {
   require('vm').runInNewContext('gc')();
 }
 
+// True: copies have nothing to do before their first event, and need not be told that they are copies.
 async function beforeSnapshot() {
   while (before.length > 0) {
     await before.pop()();
   }
-  // What runs after the restore is loaded and compiled now, not in every copy.
-  makeUnique();
+  // What a copy runs is loaded and compiled now.
+  seed();
+  renewIdentifiers();
+  await afterRestore([() => {}]);
+  resting = true;
+  seedIsOld = true;
   collect();
+  return after.length === 0;
 }
 
-// OpenSSL was reseeded before any code ran. A file would be touched for nothing: half a millisecond.
-function makeUnique() {
-  const { randomFillSync, randomUUID } = require('crypto');
-  seed(randomFillSync(Buffer.alloc(16)));
-  // Node keeps 128 identifiers drawn from OpenSSL.
-  for (let i = 0; i < 128; ++i) {
-    randomUUID();
+// With the first event, or before the function's hooks.
+function wake() {
+  resting = false;
+  seedIsOld = true;
+  identifiersAreOld = true;
+}
+
+async function afterRestore(hooks = after) {
+  wake();
+  while (hooks.length > 0) {
+    await hooks.shift()();
   }
 }
 
-async function afterRestore() {
-  makeUnique();
-  while (after.length > 0) {
-    await after.shift()();
-  }
-}
-
-module.exports = { install, beforeSnapshot, afterRestore };
+module.exports = { install, beforeSnapshot, wake, afterRestore };

@@ -25,9 +25,11 @@ def handler(event, context):
 NODE = LEAVE_JS + """
 const crypto = require('crypto');
 Math.random(); crypto.randomUUID(); crypto.randomBytes(16);
+// Draws also while the environment is being saved.
+setInterval(() => { Math.random(); crypto.randomUUID(); }, 1).unref();
 exports.handler = async (event) => {
   leave(event);
-  return { random: Math.random(), uuid: crypto.randomUUID(), bytes: crypto.randomBytes(16).toString('hex'),
+  return { random: Math.random(), uuid: crypto.randomUUID(), webUuid: crypto.webcrypto.randomUUID(), bytes: crypto.randomBytes(16).toString('hex'),
            web: Buffer.from(crypto.webcrypto.getRandomValues(new Uint8Array(16))).toString('hex'),
            int: crypto.randomInt(2 ** 47), key: crypto.generateKeySync('aes', { length: 128 }).export().toString('hex') };
 };
