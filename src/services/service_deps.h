@@ -7,6 +7,7 @@
 #include <map>
 #include <memory>
 #include <string>
+#include <vector>
 
 namespace hearth {
 
@@ -74,6 +75,15 @@ struct ServiceOptions {
     // process may not be able to reach it; -1: it can. The first to take it owns it.
     std::string hot_reload_directory;
     int hot_reload_fd = -1;
+    // What is acknowledged survives a power cut. Off: only the end of this process.
+    bool sync = true;
+    // Objects are stored sealed, those with a customer's key always.
+    bool encrypt_at_rest = true;
+    // Where objects of colder storage classes lie: "infrequent", "archive", "deep" to absolute
+    // directories. What is missing lies in the data directory.
+    std::map<std::string, std::vector<std::string>> tiers;
+    // All stored objects are compared with their check sums once in so many days; 0: never.
+    int32_t scrub_days = 7;
 };
 
 // Everything a service may use of the outside world. The references outlive all services.

@@ -32,6 +32,12 @@ void AddUpCommand(CLI::App* app, int* exit_status) {
           "sync: answered writes survive a power cut; relaxed: they survive crashes of Hearth")
         ->check(CLI::IsMember({"sync", "relaxed"}))
         ->capture_default_str();
+    up->add_option(
+          "--encrypt-at-rest",
+          options->encrypt_at_rest,
+          "Whether the bytes of S3's objects are stored encrypted")
+        ->check(CLI::IsMember({"on", "off"}))
+        ->capture_default_str();
     up->add_option("--tls", options->tls, "self: own certificate authority; files: the next two")
         ->check(CLI::IsMember({"off", "self", "files"}));
     up->add_option("--tls-cert", options->tls_cert, "Certificate chain, PEM");

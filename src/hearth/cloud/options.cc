@@ -93,6 +93,8 @@ Status Apply(std::string_view option, const std::string& value, CloudOptions& op
         HEARTH_TRY(options.enforce, ParseChoice(option, value, "open", "enforce"));
     } else if (option == "--durability") {
         HEARTH_TRY(options.sync, ParseChoice(option, value, "relaxed", "sync"));
+    } else if (option == "--encrypt-at-rest") {
+        HEARTH_TRY(options.encrypt_at_rest, ParseChoice(option, value, "off", "on"));
     } else if (option == "--egress") {
         HEARTH_TRY(options.egress, ParseChoice(option, value, "off", "on"));
     } else if (option == "--cpu") {

@@ -19,6 +19,7 @@ struct CloudOptions {
     bool enforce = false;
     int threads = 0;  // 0: the cores of this machine
     bool sync = true;
+    bool encrypt_at_rest = true;
     std::string isolation = "auto";
     bool egress = true;
     bool cpu_exact = false;

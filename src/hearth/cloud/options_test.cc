@@ -24,6 +24,8 @@ TEST(CloudOptions, ReadsWhatTheKeeperGives) {
          "enforce",
          "--durability",
          "relaxed",
+         "--encrypt-at-rest",
+         "off",
          "--runtime",
          "a=/bin/a",
          "--threads",
@@ -52,6 +54,7 @@ TEST(CloudOptions, ReadsWhatTheKeeperGives) {
     EXPECT_EQ(options->listen_fds, (std::vector<int>{3, 4}));
     EXPECT_TRUE(options->enforce);
     EXPECT_FALSE(options->sync);
+    EXPECT_FALSE(options->encrypt_at_rest);
     EXPECT_FALSE(options->egress);
     EXPECT_TRUE(options->cpu_exact);
     EXPECT_TRUE(options->runtimes_exact);

@@ -364,6 +364,7 @@ Status Keeper::StartCloud() {
     spec.Arg("--endpoint", Endpoint())
         .Arg("--auth", options_.auth)
         .Arg("--durability", options_.durability)
+        .Arg("--encrypt-at-rest", options_.encrypt_at_rest)
         .Arg("--isolation", options_.isolation)
         .Arg("--egress", options_.egress)
         .Arg("--cpu", options_.cpu)

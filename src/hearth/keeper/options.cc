@@ -81,6 +81,7 @@ Result<UpOptions> CheckUpOptions(UpOptions options) {
     HEARTH_RETURN_IF_ERROR(
         CheckChoice("isolation", options.isolation, {"auto", "namespaces", "none"}));
     HEARTH_RETURN_IF_ERROR(CheckChoice("durability", options.durability, {"sync", "relaxed"}));
+    HEARTH_RETURN_IF_ERROR(CheckChoice("encrypt-at-rest", options.encrypt_at_rest, {"on", "off"}));
     HEARTH_RETURN_IF_ERROR(CheckChoice("runtimes", options.runtimes, {"nearest", "exact"}));
     HEARTH_RETURN_IF_ERROR(
         CheckChoice("snapstart-runtimes", options.snapstart_runtimes, {"all", "aws"}));

@@ -22,6 +22,8 @@ struct UpOptions {
     int threads = 0;
     std::string isolation = "auto";
     std::string durability = "sync";
+    // "on" or "off": whether objects without a customer's key are stored sealed.
+    std::string encrypt_at_rest = "on";
     bool test_clock = false;
     // "off", "self" or "files"; empty: "files" when a certificate is given, else "off".
     std::string tls;

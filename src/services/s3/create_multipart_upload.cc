@@ -67,8 +67,9 @@ Task<Result<model::CreateMultipartUpload::Output>> S3Service::CreateMultipartUpl
     HEARTH_CO_RETURN_IF_ERROR(ChooseChecksum(input, upload));
     HEARTH_CO_TRY(upload.object.acl, AclOfRequest(input, context, *bucket, key));
     upload.object.owner = context.account == bucket->record.account ? "" : context.account.text();
-    if (upload.object.encryption == Encryption::kNone) {
-        upload.object.encryption = Encryption::kS3;
+    if (upload.object.encryption != Encryption::kCustomer) {
+        upload.object.encryption =
+            deps_.options.encrypt_at_rest ? Encryption::kS3 : Encryption::kNone;
     }
     HEARTH_CO_RETURN_IF_ERROR(
         co_await lifecycle_.BeforeWrite(bucket->record, upload.object.storage_class));

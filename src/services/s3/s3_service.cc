@@ -49,7 +49,11 @@ Task<void> S3Service::Stop() {
 }
 
 std::unique_ptr<S3Service> MakeS3Service(const ServiceDeps& deps) {
-    auto bodies = storage::OpenObjectBodies(deps.kv, deps.master_key, deps.random);
+    storage::ObjectBodiesOptions options;
+    options.sync = deps.options.sync;
+    options.encrypt = deps.options.encrypt_at_rest;
+    auto bodies =
+        storage::OpenObjectBodies(deps.kv, deps.master_key, deps.random, std::move(options));
     CHECK(bodies.ok(), "objects cannot be kept: {}", bodies.error().message());
     return std::make_unique<S3Service>(deps, *std::move(bodies));
 }
