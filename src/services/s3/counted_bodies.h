@@ -41,8 +41,8 @@ class CountedBodies final : public storage::ObjectBodies {
         co_return hearth::errors::Unavailable("counted only");
     }
 
-    Task<Result<storage::ScrubReport>> Scrub(uint64_t) override {
-        co_return storage::ScrubReport();
+    Task<Result<storage::BodyCheck>> Check(const storage::StoredBody&, uint64_t) override {
+        co_return storage::BodyCheck();
     }
 
     bool IsCustomerKey(const storage::StoredBody&, const storage::CustomerKey&) const override {

@@ -216,7 +216,9 @@ void ExpectWhole(SimulatedFiles::Image image, const Contents& contents) {
 TEST(BodyFaults, ACutAtAnyStepLeavesWholeBodiesAndNothingElse) {
     const char* const soak = ::getenv("HEARTH_SOAK_COUNT");
     const int rounds = soak != nullptr ? ::atoi(soak) : 4;
-    const uint64_t seed = std::random_device{}();
+    const char* const replayed = ::getenv("HEARTH_SEED");
+    const uint64_t seed = replayed != nullptr ? ::strtoull(replayed, nullptr, 10)
+                                              : std::random_device{}();
     SCOPED_TRACE(fmt::format("seed {}", seed));
     std::mt19937_64 random(seed);
     for (int round = 0; round < rounds; ++round) {

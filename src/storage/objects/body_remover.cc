@@ -29,10 +29,6 @@ std::string TrashKey(uint64_t first_id) {
     return Objects("trash").Add(static_cast<int64_t>(first_id));
 }
 
-RangeRequest AllClaims() {
-    return Objects("claim").Children();
-}
-
 uint64_t FirstFileId(const std::vector<StoredBody>& bodies) {
     for (const StoredBody& body : bodies) {
         if (!body.is_inline()) {

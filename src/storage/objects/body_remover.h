@@ -22,7 +22,6 @@ namespace hearth::storage {
 // Keys: docs/internals/storage-keys.md, "objects".
 std::string ClaimKey(uint64_t id);
 std::string TrashKey(uint64_t first_id);
-RangeRequest AllClaims();
 // Of the bodies with files, the first one's; 0 when none has one.
 uint64_t FirstFileId(const std::vector<StoredBody>& bodies);
 

@@ -130,6 +130,15 @@ class Writing final {
         return body;
     }
 
+    // Room stays, so that the store can write deletions, its tables, and records of others.
+    Status CheckRoom(uint64_t bytes) {
+        HEARTH_TRY(const uint64_t free, core_.places.Of(options_.tier).FreeBytes());
+        if (free < kSpareBytes || free - kSpareBytes < bytes) {
+            return Error(Error::Kind::kUnavailable, kDiskFull, "there is no room for a body", 500);
+        }
+        return Status();
+    }
+
     void GiveUp() { given_up_ = true; }
 
     StoredBody Finish() {
@@ -254,14 +263,6 @@ class Writing final {
         return made ? files.SyncDirectory(BodyEpochs::ParentOf(id)) : Status();
     }
 
-    Status CheckRoom(uint64_t bytes) {
-        HEARTH_TRY(const uint64_t free, core_.places.Of(options_.tier).FreeBytes());
-        if (free < kSpareBytes || free - kSpareBytes < bytes) {
-            return Error(Error::Kind::kUnavailable, kDiskFull, "there is no room for a body", 500);
-        }
-        return Status();
-    }
-
     BodyCore& core_;
     const BodyOptions options_;
     BodyHasher hasher_;
@@ -351,6 +352,7 @@ class Upload final : public BodySink {
         const std::string_view bytes(last.bytes.get(), last.filled);
         const std::shared_ptr<State> state = state_;
         if (!dispatched_ && !always_file_ && bytes.size() <= core_.options.inline_bytes_max) {
+            HEARTH_CO_RETURN_IF_ERROR(state->writing.CheckRoom(bytes.size()));
             state->writing.Hash(bytes);
             StoredBody body = state->writing.StoreInline(bytes);
             co_return FinishedBody(std::move(body), state->writing.Digests(), nullptr);

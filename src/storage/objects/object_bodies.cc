@@ -3,9 +3,9 @@
 #include "base/check.h"
 #include "base/log.h"
 #include "base/random.h"
+#include "storage/objects/body_check.h"
 #include "storage/objects/body_core.h"
 #include "storage/objects/body_download.h"
-#include "storage/objects/body_scrub.h"
 #include "storage/objects/body_upload.h"
 
 #include <algorithm>
@@ -83,8 +83,11 @@ class Bodies final : public ObjectBodies {
         co_return co_await sink->Finish();
     }
 
-    Task<Result<ScrubReport>> Scrub(uint64_t bytes_per_second) override {
-        return ScrubBodies(*core_, bytes_per_second, stopping_);
+    Task<Result<BodyCheck>> Check(const StoredBody& body, uint64_t bytes_per_second) override {
+        if (body.is_inline()) {
+            co_return BodyCheck{.bytes = body.length};
+        }
+        co_return co_await CheckBody(*core_, body, bytes_per_second, stopping_);
     }
 
     bool IsCustomerKey(const StoredBody& body, const CustomerKey& key) const override {

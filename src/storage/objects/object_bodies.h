@@ -156,24 +156,11 @@ struct OpenOptions {
     std::optional<CustomerKey> customer_key;
 };
 
-// What a walk over all bodies with files found.
-struct ScrubReport {
-    struct Damage {
-        uint64_t id = 0;
-        // As it was given to Refer.
-        std::string owner;
-        std::string what;
-    };
-
-    // False when Stop came first.
-    bool is_complete = false;
-    uint64_t bodies = 0;
+// What Check saw of a body that is whole.
+struct BodyCheck {
     uint64_t bytes = 0;
-    // Bodies on nine disks, of which some had lost their share and have it again.
-    uint64_t mended = 0;
-    uint64_t damaged_count = 0;
-    // The first 1,000.
-    std::vector<Damage> damaged;
+    // It is on nine disks, of which some had lost their share and have it again.
+    bool mended = false;
 };
 
 // Safe from any loop.
@@ -207,9 +194,12 @@ class ObjectBodies {
     virtual Task<Result<FinishedBody>> Move(
         const StoredBody& body, BodyTier tier, std::optional<CustomerKey> customer_key) = 0;
 
-    // Reads all bodies with files, at most so many bytes a second (0: as fast as it goes), compares
-    // them with their check sums, and mends what can be mended. Needs no keys.
-    virtual Task<Result<ScrubReport>> Scrub(uint64_t bytes_per_second) = 0;
+    // Reads the file of a body, at most so many bytes a second (0: as fast as it goes), compares it
+    // with its check sums, and mends what can be mended. Needs no keys. Not for inline ones, whose
+    // bytes the store checks.
+    //   errors  kBodyDamaged; kBodyGone: there is no file; kUnavailable: stopping; what the disk
+    //   says
+    virtual Task<Result<BodyCheck>> Check(const StoredBody& body, uint64_t bytes_per_second) = 0;
 
     // Whether `key` is the one the body was written with; true for bodies without one.
     virtual bool IsCustomerKey(const StoredBody& body, const CustomerKey& key) const = 0;
@@ -230,7 +220,7 @@ struct ObjectBodiesOptions {
     // Where the bodies of colder tiers lie; none: a folder of `directory`.
     std::string infrequent_directory;
     std::string archive_directory;
-    // One, or nine of which any three may be lost.
+    // One, or nine of which any three may be lost; the name of one that is known to be is empty.
     std::vector<std::string> deep_directories;
     // Up to this many bytes a body is kept in the store. 0: only empty ones.
     size_t inline_bytes_max = size_t{16} << 10;

@@ -583,6 +583,7 @@ TEST_F(ObjectBodiesTest, MovedBodiesAreTheSameInEachTier) {
     Reopen();
     std::string bytes = SomeBytes(700'000);
     bytes += std::string(2'000'000, 'z');
+    StoredBody last;
     auto move = [&](StoredBody body) -> Task<void> {
         EXPECT_TRUE((co_await bodies_->Start()).ok());
         for (const BodyTier tier :
@@ -618,6 +619,7 @@ TEST_F(ObjectBodiesTest, MovedBodiesAreTheSameInEachTier) {
                     bytes.substr(offset, 70'000));
             }
         }
+        last = body;
         co_await bodies_->Stop();
     };
     RunTask(move(Keep(bytes)));
@@ -628,18 +630,15 @@ TEST_F(ObjectBodiesTest, MovedBodiesAreTheSameInEachTier) {
     EXPECT_EQ(Files().size(), 0u);
     EXPECT_EQ(Keys(), 1u);
 
-    // Losing three disks loses nothing, and a scrub brings them back.
+    // Losing three disks loses nothing, and a look at the body brings them back.
     for (const int disk : {0, 4, 8}) {
         std::filesystem::remove_all(fmt::format("{}/disk{}", root_, disk));
     }
     Reopen();
-    const auto report = RunTask(bodies_->Scrub(0));
-    ASSERT_TRUE(report.ok());
-    EXPECT_TRUE(report->is_complete);
-    EXPECT_EQ(report->bodies, 1u);
-    EXPECT_EQ(report->mended, 1u);
-    EXPECT_EQ(report->damaged_count, 0u);
-    EXPECT_EQ(RunTask(bodies_->Scrub(0))->mended, 0u);
+    const auto mended = RunTask(bodies_->Check(last, 0));
+    ASSERT_TRUE(mended.ok()) << mended.error().message();
+    EXPECT_TRUE(mended->mended);
+    EXPECT_FALSE(RunTask(bodies_->Check(last, 0))->mended);
 }
 
 TEST_F(ObjectBodiesTest, SmallBodiesAndThoseOfACustomersKeyAreNotMoved) {
@@ -655,30 +654,50 @@ TEST_F(ObjectBodiesTest, SmallBodiesAndThoseOfACustomersKeyAreNotMoved) {
     EXPECT_TRUE(*RunTask(Get({moved->body()}, {.customer_key = KeyOf(3)})) == SomeBytes(100'000));
 }
 
-TEST_F(ObjectBodiesTest, AScrubFindsWhatTheDiskChangedAndSaysWhoseItIs) {
-    for (const bool encrypt : {true, false}) {
-        options_.encrypt = encrypt;
+TEST_F(ObjectBodiesTest, ACheckFindsWhatTheDiskChangedWithoutAKey) {
+    // Plain, sealed, sealed by a customer.
+    for (const int kind : {0, 1, 2}) {
+        options_.encrypt = kind != 0;
         Reopen();
-        Keep(SomeBytes(2'000'000));
+        BodyOptions options;
+        if (kind == 2) {
+            options.customer_key = KeyOf(1);
+        }
+        const size_t size = 2'000'000;
+        const auto before = Files();
+        const StoredBody body = Keep(SomeBytes(size), options);
+        const auto whole = RunTask(bodies_->Check(body, 0));
+        ASSERT_TRUE(whole.ok()) << whole.error().message();
+        EXPECT_EQ(whole->bytes, size);
+        auto files = Files();
+        std::erase_if(files, [&](const std::string& file) {
+            return std::ranges::find(before, file) != before.end();
+        });
+        ASSERT_EQ(files.size(), 1u);
+        const std::string path = options_.directory + "/" + files[0];
+        const auto length = std::filesystem::file_size(path);
+        // The head, the first frame, one in between, the end mark.
+        for (const uint64_t at : {uint64_t{4}, uint64_t{300}, uint64_t{900'000}, length - 1}) {
+            SCOPED_TRACE(fmt::format("kind {}, byte {}", kind, at));
+            const auto flip = [&] {
+                std::fstream file(path, std::ios::binary | std::ios::in | std::ios::out);
+                file.seekg(static_cast<std::streamoff>(at));
+                const int byte = file.get();
+                file.seekp(static_cast<std::streamoff>(at));
+                file.put(static_cast<char>(byte ^ 0x10));
+            };
+            flip();
+            const auto damaged = RunTask(bodies_->Check(body, 0));
+            ASSERT_FALSE(damaged.ok());
+            EXPECT_EQ(damaged.error().code(), kBodyDamaged);
+            flip();
+            EXPECT_TRUE(RunTask(bodies_->Check(body, 0)).ok());
+        }
+        std::filesystem::resize_file(path, length - 1);
+        EXPECT_EQ(RunTask(bodies_->Check(body, 0)).error().code(), kBodyDamaged);
+        std::filesystem::remove(path);
+        EXPECT_EQ(RunTask(bodies_->Check(body, 0)).error().code(), kBodyGone);
     }
-    // Sealed by a customer: checked without the key.
-    Keep(SomeBytes(300'000), {.customer_key = KeyOf(1)});
-    EXPECT_EQ(RunTask(bodies_->Scrub(0))->bodies, 3u);
-    EXPECT_EQ(RunTask(bodies_->Scrub(0))->damaged_count, 0u);
-    const auto files = Files();
-    ASSERT_EQ(files.size(), 3u);
-    for (const std::string& file : {files[0], files[2]}) {
-        std::fstream out(
-            options_.directory + "/" + file, std::ios::binary | std::ios::in | std::ios::out);
-        out.seekp(200'000);
-        out.write("????????", 8);
-    }
-    std::filesystem::remove(options_.directory + "/" + files[1]);
-    const auto report = RunTask(bodies_->Scrub(0));
-    ASSERT_TRUE(report.ok());
-    EXPECT_EQ(report->damaged_count, 3u);
-    ASSERT_EQ(report->damaged.size(), 3u);
-    EXPECT_EQ(report->damaged[0].owner, "bucket/key");
 }
 
 TEST(StoredBody, DecodeTakesOnlyWhatEncodeMakes) {
