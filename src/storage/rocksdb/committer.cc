@@ -12,6 +12,7 @@
 
 #include <algorithm>
 #include <atomic>
+#include <chrono>
 #include <functional>
 #include <memory>
 
@@ -21,6 +22,7 @@ namespace {
 namespace asio = boost::asio;
 
 // Bounds the memory of one batch and how long its first transaction waits for its last.
+constexpr std::chrono::milliseconds kLookForRoomEvery{200};
 constexpr size_t kBatchBytesMax = 8 * 1024 * 1024;
 constexpr size_t kBatchTransactionsMax = 4'096;
 
@@ -127,10 +129,12 @@ void Committer::Run() {
 }
 
 void Committer::CommitBatch(std::vector<Waiting*>& batch) {
-    if (!failure_.empty()) {
+    if (!failure_.empty() && !Resumed()) {
         for (Waiting* waiting : batch) {
-            waiting->result = errors::Unavailable(
-                fmt::format("the store takes no writes until it is restarted: {}", failure_));
+            waiting->result = errors::Unavailable(fmt::format(
+                "the store takes no writes until {}: {}",
+                full_ ? "there is room on the disk" : "it is restarted",
+                failure_));
         }
         return;
     }
@@ -160,9 +164,12 @@ void Committer::CommitBatch(std::vector<Waiting*>& batch) {
     const rocksdb::Status written = db_.Write(options, &writes);
     if (!written.ok()) {
         failure_ = written.ToString();
+        full_ = written.IsNoSpace();
+        look_again_ = {};
         log::Error(
-            "storage: the log could not be written ({}); no write is accepted until a restart",
-            failure_);
+            "storage: the log could not be written ({}); no write is accepted until {}",
+            failure_,
+            full_ ? "there is room on the disk" : "a restart");
         for (Waiting* waiting : batch) {
             if (waiting->result.ok()) {
                 waiting->result = optimistic::UnknownError(failure_);
@@ -175,6 +182,24 @@ void Committer::CommitBatch(std::vector<Waiting*>& batch) {
     commits_.fetch_add(committed, std::memory_order_relaxed);
     batches_.fetch_add(1, std::memory_order_relaxed);
     written_bytes_.fetch_add(writes.GetDataSize(), std::memory_order_relaxed);
+}
+
+// What had reached the log of a batch that failed is not in memory, and the engine goes on with
+// what memory has: it writes that to tables and begins a new log. So readers go on seeing what they
+// saw, and so does the next start.
+bool Committer::Resumed() {
+    const auto now = std::chrono::steady_clock::now();
+    if (!full_ || now < look_again_) {
+        return false;
+    }
+    look_again_ = now + kLookForRoomEvery;
+    if (!db_.Resume().ok()) {
+        return false;
+    }
+    log::Info("storage: there is room on the disk again");
+    failure_.clear();
+    full_ = false;
+    return true;
 }
 
 // One post per loop: a wake-up costs the loop a system call, whoever comes along with it is free.

@@ -9,6 +9,7 @@
 #include <rocksdb/db.h>
 
 #include <atomic>
+#include <chrono>
 #include <condition_variable>
 #include <memory>
 #include <mutex>
@@ -46,6 +47,8 @@ class Committer final {
     void Run();
     void CommitBatch(std::vector<Waiting*>& batch);
     void WakeAll(std::vector<Waiting*>& batch);
+    // Whether writing goes on after a failure: the disk was full and is not any more.
+    bool Resumed();
 
     rocksdb::DB& db_;
     OpenSnapshots& snapshots_;
@@ -55,6 +58,9 @@ class Committer final {
     RecentWrites recent_;
     uint64_t last_batch_ = 0;
     std::string failure_;
+    // The failure was a lack of room, and when to see again whether there is some.
+    bool full_ = false;
+    std::chrono::steady_clock::time_point look_again_;
 
     std::mutex mutex_;
     std::condition_variable changed_;

@@ -7,12 +7,14 @@
 #include <stdlib.h>
 
 #include <atomic>
+#include <chrono>
 #include <filesystem>
 #include <fstream>
 #include <map>
 #include <mutex>
 #include <random>
 #include <set>
+#include <thread>
 
 // Power cuts: the engine's writes and syncs are recorded, and the disk is rebuilt as it would be
 // after a cut at a sync boundary. Fault model: of a file, what was synced is there, and of the rest
@@ -312,8 +314,9 @@ TEST(PowerCut, AcknowledgedWritesSurviveACutAtAnySync) {
 // new start finds everything that was acknowledged.
 class FailingFile final : public rocksdb::FSWritableFileOwnerWrapper {
   public:
-    FailingFile(std::unique_ptr<rocksdb::FSWritableFile>&& file, const std::atomic<bool>& broken)
-        : FSWritableFileOwnerWrapper(std::move(file)), broken_(broken) {}
+    FailingFile(
+        std::unique_ptr<rocksdb::FSWritableFile>&& file, const std::atomic<bool>& broken, bool full)
+        : FSWritableFileOwnerWrapper(std::move(file)), broken_(broken), full_(full) {}
 
     using FSWritableFileOwnerWrapper::Append;
 
@@ -322,19 +325,27 @@ class FailingFile final : public rocksdb::FSWritableFileOwnerWrapper {
         const rocksdb::IOOptions& options,
         rocksdb::IODebugContext* debug) override {
         if (broken_) {
-            return rocksdb::IOStatus::IOError("the disk is broken");
+            if (!full_) {
+                return rocksdb::IOStatus::IOError("the disk is broken");
+            }
+            // As the engine's own files say it.
+            rocksdb::IOStatus status = rocksdb::IOStatus::NoSpace("the disk is full");
+            status.SetRetryable(true);
+            return status;
         }
         return FSWritableFileOwnerWrapper::Append(data, options, debug);
     }
 
   private:
     const std::atomic<bool>& broken_;
+    const bool full_;
 };
 
 class FailingFileSystem final : public rocksdb::FileSystemWrapper {
   public:
-    explicit FailingFileSystem(const std::atomic<bool>& broken)
-        : FileSystemWrapper(rocksdb::FileSystem::Default()), broken_(broken) {}
+    // `full`: it fails as a disk without room.
+    explicit FailingFileSystem(const std::atomic<bool>& broken, bool full = false)
+        : FileSystemWrapper(rocksdb::FileSystem::Default()), broken_(broken), full_(full) {}
 
     const char* Name() const override { return "FailingFileSystem"; }
 
@@ -346,13 +357,14 @@ class FailingFileSystem final : public rocksdb::FileSystemWrapper {
         std::unique_ptr<rocksdb::FSWritableFile> file;
         rocksdb::IOStatus status = FileSystemWrapper::NewWritableFile(name, options, &file, debug);
         if (status.ok()) {
-            *result = std::make_unique<FailingFile>(std::move(file), broken_);
+            *result = std::make_unique<FailingFile>(std::move(file), broken_, full_);
         }
         return status;
     }
 
   private:
     const std::atomic<bool>& broken_;
+    const bool full_;
 };
 
 TEST(BrokenDisk, AFailedLogWriteEndsWritingUntilTheNextStart) {
@@ -384,6 +396,48 @@ TEST(BrokenDisk, AFailedLogWriteEndsWritingUntilTheNextStart) {
         EXPECT_EQ(rt::RunTask((*kv)->Get("c")).value(), std::nullopt);
         EXPECT_TRUE(rt::RunTask((*kv)->Put("d", "1")).ok());
     }
+    std::filesystem::remove_all(root);
+}
+
+TEST(BrokenDisk, AFullDiskRefusesWritesUntilThereIsRoom) {
+    char pattern[] = "/tmp/hearth-full-XXXXXX";
+    const std::string root = mkdtemp(pattern);
+    std::atomic<bool> full = false;
+    const auto put = [](Kv& kv, const std::string& key) { return rt::RunTask(kv.Put(key, "1")); };
+    {
+        const auto env = rocksdb::NewCompositeEnv(std::make_shared<FailingFileSystem>(full, true));
+        RocksDbOptions options;
+        options.env = env.get();
+        auto kv = OpenRocksDb(root + "/kv", options);
+        ASSERT_TRUE(kv.ok());
+        for (int round = 0; round < 3; ++round) {
+            SCOPED_TRACE(round);
+            const std::string key = std::string(1, static_cast<char>('a' + round));
+            EXPECT_TRUE(put(**kv, key + " before").ok());
+            full = true;
+            EXPECT_EQ(put(**kv, key + " lost").error().code(), "Unknown");
+            const Status refused = put(**kv, key + " refused");
+            ASSERT_FALSE(refused.ok());
+            EXPECT_EQ(refused.error().kind(), Error::Kind::kUnavailable);
+            EXPECT_EQ(rt::RunTask((*kv)->Get(key + " before")).value(), "1");
+            full = false;
+            // It looks for room now and then.
+            while (!put(**kv, key + " after").ok()) {
+                std::this_thread::sleep_for(std::chrono::milliseconds(10));
+            }
+            EXPECT_EQ(rt::RunTask((*kv)->Get(key + " lost")).value(), std::nullopt);
+        }
+    }
+    // The same after a start, and no write that was never acknowledged came back.
+    auto kv = OpenRocksDb(root + "/kv");
+    ASSERT_TRUE(kv.ok()) << kv.error().message();
+    for (const std::string key : {"a", "b", "c"}) {
+        EXPECT_EQ(rt::RunTask((*kv)->Get(key + " before")).value(), "1");
+        EXPECT_EQ(rt::RunTask((*kv)->Get(key + " after")).value(), "1");
+        EXPECT_EQ(rt::RunTask((*kv)->Get(key + " lost")).value(), std::nullopt);
+        EXPECT_EQ(rt::RunTask((*kv)->Get(key + " refused")).value(), std::nullopt);
+    }
+    kv->reset();
     std::filesystem::remove_all(root);
 }
 

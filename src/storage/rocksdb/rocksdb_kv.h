@@ -55,7 +55,8 @@ struct RocksDbStatistics {
 // their loops with one post each; meanwhile the next batch gathers.
 //
 // After a failed log write the store refuses commits (kUnavailable) until it is opened anew,
-// because only a replay of the log tells what is in it; reads go on.
+// because only a replay of the log tells what is in it; reads go on. A full disk is no such
+// failure: commits are refused until there is room again.
 //
 // Destroying it waits for commits under way and flushes, so the next start replays nothing. No
 // Transact may be running then.
