@@ -726,7 +726,7 @@ def bench_snapshots_section(options, directory, load):
 
 
 def bench_s3_listing_section(options, directory, load):
-    bench_s3_listing.run(sys.modules[__name__])
+    bench_s3_listing.run(sys.modules[__name__], options)
 
 
 def bench_s3_objects_section(options, directory, load):

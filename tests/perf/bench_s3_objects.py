@@ -1,10 +1,10 @@
-"""The section "s3_objects" of bench.py: objects of 1 KB at 32 connections, of 256 MB at one.
+"""The section "s3_objects" of bench.py: objects of 1 KB at 32 connections, of 256 MB at one, and memory.
 
 Small objects are written under many keys, signed beforehand, so that what is measured is the server and
-neither the client nor the order of writes to one key.
+neither the client nor the order of writes to one key. HEARTH_S3_LARGE_MB and HEARTH_S3_UPLOAD_MB make
+the large ones smaller.
 """
 
-import hashlib
 import json
 import os
 import re
@@ -12,6 +12,7 @@ import socket
 import statistics
 import subprocess
 import tempfile
+import threading
 import time
 
 import botocore.auth
@@ -25,6 +26,8 @@ CONNECTIONS = 32
 SMALL = b"s" * 1024
 LARGE_BYTES = int(os.environ.get("HEARTH_S3_LARGE_MB", "256")) << 20
 LARGE_RUNS = 3
+UPLOADS = 100
+UPLOAD_MB = int(os.environ.get("HEARTH_S3_UPLOAD_MB", "100"))
 BUCKET = "figures"
 
 
@@ -130,50 +133,120 @@ def small_objects(bench, hearth, directory):
         nginx.stop()
 
 
+def openssl_md5(seconds):
+    """Bytes a second of `openssl speed md5` on long texts."""
+    done = subprocess.run(
+        ["openssl", "speed", "-seconds", str(seconds), "-bytes", str(1 << 20), "-mr", "md5"],
+        check=True,
+        capture_output=True,
+        text=True,
+    )
+    return float(next(l for l in done.stdout.splitlines() if l.startswith("+F:")).split(":")[-1])
+
+
+def dd_fdatasync(directory):
+    """Bytes a second of dd writing as much as a large object has, and syncing it."""
+    path = os.path.join(directory, "dd")
+    begun = time.monotonic()
+    subprocess.run(
+        ["dd", "if=/dev/zero", f"of={path}", "bs=1M", f"count={LARGE_BYTES >> 20}"]
+        + ["conv=fdatasync"],
+        check=True,
+        stderr=subprocess.DEVNULL,
+    )
+    rate = LARGE_BYTES / (time.monotonic() - begun)
+    os.unlink(path)
+    return rate
+
+
+def get_large(hearth, path):
+    status, seconds, received = send(hearth.port, "GET", path, signed_head(hearth, "GET", path))
+    assert status == 200 and received > LARGE_BYTES, (status, received)
+    return LARGE_BYTES / seconds
+
+
 def large_objects(bench, hearth, directory):
     body = os.urandom(1 << 20) * (LARGE_BYTES >> 20)
     path = f"/{BUCKET}/large"
-    puts, gets, hashes, disks = [], [], [], []
+    puts, gets, ratios, hashes, disks = [], [], [], [], []
     for _ in range(LARGE_RUNS):
-        begun = time.monotonic()
-        hashlib.md5(body).digest()
-        hashes.append(time.monotonic() - begun)
-        begun = time.monotonic()
-        subprocess.run(
-            ["dd", "if=/dev/zero", f"of={directory}/dd", "bs=1M", f"count={LARGE_BYTES >> 20}"]
-            + ["conv=fdatasync"],
-            check=True,
-            stderr=subprocess.DEVNULL,
-        )
-        disks.append(time.monotonic() - begun)
-        os.unlink(f"{directory}/dd")
+        hashes.append(openssl_md5(1))
+        disks.append(dd_fdatasync(directory))
         headers = signed_head(hearth, "PUT", path, unsigned_payload=True)
         status, seconds, _ = send(hearth.port, "PUT", path, headers, body)
         assert status == 200, status
-        puts.append(seconds)
-        status, seconds, received = send(hearth.port, "GET", path, signed_head(hearth, "GET", path))
-        assert status == 200 and received > LARGE_BYTES, (status, received)
-        gets.append(seconds)
-    gigabytes = LARGE_BYTES / 1e9
-    slower = [max(pair) for pair in zip(hashes, disks)]
-    ratio = statistics.median(a / b for a, b in zip(slower, puts))
-    bench.report("GET 256 MB, encrypted", gigabytes / statistics.median(gets), "GB/s", target=">= 0.8")
+        puts.append(LARGE_BYTES / seconds)
+        ratios.append(puts[-1] / min(hashes[-1], disks[-1]))
+        gets.append(get_large(hearth, path))
+    bench.report("openssl speed md5", statistics.median(hashes) / 1e9, "GB/s")
+    bench.report("dd conv=fdatasync", statistics.median(disks) / 1e9, "GB/s")
+    bench.report(f"GET {LARGE_BYTES >> 20} MB, encrypted", statistics.median(gets) / 1e9, "GB/s", target=">= 0.8")
     bench.report(
-        "PUT 256 MB, CRC64 and MD5, durable",
-        gigabytes / statistics.median(puts),
+        f"PUT {LARGE_BYTES >> 20} MB, CRC64 and MD5, durable",
+        statistics.median(puts) / 1e9,
         "GB/s",
         "slower of MD5, dd",
-        ratio,
+        statistics.median(ratios),
         ">= 0.6",
     )
 
 
+def large_plain(bench, options):
+    with hearth_up.Hearth(options.build, options=["--encrypt-at-rest", "off"]) as hearth:
+        hearth.client("s3").create_bucket(Bucket=BUCKET)
+        path = f"/{BUCKET}/large"
+        headers = signed_head(hearth, "PUT", path, unsigned_payload=True)
+        body = os.urandom(1 << 20) * (LARGE_BYTES >> 20)
+        status, _, _ = send(hearth.port, "PUT", path, headers, body)
+        assert status == 200, status
+        rate = statistics.median(get_large(hearth, path) for _ in range(LARGE_RUNS))
+        bench.report(f"GET {LARGE_BYTES >> 20} MB, plain", rate / 1e9, "GB/s", target=">= 1.2")
+
+
+def many_uploads(bench, options):
+    """The cloud's memory while many clients upload at once."""
+    with hearth_up.Hearth(options.build) as hearth:
+        hearth.client("s3").create_bucket(Bucket=BUCKET)
+        cloud = [hearth.pids()["cloud"]]
+        before = bench.pss_mb(cloud)
+        piece = memoryview(os.urandom(1 << 20))
+        failed = []
+
+        def upload(number):
+            path = f"/{BUCKET}/upload-{number}"
+            lines = [f"PUT {path} HTTP/1.1", f"Host: 127.0.0.1:{hearth.port}"]
+            headers = signed_head(hearth, "PUT", path, unsigned_payload=True)
+            lines += [f"{name}: {value}" for name, value in headers.items()]
+            lines += [f"Content-Length: {UPLOAD_MB << 20}", "Connection: close", "", ""]
+            with socket.create_connection(("127.0.0.1", hearth.port)) as connection:
+                connection.sendall("\r\n".join(lines).encode())
+                for _ in range(UPLOAD_MB):
+                    connection.sendall(piece)
+                if not connection.recv(1 << 16).startswith(b"HTTP/1.1 200"):
+                    failed.append(path)
+
+        threads = [threading.Thread(target=upload, args=(number,)) for number in range(UPLOADS)]
+        begun = time.monotonic()
+        for thread in threads:
+            thread.start()
+        sizes = []
+        while any(thread.is_alive() for thread in threads):
+            sizes.append(bench.pss_mb(cloud))
+            time.sleep(0.1)
+        took = time.monotonic() - begun
+        assert not failed, failed
+        half = len(sizes) // 2
+        bench.report(f"{UPLOADS} uploads of {UPLOAD_MB} MB at once", UPLOADS * UPLOAD_MB / took, "MB/s")
+        bench.report("memory of the cloud before", before, "MB")
+        bench.report("highest in the first half of them", max(sizes[:half]), "MB", target="<= 150")
+        bench.report("highest in the second half", max(sizes[half:]), "MB", target="flat")
+
+
 def run(bench, options, directory):
     print("s3_objects: 1 KB at 32 connections (wrk), 256 MB at one; signatures verified, encrypted")
-    hearth = hearth_up.Hearth(options.build)
-    try:
+    with hearth_up.Hearth(options.build) as hearth:
         hearth.client("s3").create_bucket(Bucket=BUCKET)
         small_objects(bench, hearth, directory)
         large_objects(bench, hearth, directory)
-    finally:
-        hearth.stop()
+    large_plain(bench, options)
+    many_uploads(bench, options)
