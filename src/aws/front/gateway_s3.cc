@@ -4,7 +4,7 @@
 #include "aws/front/gateway_walk.h"
 #include "aws/front/limits.h"
 #include "aws/front/s3_body.h"
-#include "aws/front/s3_document_checks.h"
+#include "aws/protocol/rest_xml_integrity.h"
 
 #include <algorithm>
 #include <memory>
@@ -270,14 +270,8 @@ Task<http::Response> Gateway::AnswerS3(
         }
         walk.body = *std::move(document);
         walk.parts.body = walk.body;
-        if (auto kept = CheckS3Document(
-                // What headers promise, the protocol compares, which knows the operation: the
-                // check sums of CompleteMultipartUpload are of the object and not of its document.
-                {},
-                (*body)->trailers(),
-                walk.body,
-                /*required=*/false);
-            !kept.ok()) {
+        // What headers promise is compared by the protocol, which knows whether they are members.
+        if (auto kept = protocol::CheckTrailers((*body)->trailers(), walk.body); !kept.ok()) {
             co_return walk.Fail(kept.error());
         }
     }

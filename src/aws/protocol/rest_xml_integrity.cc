@@ -110,33 +110,44 @@ Status CheckSum(const Algorithm& algorithm, std::string_view expected, std::stri
     return {};
 }
 
+// Whether a header or trailer promises something of the body. Errors: the promise is not kept.
+Result<bool> Check(std::string_view name, std::string_view value, std::string_view body) {
+    if (name == "content-md5") {
+        HEARTH_RETURN_IF_ERROR(CheckMd5(value, body));
+        return true;
+    }
+    const auto* const algorithm = std::ranges::find(kAlgorithms, name, &Algorithm::header);
+    if (algorithm == kAlgorithms.end()) {
+        return name.starts_with("x-amz-checksum-");
+    }
+    HEARTH_RETURN_IF_ERROR(CheckSum(*algorithm, value, body));
+    return true;
+}
+
 }  // namespace
 
 Status CheckBodyIntegrity(const Operation& operation, const RequestParts& request) {
     bool checked = false;
     for (const auto& [name, value] : request.headers) {
-        if (name == "content-md5") {
-            HEARTH_RETURN_IF_ERROR(CheckMd5(value, request.body));
-            checked = true;
-            continue;
-        }
-        // A trailer was compared where the body was taken out of its chunks.
+        // Trailers are compared by who read the body, when they are there.
         if (name == "x-amz-trailer") {
             checked = true;
-            continue;
-        }
-        const auto* const algorithm = std::ranges::find(kAlgorithms, name, &Algorithm::header);
-        if (algorithm != kAlgorithms.end() && !IsMember(operation, name)) {
-            HEARTH_RETURN_IF_ERROR(CheckSum(*algorithm, value, request.body));
-            checked = true;
-        } else if (algorithm == kAlgorithms.end() && name.starts_with("x-amz-checksum-")) {
-            checked = true;
+        } else if (name == "content-md5" || !IsMember(operation, name)) {
+            HEARTH_TRY(const bool counts, Check(name, value, request.body));
+            checked = checked || counts;
         }
     }
     if (!checked && operation.checksum_required &&
         std::ranges::find(kInsisting, operation.name) != kInsisting.end()) {
         return errors::InvalidRequest(
             "Missing required header for this request: Content-MD5 OR x-amz-checksum-*");
+    }
+    return {};
+}
+
+Status CheckTrailers(const Headers& trailers, std::string_view body) {
+    for (const auto& [name, value] : trailers) {
+        HEARTH_RETURN_IF_ERROR(Check(name, value, body));
     }
     return {};
 }

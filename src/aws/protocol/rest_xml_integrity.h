@@ -14,4 +14,9 @@ namespace hearth::aws::protocol {
 //   errors  BadDigest, InvalidDigest, InvalidRequest
 Status CheckBodyIntegrity(const model::Operation& operation, const RequestParts& request);
 
+// What trailers said of the whole of `body`, which came before them.
+//   trailers  names in lower case
+//   errors    BadDigest, InvalidDigest, InvalidRequest
+Status CheckTrailers(const Headers& trailers, std::string_view body);
+
 }  // namespace hearth::aws::protocol

@@ -1,6 +1,8 @@
 // Literal requests and answers of S3, over its own tables.
 #include "aws/protocol/rest_xml.h"
 
+#include "aws/protocol/rest_xml_integrity.h"
+
 #include "gen/s3/operations.gen.h"
 
 #include <gtest/gtest.h>
@@ -412,6 +414,23 @@ TEST(RestXmlDecode, WrongHeadersAndParametersInTheWordsOfS3) {
         ErrorOf<s3::GetObject>({"GET", "/bucket/key?versionId="}),
         "InvalidArgument: Version id cannot be the empty string {ArgumentName=versionId} "
         "{ArgumentValue=}");
+}
+
+TEST(RestXmlDecode, TrailersAreCheckedAgainstTheirBody) {
+    for (const auto& [name, value] : Headers{
+             {"content-md5", "XUFAKrxLKna5cZ2REBfFkg=="},
+             {"x-amz-checksum-crc32", "NhCmhg=="},
+             {"x-amz-checksum-crc32c", "mnG7TA=="},
+             {"x-amz-checksum-sha1", "qvTGHdzF6KLavt4PO0gs2a6pQ00="},
+             {"x-amz-checksum-sha256", "LPJNul+wow4m6DsqxbninhsWHlwfp0JecwQzYpOLmCQ="}}) {
+        EXPECT_TRUE(CheckTrailers({{name, value}}, "hello").ok()) << name;
+        const Status other = CheckTrailers({{name, value}}, "other");
+        ASSERT_FALSE(other.ok()) << name;
+        EXPECT_EQ(other.error().code(), "BadDigest") << name;
+        const Status no_digest = CheckTrailers({{name, "abc"}}, "hello");
+        EXPECT_FALSE(no_digest.ok()) << name;
+    }
+    EXPECT_TRUE(CheckTrailers({{"x-amz-trailer-signature", "00"}}, "hello").ok());
 }
 
 TEST(RestXmlDecode, WhatComesWithABodyIsCheckedAgainstIt) {
