@@ -186,6 +186,12 @@ class Encoder final {
             if (member.shape->type == ShapeType::kList && member.shape->flattened) {
                 const Shape& list = *member.shape;
                 for (size_t i = 0; i < list.list->size(value); ++i) {
+                    if (member.wire_name.empty()) {
+                        // A list without a name: its items stand under the names of what they hold,
+                        // so that elements of two kinds keep their order.
+                        Structure(*list.value, list.list->at(value, i));
+                        continue;
+                    }
                     Element(&member, member.wire_name, *list.value, list.list->at(value, i));
                 }
             } else {

@@ -78,7 +78,6 @@ Task<Result<model::ListObjectVersions::Output>> S3Service::ListObjectVersions(
         output.delimiter = encoding.Show(std::string_view(delimiter));
     }
     output.versions.emplace();
-    output.delete_markers.emplace();
     // The first of a key is its newest, except of the one that an earlier page began.
     std::string previous_key = marker_sequence ? key_marker : std::string();
     bool any_previous = marker_sequence.has_value();
@@ -93,7 +92,7 @@ Task<Result<model::ListObjectVersions::Output>> S3Service::ListObjectVersions(
         const AccountId owner =
             record.owner.empty() ? bucket->record.account : AccountId(record.owner);
         if (record.delete_marker) {
-            auto& marker = output.delete_markers->emplace_back();
+            auto& marker = output.versions->emplace_back().delete_marker.emplace();
             marker.owner = ShowOwner(owner);
             marker.key = encoding.Show(std::string_view(record.key));
             marker.version_id = record.version_id;
@@ -101,7 +100,7 @@ Task<Result<model::ListObjectVersions::Output>> S3Service::ListObjectVersions(
             marker.last_modified = record.modified;
             continue;
         }
-        auto& version = output.versions->emplace_back();
+        auto& version = output.versions->emplace_back().version.emplace();
         version.e_tag = '"' + record.etag + '"';
         if (!record.checksum_algorithm.empty()) {
             version.checksum_algorithm.emplace().push_back(record.checksum_algorithm);
