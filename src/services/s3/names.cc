@@ -116,7 +116,11 @@ Result<CopySource> ParseCopySource(std::string_view header) {
         source.version_id = *std::move(version);
         rest = rest.substr(0, at);
     }
-    auto decoded = codec::PercentDecode(rest);
+    // A plus is a space here, as in a query: Go's clients write it so, and those that mean a plus
+    // escape it.
+    std::string encoded(rest);
+    std::ranges::replace(encoded, '+', ' ');
+    auto decoded = codec::PercentDecode(encoded);
     if (!decoded.ok()) {
         return fail();
     }
