@@ -6,6 +6,7 @@
 #include "services/s3/limits.h"
 #include "services/s3/multipart_plan.h"
 #include "services/s3/object_headers.h"
+#include "services/s3/object_lock.h"
 #include "services/s3/s3_keys.h"
 #include "services/s3/s3_service.h"
 
@@ -91,6 +92,8 @@ struct S3Service::Completion {
     std::optional<CustomerKeyOfRequest> customer_key;
     WallClock::time_point now;
     int64_t cloud_ms = 0;
+    // By the bucket's rule, for an upload that named none.
+    Retention default_retention;
     std::string unique;
     // What became of it.
     S3Store::Written written;
@@ -137,6 +140,9 @@ Task<Status> S3Service::CompleteIn(storage::Transaction& transaction, Completion
         bodies_->Drop(transaction, completion.dropped);
     }
     ObjectRecord object = std::move(upload->object);
+    if (object.retention.mode.empty()) {
+        object.retention = completion.default_retention;
+    }
     object.size = plan.size;
     object.etag = std::move(plan.etag);
     object.modified = completion.now;
@@ -187,6 +193,11 @@ Task<Result<model::CompleteMultipartUpload::Output>> S3Service::CompleteMultipar
         const BucketHandle bucket,
         co_await Bucket(context, input.bucket, input.expected_bucket_owner));
     HEARTH_CO_TRY(auto customer_key, ReadCustomerKeyOf(input));
+    const CloudClock::time_point cloud_now = deps_.cloud_clock.Now();
+    HEARTH_CO_TRY(
+        const LockOfVersion lock,
+        LockNewVersion(
+            {}, bucket->record.object_lock, bucket->compiled.default_retention, cloud_now));
     Completion completion{
         .known = bucket->record,
         .key = input.key.value_or(""),
@@ -195,7 +206,8 @@ Task<Result<model::CompleteMultipartUpload::Output>> S3Service::CompleteMultipar
         .conditions = {.if_match = input.if_match, .if_none_match = input.if_none_match},
         .customer_key = std::move(customer_key),
         .now = context.now,
-        .cloud_ms = UnixMs(deps_.cloud_clock.Now()),
+        .cloud_ms = UnixMs(cloud_now),
+        .default_retention = lock.retention,
         .unique = store_.Unique()};
     HEARTH_CO_RETURN_IF_ERROR(CheckWriteConditions(completion.conditions));
     Result<CompletedUpload> completed = errors::NoSuchUpload(completion.upload_id);

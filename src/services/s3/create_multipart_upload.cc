@@ -64,6 +64,10 @@ Task<Result<model::CreateMultipartUpload::Output>> S3Service::CreateMultipartUpl
     upload.parts_id = UploadStore::PartsIdOf(upload.id);
     upload.object = std::move(read.first);
     upload.initiated_cloud_ms = upload.object.modified_cloud_ms;
+    if (!input.object_lock_mode) {
+        // The bucket's rule counts from when the object is there: CompleteMultipartUpload asks it.
+        upload.object.retention = {};
+    }
     HEARTH_CO_RETURN_IF_ERROR(ChooseChecksum(input, upload));
     HEARTH_CO_TRY(upload.object.acl, AclOfRequest(input, context, *bucket, key));
     upload.object.owner = context.account == bucket->record.account ? "" : context.account.text();
