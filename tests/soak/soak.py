@@ -43,8 +43,12 @@ SOAKS = {
          "--gtest_filter=*ManyClones*:*AgreeOnNothing*"],
     ),
     "snapshots": (
-        "invocations over restored environments with threads, children, timers and files", 100_000,
+        "invocations of each runtime over restored environments: threads, children, timers, files, network", 100_000,
         [*PYTEST, "tests/conformance/lambda_snapstart/test_volume.py"],
+    ),
+    "unique": (
+        "clones of each runtime whose random values all differ", 10_000,
+        [*PYTEST, "tests/conformance/lambda_snapstart/test_unique.py"],
     ),
     "tsan": (
         "mixed operations on four threads under the thread sanitizer", 5000,
@@ -53,6 +57,14 @@ SOAKS = {
     "urls": (
         "clients that keep their connections to function URLs, a tenth as many functions, ten rounds", 10_000,
         [*PYTEST, "tests/conformance/lambda_urls/test_load.py"],
+    ),
+    "s3_kill": (
+        "kill -9 of the cloud while objects are put, copied, uploaded in parts and deleted", 200,
+        [*PYTEST, "tests/crash/test_s3_kill.py"],
+    ),
+    "s3_power": (
+        "lives of three writers of bodies, each with 40 cuts of power between any two steps", 200,
+        ["{build}/src/storage/objects/storage_objects_test", "--gtest_filter=BodyFaults.ACut*"],
     ),
     "s3_model": (
         "operations of each of ten S3 clients, which agree with some serial order", 1_500,

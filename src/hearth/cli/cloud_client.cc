@@ -202,17 +202,20 @@ Result<std::string> CloudClient::Admin(
 Status CloudClient::RestStream(
     const std::string& service,
     const std::string& target,
-    const std::function<bool(std::string_view)>& piece) {
+    const std::function<bool(std::string_view)>& piece,
+    const std::string& method) {
     http::ClientRequest request;
-    request.method = "GET";
+    request.method = method;
     request.target = target;
     HEARTH_RETURN_IF_ERROR(Send(service, std::move(request), &piece));
     return Status();
 }
 
 Status CloudClient::AdminStream(
-    const std::string& target, const std::function<bool(std::string_view)>& piece) {
-    return RestStream("hearth", target, piece);
+    const std::string& target,
+    const std::function<bool(std::string_view)>& piece,
+    const std::string& method) {
+    return RestStream("hearth", target, piece, method);
 }
 
 std::string Encoded(std::string_view text) {

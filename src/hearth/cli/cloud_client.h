@@ -54,11 +54,12 @@ class CloudClient final {
         const std::string& body = {},
         const std::vector<std::pair<std::string, std::string>>& headers = {});
 
-    // GET of a service whose answer's body comes bit by bit; a false from `piece` ends it.
+    // A call of a service whose answer's body comes bit by bit; a false from `piece` ends it.
     Status RestStream(
         const std::string& service,
         const std::string& target,
-        const std::function<bool(std::string_view)>& piece);
+        const std::function<bool(std::string_view)>& piece,
+        const std::string& method = "GET");
 
     // An AWS JSON 1.1 call: target "Logs_20140328.FilterLogEvents".
     Result<codec::Json> Json11(
@@ -68,9 +69,11 @@ class CloudClient final {
     Result<std::string> Admin(
         const std::string& method, const std::string& target, const std::string& body = {});
 
-    // GET below /_hearth/ whose answer comes bit by bit; a false from `piece` ends it.
+    // A call below /_hearth/ whose answer comes bit by bit; a false from `piece` ends it.
     Status AdminStream(
-        const std::string& target, const std::function<bool(std::string_view)>& piece);
+        const std::string& target,
+        const std::function<bool(std::string_view)>& piece,
+        const std::string& method = "GET");
 
   private:
     // With `piece`, the body goes there as it comes.

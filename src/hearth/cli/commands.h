@@ -17,6 +17,8 @@ void AddAwsCommand(CLI::App* app, int* exit_status);
 void AddCredentialsCommand(CLI::App* app, int* exit_status);
 void AddCaCommand(CLI::App* app, int* exit_status);
 void AddS3Command(CLI::App* app, int* exit_status);
+// Below the command `s3`.
+void AddS3ScrubCommand(CLI::App* s3, int* exit_status);
 void AddClockCommand(CLI::App* app, int* exit_status);
 void AddCompletionCommand(CLI::App* app, int* exit_status);
 

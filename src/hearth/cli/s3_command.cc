@@ -431,7 +431,8 @@ Result<int> Export(CloudClient& cloud, const CloudOptions& options, Names names)
 }  // namespace
 
 void AddS3Command(CLI::App* app, int* exit_status) {
-    CLI::App* s3 = app->add_subcommand("s3", "Directories as buckets, buckets as directories");
+    CLI::App* s3 =
+        app->add_subcommand("s3", "Directories as buckets and back; what is stored, checked");
     s3->require_subcommand(1);
     auto from = std::make_shared<Names>();
     CLI::App* import = AddCloudCommand(
@@ -457,6 +458,7 @@ void AddS3Command(CLI::App* app, int* exit_status) {
     export_command->add_option("BUCKET", to->bucket, "The bucket")->required();
     export_command->add_option("DIR", to->directory, "The directory")->required();
     export_command->add_option("--prefix", to->prefix, "Only keys that begin so, without it");
+    AddS3ScrubCommand(s3, exit_status);
 }
 
 }  // namespace hearth::cli

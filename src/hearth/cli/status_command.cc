@@ -44,6 +44,21 @@ std::string FunctionUrls(CloudClient& cloud) {
         "{} in {}, {} of them without a signature", urls->AsArray()->size(), cloud.region(), open);
 }
 
+// "3 damaged: see `hearth s3 scrub --known`", or when all were whole; empty: not looked at yet.
+std::string StoredObjects(CloudClient& cloud) {
+    const auto body = cloud.Admin("GET", "/_hearth/s3/scrub");
+    const auto answer = body.ok() ? codec::ParseJson(*body) : codec::Json();
+    if (!answer.ok()) {
+        return {};
+    }
+    const auto* count = answer->Find("damaged_count");
+    if (count != nullptr && count->AsInt() != nullptr && *count->AsInt() > 0) {
+        return fmt::format("{} damaged: see `hearth s3 scrub --known`", *count->AsInt());
+    }
+    const auto* finished = answer->FindString("finished");
+    return finished == nullptr ? std::string() : "all whole on " + *finished;
+}
+
 Result<int> Status(CloudClient& cloud, const CloudOptions& options) {
     // `status` says more than `health`, which needs no signature; an older cloud has only that.
     auto body = cloud.Admin("GET", "/_hearth/status");
@@ -66,6 +81,9 @@ Result<int> Status(CloudClient& cloud, const CloudOptions& options) {
     }
     if (const auto urls = FunctionUrls(cloud); !urls.empty()) {
         rows.push_back({"function URLs", urls});
+    }
+    if (const auto objects = StoredObjects(cloud); !objects.empty()) {
+        rows.push_back({"stored objects", objects});
     }
     Print(Table(rows));
     return 0;

@@ -80,6 +80,11 @@ void AddUpCommand(CLI::App* app, int* exit_status) {
           "How many restored environments to keep ready for each function with SnapStart in use")
         ->capture_default_str();
     up->add_option(
+          "--scrub-days",
+          options->scrub_days,
+          "In so many days all stored objects are compared with their check sums; 0: never")
+        ->capture_default_str();
+    up->add_option(
         "--spare-memory",
         options->spare_memory_mb,
         "MB that all spares together may hold (default: an eighth of the memory)");

@@ -78,6 +78,7 @@ ServiceOptions ServiceOptionsOf(const CloudOptions& options) {
     made.runtime_paths = options.runtimes;
     made.runtimes_exact = options.runtimes_exact;
     made.account_concurrency = options.account_concurrency;
+    made.scrub_days = options.scrub_days;
     made.spares = options.spares;
     made.spare_memory_mb = options.spare_memory_mb;
     made.snapstart_as_aws = options.snapstart_as_aws;

@@ -61,6 +61,7 @@ Status ParseLevel(std::string_view text, CloudOptions& options) {
 Status Apply(std::string_view option, const std::string& value, CloudOptions& options) {
     static constexpr int kFdMax = 1'000'000;
     static constexpr int kAccountConcurrencyMax = 1'000'000;
+    static constexpr int kScrubDaysMax = 3'650;
     static constexpr int kSparesMax = 1'000;
     static constexpr int kSpareMemoryMax = 16'777'216;
     const std::map<std::string_view, int*> descriptors = {
@@ -103,6 +104,8 @@ Status Apply(std::string_view option, const std::string& value, CloudOptions& op
         HEARTH_TRY(options.runtimes_exact, ParseChoice(option, value, "nearest", "exact"));
     } else if (option == "--account-concurrency") {
         HEARTH_TRY(options.account_concurrency, ParseNumber(option, value, kAccountConcurrencyMax));
+    } else if (option == "--scrub-days") {
+        HEARTH_TRY(options.scrub_days, ParseNumber(option, value, kScrubDaysMax));
     } else if (option == "--spares") {
         HEARTH_TRY(options.spares, ParseNumber(option, value, kSparesMax));
     } else if (option == "--spare-memory") {

@@ -33,6 +33,7 @@ struct CloudOptions {
     std::map<std::string, std::string> runtimes;
     bool runtimes_exact = false;
     int account_concurrency = 1000;
+    int scrub_days = 7;
     int spares = 0;
     int spare_memory_mb = 0;
     bool snapstart_as_aws = false;

@@ -26,6 +26,8 @@ TEST(CloudOptions, ReadsWhatTheKeeperGives) {
          "relaxed",
          "--encrypt-at-rest",
          "off",
+         "--scrub-days",
+         "30",
          "--runtime",
          "a=/bin/a",
          "--threads",
@@ -54,6 +56,7 @@ TEST(CloudOptions, ReadsWhatTheKeeperGives) {
     EXPECT_EQ(options->listen_fds, (std::vector<int>{3, 4}));
     EXPECT_TRUE(options->enforce);
     EXPECT_FALSE(options->sync);
+    EXPECT_EQ(options->scrub_days, 30);
     EXPECT_FALSE(options->encrypt_at_rest);
     EXPECT_FALSE(options->egress);
     EXPECT_TRUE(options->cpu_exact);

@@ -371,6 +371,7 @@ Status Keeper::StartCloud() {
         .Arg("--tls", options_.tls)
         .Arg("--runtimes", options_.runtimes)
         .Arg("--account-concurrency", std::to_string(options_.account_concurrency))
+        .Arg("--scrub-days", std::to_string(options_.scrub_days))
         .Arg("--spares", std::to_string(options_.spares))
         .Arg("--spare-memory", std::to_string(options_.spare_memory_mb))
         .Arg("--snapstart-runtimes", options_.snapstart_runtimes)

@@ -89,6 +89,9 @@ Result<UpOptions> CheckUpOptions(UpOptions options) {
     if (options.account_concurrency < 1 || options.account_concurrency > 1'000'000) {
         return errors::Malformed("--account-concurrency must be between 1 and 1000000");
     }
+    if (options.scrub_days < 0 || options.scrub_days > 3'650) {
+        return errors::Malformed("--scrub-days must be between 0 and 3650");
+    }
     if (options.spares < 0 || options.spares > 1'000) {
         return errors::Malformed("--spares must be between 0 and 1000");
     }

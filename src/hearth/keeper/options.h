@@ -46,6 +46,8 @@ struct UpOptions {
     // Restored environments kept ready for each version in use, and the memory of all of them in
     // MB; 0: an eighth of the machine's.
     int spares = 0;
+    // In so many days all stored objects are compared with their check sums; 0: never.
+    int scrub_days = 7;
     int spare_memory_mb = 0;
     // "all", or "aws": SnapStart only where AWS has it.
     std::string snapstart_runtimes = "all";

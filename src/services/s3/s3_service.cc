@@ -21,6 +21,7 @@ S3Service::S3Service(const ServiceDeps& deps, std::unique_ptr<storage::ObjectBod
           }),
       lifecycle_(deps, store_, uploads_, part_removal_),
       restores_(deps, store_),
+      scrub_(deps, store_, *bodies_),
       control_(deps, store_, lifecycle_, access_log_),
       website_(
           deps,
@@ -38,12 +39,14 @@ S3Service::S3Service(const ServiceDeps& deps, std::unique_ptr<storage::ObjectBod
 
 Task<Status> S3Service::Start() {
     HEARTH_CO_RETURN_IF_ERROR(co_await bodies_->Start());
-    co_return co_await part_removal_.Start();
+    HEARTH_CO_RETURN_IF_ERROR(co_await part_removal_.Start());
+    co_return co_await scrub_.Start();
 }
 
 Task<void> S3Service::Stop() {
     lifecycle_.Stop();
     co_await access_log_.Stop();
+    co_await scrub_.Stop();
     co_await part_removal_.Stop();
     co_await bodies_->Stop();
 }

@@ -13,6 +13,7 @@
 #include "services/s3/part_removal.h"
 #include "services/s3/read_request.h"
 #include "services/s3/s3_store.h"
+#include "services/s3/scrub.h"
 #include "services/s3/upload_store.h"
 #include "services/s3/website_site.h"
 #include "services/service_deps.h"
@@ -248,6 +249,7 @@ class S3Service final : public aws::ServiceApi, public ObjectReader {
     AccessLog access_log_;
     LifecycleEngine lifecycle_;
     ObjectRestores restores_;
+    Scrub scrub_;
     ControlOperations control_;
     WebsiteSite website_;
     aws::OperationTable operations_;
