@@ -30,12 +30,9 @@ def zip_of(name, content):
     return buffer.getvalue()
 
 
-def test_life_of_a_stack(hearth, tmp_path):
-    shutil.copy(os.path.join(HERE, "terraform", "main.tf"), tmp_path)
-    (tmp_path / "code.zip").write_bytes(
-        zip_of("index.py", "import words\ndef handler(event, context):\n    return words.ANSWER\n")
-    )
-    (tmp_path / "layer.zip").write_bytes(zip_of("python/words.py", "ANSWER = 'by terraform'\n"))
+def runner(hearth, tmp_path, folder):
+    """Runs terraform on a copy of the folder; gives back what it printed."""
+    shutil.copy(os.path.join(HERE, folder, "main.tf"), tmp_path)
     settings = tmp_path / "settings"
     settings.write_text(f'provider_installation {{ filesystem_mirror {{ path = "{MIRROR}" }} }}')
     environment = {
@@ -58,6 +55,15 @@ def test_life_of_a_stack(hearth, tmp_path):
         assert done.returncode == status, done.stdout + done.stderr
         return done.stdout
 
+    return terraform
+
+
+def test_life_of_a_stack(hearth, tmp_path):
+    (tmp_path / "code.zip").write_bytes(
+        zip_of("index.py", "import words\ndef handler(event, context):\n    return words.ANSWER\n")
+    )
+    (tmp_path / "layer.zip").write_bytes(zip_of("python/words.py", "ANSWER = 'by terraform'\n"))
+    terraform = runner(hearth, tmp_path, "terraform")
     client = hearth.client("lambda")
     terraform("init")
     terraform("apply", "-auto-approve")
@@ -80,3 +86,18 @@ def test_life_of_a_stack(hearth, tmp_path):
     terraform("destroy", "-auto-approve", TF_VAR_timeout="9")
     assert client.list_functions()["Functions"] == []
     assert client.list_layers()["Layers"] == []
+
+
+def test_life_of_buckets(hearth, tmp_path):
+    terraform = runner(hearth, tmp_path, "terraform_s3")
+    s3 = hearth.client("s3")
+    terraform("init")
+    terraform("apply", "-auto-approve")
+    terraform("plan", "-detailed-exitcode")
+    assert terraform("output", "-raw", "body") == "<h1>hello</h1>"
+    listed = s3.list_objects_v2(Bucket="terraform-bucket")["Contents"]
+    assert [entry["Key"] for entry in listed] == ["copied", "site/index with spaces+.html"]
+
+    terraform("destroy", "-auto-approve")
+    left = [bucket["Name"] for bucket in s3.list_buckets()["Buckets"]]
+    assert not {"terraform-bucket", "terraform-log"} & set(left)

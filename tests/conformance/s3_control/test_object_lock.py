@@ -33,6 +33,32 @@ def test_configuration(s3, locked):
     assert datetime.timedelta(hours=23) < left <= datetime.timedelta(days=1)
 
 
+def test_the_rule_counts_when_an_upload_becomes_an_object(s3, locked):
+    begun = s3.create_multipart_upload(Bucket=locked, Key="k")["UploadId"]
+    own = s3.create_multipart_upload(
+        Bucket=locked,
+        Key="own",
+        ObjectLockMode="GOVERNANCE",
+        ObjectLockRetainUntilDate=in_days(9),
+    )["UploadId"]
+    rule = {"DefaultRetention": {"Mode": "GOVERNANCE", "Days": 2}}
+    s3.put_object_lock_configuration(
+        Bucket=locked, ObjectLockConfiguration={"ObjectLockEnabled": "Enabled", "Rule": rule}
+    )
+    for key, upload, days in (("k", begun, 2), ("own", own, 9)):
+        part = s3.upload_part(Bucket=locked, Key=key, UploadId=upload, PartNumber=1, Body=b"x")
+        s3.complete_multipart_upload(
+            Bucket=locked,
+            Key=key,
+            UploadId=upload,
+            MultipartUpload={"Parts": [{"PartNumber": 1, "ETag": part["ETag"]}]},
+        )
+        head = s3.head_object(Bucket=locked, Key=key)
+        assert head["ObjectLockMode"] == "GOVERNANCE"
+        left = head["ObjectLockRetainUntilDate"] - in_days(0)
+        assert datetime.timedelta(days=days, hours=-1) < left <= datetime.timedelta(days=days)
+
+
 def test_an_existing_bucket_needs_versions_first(s3, bucket):
     enable = {"ObjectLockEnabled": "Enabled"}
     with refused("ObjectLockConfigurationNotFoundError", 404):

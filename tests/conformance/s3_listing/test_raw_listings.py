@@ -1,6 +1,7 @@
 """Parameters that no SDK sends."""
 
 import http.client
+import re
 
 import pytest
 
@@ -57,6 +58,20 @@ def test_passed_over(hearth, bucket, query):
     status, body = get(hearth, f"/{bucket}?{query}")
     assert status == 200
     assert "<IsTruncated>false</IsTruncated>" in body
+
+
+def test_versions_and_markers_stand_in_one_order(hearth, s3, bucket):
+    s3.put_bucket_versioning(Bucket=bucket, VersioningConfiguration={"Status": "Enabled"})
+    for key in "ab":
+        s3.put_object(Bucket=bucket, Key=key, Body=b"")
+        s3.delete_object(Bucket=bucket, Key=key)
+        s3.put_object(Bucket=bucket, Key=key, Body=b"")
+    status, body = get(hearth, f"/{bucket}?versions")
+    assert status == 200
+    found = re.findall(r"<(Version|DeleteMarker)>.*?<Key>(.)</Key>", body)
+    assert found == [
+        (kind, key) for key in "ab" for kind in ("Version", "DeleteMarker", "Version")
+    ]
 
 
 def test_every_byte_that_utf8_has_in_a_key(hearth, s3, bucket):
