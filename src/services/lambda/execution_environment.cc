@@ -404,8 +404,7 @@ Task<InitOutcome> ExecutionEnvironment::Init(std::chrono::nanoseconds limit) {
         in_time = co_await api_->changed().WaitUntil(deadline);
     }
     extensions_->api().CloseRegistration();
-    while (in_time && !ready() && !api_->waiting_for_restore() && !api_->init_error().has_value() &&
-           !over()) {
+    while (in_time && !ready() && !resting() && !api_->init_error().has_value() && !over()) {
         in_time = co_await api_->changed().WaitUntil(deadline);
     }
     if (exit_.has_value() && !api_->init_error().has_value()) {
@@ -425,7 +424,7 @@ Task<InitOutcome> ExecutionEnvironment::Init(std::chrono::nanoseconds limit) {
     } else if (extensions_->failure().has_value()) {
         outcome.error_type = extensions_->failure()->type;
         outcome.fault = extensions_->failure()->text;
-    } else if (ready() || api_->waiting_for_restore()) {
+    } else if (ready() || resting()) {
         outcome.ok = true;
     } else {
         outcome.timed_out = true;

@@ -185,6 +185,11 @@ class ExecutionEnvironment final {
         return api_ && api_->ready() && !finishing_ && extensions_->api().quiet();
     }
 
+    // The runtime waits to be saved, and all extensions for their next event.
+    bool resting() const {
+        return api_ && api_->waiting_for_restore() && extensions_->api().quiet();
+    }
+
     bool frozen() const { return freezing_ == Freezing::kFrozen; }
 
     // Kills what runs in it; the call in it ends as lost. For a cloud that cannot wait any longer.

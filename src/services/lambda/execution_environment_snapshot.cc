@@ -1,10 +1,12 @@
 // The part of an execution environment that is about snapshots: being saved, and going on from one.
 #include "base/log.h"
+#include "sandbox/protocol/protocol.h"
 #include "services/lambda/execution_environment.h"
 
 #include <fcntl.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <utility>
 
@@ -35,13 +37,23 @@ sandbox::EnvironmentSpec TemplateSpec(const sandbox::EnvironmentSpec& of_clones)
 Task<Result<SnapshotOutcome>> ExecutionEnvironment::Save(std::string image) {
     // Whatever comes of it, this environment serves nobody.
     saved_ = true;
-    if (extensions_->any()) {
-        co_return NotPossible("it has extensions");
+    if (extensions_->api().any_external()) {
+        co_return NotPossible("it has external extensions");
+    }
+    if (extensions_->has_telemetry()) {
+        co_return NotPossible("an extension of it has subscribed to telemetry");
+    }
+    if (over() || !extensions_->api().quiet()) {
+        co_return NotPossible("its extensions do not wait for an event");
     }
     const bool in_restore = api_->waiting_for_restore();
-    std::vector<uint16_t> ports = api_->RestingPorts();
-    if (ports.empty() || over()) {
+    auto [extensions, waiting] = extensions_->api().AtRest();
+    std::vector<uint16_t> ports = api_->RestingPorts(waiting);
+    if (ports.empty()) {
         co_return NotPossible("its runtime does not wait for an event");
+    }
+    if (ports.size() > sandbox::kWaitingConnectionsMax) {
+        co_return NotPossible("it waits on too many connections");
     }
     const auto connections = static_cast<uint32_t>(ports.size());
     sandbox::SaveRequest request;
@@ -74,7 +86,11 @@ Task<Result<SnapshotOutcome>> ExecutionEnvironment::Save(std::string image) {
         .kind = SnapshotOutcome::Kind::kSaved,
         .reason = {},
         .reason_code = {},
-        .source = {.image = image, .connections = connections, .in_restore = in_restore}};
+        .source = {
+            .image = image,
+            .connections = connections,
+            .in_restore = in_restore,
+            .extensions = std::move(extensions)}};
 }
 
 Task<Result<bool>> ExecutionEnvironment::PrepareRestored(
@@ -119,10 +135,13 @@ Task<Result<bool>> ExecutionEnvironment::PrepareRestored(
         co_return false;
     }
     api_ = std::make_unique<RuntimeApi>(sandbox_->TakeRuntimeApiListener());
-    bool first = true;
-    for (os::Fd& connection : sandbox_->TakeConnections()) {
+    // The runtime's come first.
+    std::vector<os::Fd> connections = sandbox_->TakeConnections();
+    const size_t of_runtime =
+        connections.size() - std::min(connections.size(), source.extensions.size());
+    for (size_t i = 0; i < of_runtime; ++i) {
         HEARTH_CO_RETURN_IF_ERROR(
-            api_->Adopt(std::move(connection), source.in_restore && std::exchange(first, false)));
+            api_->Adopt(std::move(connections[i]), source.in_restore && i == 0));
     }
     // The runtime works on while all that is around it is made. A spare tells of its restore when
     // it is first called.
@@ -131,6 +150,10 @@ Task<Result<bool>> ExecutionEnvironment::PrepareRestored(
         WriteRestoreStart();
     }
     Surround(std::move(identity));
+    for (size_t i = of_runtime; i < connections.size(); ++i) {
+        HEARTH_CO_TRY(const uint64_t number, api_->AdoptWaiting(std::move(connections[i])));
+        extensions_->api().Resume(std::move(source.extensions[i - of_runtime]), number);
+    }
     api_->Start();
     tasks_.Spawn(WatchExit());
     co_return true;
@@ -155,6 +178,7 @@ Task<RestoreOutcome> ExecutionEnvironment::Restore(std::chrono::nanoseconds limi
     const auto deadline = start + limit;
     bool in_time = true;
     extensions_->api().CloseRegistration();
+    extensions_->api().CloseSubscriptions();
     while (in_time && !ready() && !api_->restore_error().has_value() && !over()) {
         in_time = co_await api_->changed().WaitUntil(deadline);
     }

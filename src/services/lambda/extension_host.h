@@ -48,6 +48,9 @@ class ExtensionHost final {
 
     bool any() const { return api_.any(); }
 
+    // One of them subscribed to telemetry, or may.
+    bool has_telemetry() const { return telemetry_ != nullptr; }
+
     const std::optional<ExtensionFailure>& failure() const { return api_.failure(); }
 
     // Nothing of it is in progress but what only waits: the environment may be frozen.

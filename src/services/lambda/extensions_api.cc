@@ -1,5 +1,6 @@
 #include "services/lambda/extensions_api.h"
 
+#include "base/check.h"
 #include "codec/json/json.h"
 #include "services/lambda/exit_status.h"
 
@@ -444,6 +445,26 @@ bool ExtensionsApi::quiet() const {
     return std::all_of(extensions_.begin(), extensions_.end(), [](const Extension& one) {
         return one.state == State::kReady;
     });
+}
+
+ExtensionsApi::Resting ExtensionsApi::AtRest() const {
+    CHECK(quiet() && !any_external(), "extensions that are not at rest are to be saved");
+    Resting resting;
+    for (const Extension& one : extensions_) {
+        resting.extensions.push_back(
+            SavedExtension{.name = one.name, .id = one.id, .events = one.events});
+        resting.connections.push_back(one.connection);
+    }
+    return resting;
+}
+
+void ExtensionsApi::Resume(SavedExtension extension, uint64_t connection) {
+    extensions_.push_back(Extension{
+        .name = std::move(extension.name),
+        .id = std::move(extension.id),
+        .state = State::kReady,
+        .events = std::move(extension.events),
+        .connection = connection});
 }
 
 bool ExtensionsApi::exited(size_t process) const {

@@ -3,6 +3,7 @@
 #include "base/random.h"
 #include "sandbox/sandbox.h"
 #include "services/lambda/runtime_api.h"
+#include "services/lambda/saved_extensions.h"
 
 #include <chrono>
 #include <cstdint>
@@ -93,6 +94,19 @@ class ExtensionsApi final : public ApiPaths {
 
     // All have asked for their next event and none works on one: the environment may be frozen.
     bool quiet() const;
+
+    // Internal ones as they are now, all of them at rest (quiet), and the connections on which they
+    // wait.
+    struct Resting {
+        std::vector<SavedExtension> extensions;
+        std::vector<uint64_t> connections;
+    };
+
+    Resting AtRest() const;
+
+    // One of them in an environment that goes on: it waits on `connection`, before anything was
+    // asked or told.
+    void Resume(SavedExtension extension, uint64_t connection);
 
     // The first extension that ended by itself; stays.
     const std::optional<ExtensionFailure>& failure() const { return failure_; }

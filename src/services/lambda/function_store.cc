@@ -257,7 +257,7 @@ std::string LayerHolder(const LayerUse& layer, std::string_view function_id) {
 }
 
 // VersionSnapshot: 1 state, 2 reason, 3 reason code, 4 note, 5 image, 6 used, 7 connections,
-// 8 in restore, 9 revision.
+// 8 in restore, 9 revision, 10 made, 11 losses, 12 extensions.
 std::string EncodeSnapshot(const VersionSnapshot& snapshot) {
     FieldWriter writer;
     writer.Integer(1, static_cast<int64_t>(snapshot.state));
@@ -271,6 +271,7 @@ std::string EncodeSnapshot(const VersionSnapshot& snapshot) {
     writer.Text(9, snapshot.revision);
     writer.Integer(10, UnixMs(snapshot.made));
     writer.Integer(11, snapshot.losses);
+    writer.Text(12, snapshot.extensions);
     return writer.Take();
 }
 
@@ -327,6 +328,9 @@ Result<VersionSnapshot> DecodeSnapshot(std::string_view bytes) {
                 HEARTH_TRY(snapshot.losses, FieldReader::Integer(*field));
                 break;
             }
+            case 12:
+                snapshot.extensions = field->bytes;
+                break;
             default:
                 break;
         }

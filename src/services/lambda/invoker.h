@@ -4,6 +4,7 @@
 #include "base/ids.h"
 #include "base/result.h"
 #include "rt/task.h"
+#include "services/lambda/saved_extensions.h"
 
 #include <cstdint>
 #include <map>
@@ -80,6 +81,8 @@ struct SnapshotSource {
     uint32_t connections = 0;
     // The first of them waits in /runtime/restore/next, rather than for its first event.
     bool in_restore = false;
+    // Whose connections are the last ones, in this order.
+    std::vector<SavedExtension> extensions;
 };
 
 struct InvokeRequest {

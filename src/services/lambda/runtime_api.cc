@@ -127,15 +127,20 @@ Task<void> RuntimeApi::Stop() {
     waiting_.clear();
 }
 
-Status RuntimeApi::Adopt(os::Fd connection, bool in_restore) {
-    if (::fcntl(connection.get(), F_SETFL, O_NONBLOCK) != 0) {
+Result<std::shared_ptr<RuntimeApi::Connection>> RuntimeApi::MakeParked(os::Fd socket) {
+    if (::fcntl(socket.get(), F_SETFL, O_NONBLOCK) != 0) {
         return hearth::errors::System("a connection's mode", errno);
     }
-    HEARTH_TRY(auto watch, rt::FdWatch::Make(connection.get()));
-    auto adopted = std::make_shared<Connection>(std::move(connection), std::move(watch));
-    adopted->number = ++last_connection_;
-    adopted->parked = true;
+    HEARTH_TRY(auto watch, rt::FdWatch::Make(socket.get()));
+    auto parked = std::make_shared<Connection>(std::move(socket), std::move(watch));
+    parked->number = ++last_connection_;
+    parked->parked = true;
     ++connection_count_;
+    return parked;
+}
+
+Status RuntimeApi::Adopt(os::Fd connection, bool in_restore) {
+    HEARTH_TRY(std::shared_ptr<Connection> adopted, MakeParked(std::move(connection)));
     if (in_restore) {
         state_ = State::kRestoring;
         restoring_ = adopted;
@@ -147,11 +152,17 @@ Status RuntimeApi::Adopt(os::Fd connection, bool in_restore) {
     return Status();
 }
 
-std::vector<uint16_t> RuntimeApi::RestingPorts() const {
+Result<uint64_t> RuntimeApi::AdoptWaiting(os::Fd connection) {
+    CHECK(paths_ != nullptr, "a connection waits for a path that nobody has");
+    HEARTH_TRY(std::shared_ptr<Connection> adopted, MakeParked(std::move(connection)));
+    const uint64_t number = adopted->number;
+    waiting_.emplace(number, adopted);
+    tasks_.Spawn(Serve(std::move(adopted)));
+    return number;
+}
+
+std::vector<uint16_t> RuntimeApi::RestingPorts(const std::vector<uint64_t>& further) const {
     std::vector<uint16_t> ports;
-    if (!waiting_.empty()) {
-        return ports;
-    }
     const auto add = [&ports](const Connection& connection) {
         sockaddr_in peer{};
         socklen_t size = sizeof(peer);
@@ -166,6 +177,16 @@ std::vector<uint16_t> RuntimeApi::RestingPorts() const {
     }
     for (const auto& connection : parked_) {
         add(*connection);
+    }
+    const size_t of_runtime = ports.size();
+    for (const uint64_t number : further) {
+        if (const auto found = waiting_.find(number); found != waiting_.end()) {
+            add(*found->second);
+        }
+    }
+    if (of_runtime == 0 || ports.size() != of_runtime + further.size() ||
+        waiting_.size() != further.size()) {
+        ports.clear();
     }
     return ports;
 }

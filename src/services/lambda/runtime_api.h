@@ -120,12 +120,16 @@ class RuntimeApi final {
     // a function with SnapStart gets credentials so. Before Start.
     void ServeCredentials(std::string token, std::function<std::string()> make);
 
-    // Where the runtime waits for us, as ports inside; empty while it does not, or while anybody
-    // else has a request under way. All it sent has been read.
-    std::vector<uint16_t> RestingPorts() const;
+    // Where the runtime waits for us, as ports inside, and then where `further` wait for one of the
+    // further paths, in their order; empty while one of them does not, or while anybody else has a
+    // request under way. All they sent has been read.
+    std::vector<uint16_t> RestingPorts(const std::vector<uint64_t>& further) const;
 
     // A connection on which a restored runtime waits as the saved one did. Before Start.
     Status Adopt(os::Fd connection, bool in_restore);
+
+    // One that waits for one of the further paths, after Add. Its number there.
+    Result<uint64_t> AdoptWaiting(os::Fd connection);
 
     // A runtime waits in /next: Offer may be called.
     bool ready() const;
@@ -158,6 +162,7 @@ class RuntimeApi final {
 
     static std::string_view NameOf(State state);
 
+    Result<std::shared_ptr<Connection>> MakeParked(os::Fd socket);
     Task<void> Accept();
     Task<void> Serve(std::shared_ptr<Connection> connection);
     Task<void> Flush(std::shared_ptr<Connection> connection);

@@ -251,7 +251,15 @@ Task<Result<std::optional<SnapshotSource>>> VersionSnapshots::Use(
     SnapshotSource source{
         .image = PathOf(snapshot.image),
         .connections = snapshot.connections,
-        .in_restore = snapshot.in_restore};
+        .in_restore = snapshot.in_restore,
+        .extensions = {}};
+    if (auto extensions = DecodeSavedExtensions(snapshot.extensions);
+        extensions.ok() && extensions->size() < std::max(snapshot.connections, 1u)) {
+        source.extensions = *std::move(extensions);
+    } else {
+        // Of another Hearth: without them the image is of no use.
+        RemoveImage(source.image);
+    }
     if (::access(source.image.c_str(), F_OK) != 0) {
         // Lost, or found unusable after an update of the machine, say. The version stays Active:
         // calls have cold starts until there is another image.
@@ -395,6 +403,7 @@ Task<Status> VersionSnapshots::Make(Name name) {
                 snapshot.image = image;
                 snapshot.connections = outcome.source.connections;
                 snapshot.in_restore = outcome.source.in_restore;
+                snapshot.extensions = EncodeSavedExtensions(outcome.source.extensions);
                 snapshot.made = snapshot.used;
                 return Next::kWhenIdle;
             case SnapshotOutcome::Kind::kNotPossible:

@@ -66,7 +66,7 @@ while True:
         LayerName=unique("layer"), Content={"ZipFile": deployed.zipped({"extensions/watcher": extension})}
     )
     version = publish(HANDLER, Layers=[layer["LayerVersionArn"]])
-    assert_off(hearth, version, "extension")
+    assert_off(hearth, version, "external extensions")
 
 
 def test_what_is_fine(publish):
