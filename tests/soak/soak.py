@@ -16,7 +16,7 @@ import sys
 import time
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
-PYTEST = ["/usr/bin/python3", "-B", "-m", "pytest", "-q", "-x", "-s", "-p", "no:cacheprovider"]
+PYTEST = ["/usr/bin/python3", "-B", "-m", "pytest", "-q", "-x", "-s", "-p", "no:cacheprovider", "--timeout=7200"]
 REPORT = os.path.join(ROOT, "docs", "reliability.md")
 
 # name: (what, count, command); {build} is the build directory. The count goes to HEARTH_SOAK_COUNT.

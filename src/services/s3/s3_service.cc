@@ -21,7 +21,14 @@ S3Service::S3Service(const ServiceDeps& deps, std::unique_ptr<storage::ObjectBod
           }),
       lifecycle_(deps, store_, uploads_, part_removal_),
       restores_(deps, store_),
-      scrub_(deps, store_, *bodies_),
+      scrub_(
+          {.metrics = deps.metrics,
+           .admin = deps.admin,
+           .wall_clock = deps.wall_clock,
+           .blocking_pool = deps.blocking_pool,
+           .days = deps.options.scrub_days},
+          store_,
+          *bodies_),
       control_(deps, store_, lifecycle_, access_log_),
       website_(
           deps,

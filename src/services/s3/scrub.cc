@@ -106,7 +106,7 @@ struct Scrub::Piece {
     std::string checksum;
 };
 
-Scrub::Scrub(const ServiceDeps& deps, S3Store& store, storage::ObjectBodies& bodies)
+Scrub::Scrub(const Deps& deps, S3Store& store, storage::ObjectBodies& bodies)
     : deps_(deps),
       store_(store),
       bodies_(bodies),
@@ -147,7 +147,7 @@ Task<void> Scrub::Live() {
     if (const Status counted = co_await CountDamage(); !counted.ok()) {
         log::Warn("s3: the list of damaged objects: {}", counted.error().message());
     }
-    if (deps_.options.scrub_days <= 0) {
+    if (deps_.days <= 0) {
         co_return;
     }
     const std::string state_key = keys::Scrub();
@@ -165,7 +165,7 @@ Task<void> Scrub::Live() {
     }
     while (!stopping_) {
         if (!state.running) {
-            const int64_t due_ms = state.begun_ms + deps_.options.scrub_days * kDayMs;
+            const int64_t due_ms = state.begun_ms + deps_.days * kDayMs;
             if (UnixMs(deps_.wall_clock.Now()) < due_ms) {
                 co_await WaitUntil(due_ms);
                 continue;
@@ -512,7 +512,7 @@ Task<Result<aws::AdminAnswer>> Scrub::Show(aws::AdminRequest request) {
     HEARTH_CO_TRY(
         const auto damaged, co_await Damaged(request.account.text(), request.Query("bucket")));
     Json shown;
-    shown.Set("days", static_cast<int64_t>(deps_.options.scrub_days));
+    shown.Set("days", static_cast<int64_t>(deps_.days));
     shown.Set("running", state.running);
     if (state.running) {
         shown.Set("begun", TimeOf(state.begun_ms));

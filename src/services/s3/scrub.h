@@ -2,13 +2,13 @@
 
 #include "aws/front/admin.h"
 #include "aws/front/metrics.h"
+#include "base/clock.h"
 #include "base/result.h"
 #include "rt/event.h"
 #include "rt/task.h"
 #include "rt/task_group.h"
 #include "services/s3/s3_store.h"
 #include "services/s3/scrub_records.h"
-#include "services/service_deps.h"
 #include "storage/objects/object_bodies.h"
 
 #include <atomic>
@@ -16,6 +16,11 @@
 #include <functional>
 #include <optional>
 #include <string>
+#include <vector>
+
+namespace hearth::rt {
+class BlockingPool;
+}
 
 namespace hearth::s3 {
 
@@ -33,8 +38,18 @@ namespace hearth::s3 {
 // version whole or gone.
 class Scrub final {
   public:
+    struct Deps {
+        aws::Metrics& metrics;
+        aws::AdminEndpoints& admin;
+        WallClock& wall_clock;
+        // Where large bodies are hashed.
+        rt::BlockingPool& blocking_pool;
+        // ServiceOptions::scrub_days
+        int32_t days = 0;
+    };
+
     // All must outlive it. Adds its endpoints, so before the gateway starts.
-    Scrub(const ServiceDeps& deps, S3Store& store, storage::ObjectBodies& bodies);
+    Scrub(const Deps& deps, S3Store& store, storage::ObjectBodies& bodies);
 
     // On a loop; Stop on the same one.
     Task<Status> Start();
@@ -69,7 +84,7 @@ class Scrub final {
     Task<void> StreamRun(
         std::string account, std::optional<BucketRecord> only, aws::AdminStream& stream);
 
-    ServiceDeps deps_;
+    const Deps deps_;
     S3Store& store_;
     storage::ObjectBodies& bodies_;
     aws::Gauge damaged_;
