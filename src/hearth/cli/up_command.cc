@@ -38,6 +38,12 @@ void AddUpCommand(CLI::App* app, int* exit_status) {
           "Whether the bytes of S3's objects are stored encrypted")
         ->check(CLI::IsMember({"on", "off"}))
         ->capture_default_str();
+    up->add_option(
+        "--tier",
+        options->tier,
+        "NAME=DIR, where objects of colder storage classes lie; NAME: infrequent, archive, deep "
+        "(of deep also DIR1,...,DIR9: any three may be lost); repeatable (default: in the data "
+        "directory)");
     up->add_option("--tls", options->tls, "self: own certificate authority; files: the next two")
         ->check(CLI::IsMember({"off", "self", "files"}));
     up->add_option("--tls-cert", options->tls_cert, "Certificate chain, PEM");

@@ -85,6 +85,7 @@ ServiceOptions ServiceOptionsOf(const CloudOptions& options) {
     made.snapshot_latest = options.snapshot_latest;
     made.hot_reload_directory = options.hot_reload;
     made.hot_reload_fd = options.hot_reload_fd;
+    made.tiers = options.tiers;
     made.sync = options.sync;
     made.encrypt_at_rest = options.encrypt_at_rest;
     return made;

@@ -114,6 +114,14 @@ Status Apply(std::string_view option, const std::string& value, CloudOptions& op
         HEARTH_TRY(options.snapstart_as_aws, ParseChoice(option, value, "all", "aws"));
     } else if (option == "--snapshots") {
         HEARTH_TRY(options.snapshot_latest, ParseChoice(option, value, "published", "all"));
+    } else if (
+        option == "--tier-infrequent-fd" || option == "--tier-archive-fd" ||
+        option == "--tier-deep-fd") {
+        HEARTH_TRY(const int fd, ParseNumber(option, value, kFdMax));
+        const std::string_view tier = option.substr(7, option.size() - 10);
+        options.tiers[std::string(tier)].push_back(fmt::format("/proc/self/fd/{}", fd));
+    } else if (option == "--tier-lost") {
+        options.tiers[value].emplace_back();
     } else if (option == "--tls-name") {
         options.tls_names.push_back(value);
     } else if (option == "--runtime") {

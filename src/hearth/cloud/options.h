@@ -39,6 +39,8 @@ struct CloudOptions {
     bool snapstart_as_aws = false;
     bool snapshot_latest = false;
     std::string hot_reload;
+    // By name; an empty directory is lost.
+    std::map<std::string, std::vector<std::string>> tiers;
     std::string library;
     log::Level log_level = log::Level::kInfo;
 };

@@ -28,6 +28,12 @@ TEST(CloudOptions, ReadsWhatTheKeeperGives) {
          "off",
          "--scrub-days",
          "30",
+         "--tier-archive-fd",
+         "9",
+         "--tier-deep-fd",
+         "10",
+         "--tier-lost",
+         "deep",
          "--runtime",
          "a=/bin/a",
          "--threads",
@@ -59,6 +65,8 @@ TEST(CloudOptions, ReadsWhatTheKeeperGives) {
     EXPECT_EQ(options->scrub_days, 30);
     EXPECT_FALSE(options->encrypt_at_rest);
     EXPECT_FALSE(options->egress);
+    EXPECT_EQ(options->tiers.at("archive"), std::vector<std::string>{"/proc/self/fd/9"});
+    EXPECT_EQ(options->tiers.at("deep"), (std::vector<std::string>{"/proc/self/fd/10", ""}));
     EXPECT_TRUE(options->cpu_exact);
     EXPECT_TRUE(options->runtimes_exact);
     EXPECT_TRUE(options->test_clock);

@@ -58,8 +58,27 @@ Result<bool> IsEmptyOrHearths(int fd, const std::string& path) {
     return empty;
 }
 
-// Changes owners below `fd` without following links; entries that vanish meanwhile are none of
-// ours.
+void OnAlarm(int) {}
+
+Status WaitForOrphans(int lock_file, const std::string& path) {
+    // The handler's only use is to end the wait with EINTR.
+    struct sigaction action = {};
+    action.sa_handler = OnAlarm;
+    ::sigaction(SIGALRM, &action, nullptr);
+    ::alarm(kOrphanWaitSeconds);
+    const bool locked = ::flock(lock_file, LOCK_EX) == 0;
+    const int error = errno;
+    ::alarm(0);
+    if (locked) {
+        return {};
+    }
+    return error == EINTR ? UserError(path, "processes of an earlier Hearth on it do not end")
+                          : errors::System("flock", error);
+}
+
+}  // namespace
+
+// Entries that vanish meanwhile are none of ours.
 void GiveAway(int fd, Credentials owner) {
     DIR* stream = ::fdopendir(::openat(fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC));
     if (stream == nullptr) {
@@ -83,29 +102,9 @@ void GiveAway(int fd, Credentials owner) {
     ::closedir(stream);
     // Last, so that a pass that was interrupted is repeated.
     if (::fchown(fd, owner.uid, owner.gid) != 0) {
-        log::Warn("cannot give the data directory away: {}", std::strerror(errno));
+        log::Warn("cannot give a directory away: {}", std::strerror(errno));
     }
 }
-
-void OnAlarm(int) {}
-
-Status WaitForOrphans(int lock_file, const std::string& path) {
-    // The handler's only use is to end the wait with EINTR.
-    struct sigaction action = {};
-    action.sa_handler = OnAlarm;
-    ::sigaction(SIGALRM, &action, nullptr);
-    ::alarm(kOrphanWaitSeconds);
-    const bool locked = ::flock(lock_file, LOCK_EX) == 0;
-    const int error = errno;
-    ::alarm(0);
-    if (locked) {
-        return {};
-    }
-    return error == EINTR ? UserError(path, "processes of an earlier Hearth on it do not end")
-                          : errors::System("flock", error);
-}
-
-}  // namespace
 
 Result<DataDirectory> DataDirectory::Open(
     const std::string& path, bool give_away, Credentials owner) {

@@ -9,6 +9,11 @@
 
 namespace hearth::keeper {
 
+// Gives a directory and everything in it to `owner`, following no links. Its own entry changes
+// last, so a pass that was cut short is seen by the owner that is still the old one. Failures are
+// logged.
+void GiveAway(int fd, Credentials owner);
+
 // The directory that holds all state of one Hearth, and the right to use it.
 //
 // Two locks. One on the directory itself belongs to the keeper alone: held by somebody else,

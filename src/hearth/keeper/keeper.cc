@@ -140,6 +140,10 @@ Status Keeper::Prepare() {
     HEARTH_TRY(cloud_.program, Program::Open(cloud_.name, privileged_));
     HEARTH_TRY(host_.program, Program::Open(host_.name, false));
     HEARTH_TRY(data_, DataDirectory::Open(options_.data, privileged_, cloud_user_));
+    HEARTH_TRY(
+        tiers_,
+        TierDirectories::Open(
+            options_.tier, data_->path(), data_->fd(), privileged_, cloud_user_));
     HEARTH_TRY(listener_, Listen(options_.bind, options_.port));
     options_.port = LocalPort(listener_.get());
     if (!options_.master_key_file.empty()) {
@@ -387,6 +391,7 @@ Status Keeper::StartCloud() {
     if (!options_.hot_reload.empty()) {
         spec.Arg("--hot-reload", options_.hot_reload).Give("--hot-reload-fd", hot_reload_.get());
     }
+    tiers_.GiveTo(spec);
     if (options_.test_clock) {
         spec.Arg("--test-clock");
     }

@@ -4,6 +4,7 @@
 #include "hearth/keeper/child_process.h"
 #include "hearth/keeper/data_directory.h"
 #include "hearth/keeper/options.h"
+#include "hearth/keeper/tier_directories.h"
 #include "os/fd.h"
 
 #include <sys/types.h>
@@ -82,6 +83,7 @@ class Keeper final {
     os::Fd host_network_;
     os::Fd master_key_;
     os::Fd hot_reload_;
+    TierDirectories tiers_;
     os::Fd tls_cert_;
     os::Fd tls_key_;
     os::Fd signals_;

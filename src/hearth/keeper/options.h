@@ -37,6 +37,8 @@ struct UpOptions {
     // A directory whose subdirectories may be mounted as live function code.
     std::string hot_reload;
     std::string master_key_file;
+    // NAME=DIR, as "archive=/mnt/archive"; of "deep" also nine with commas between them.
+    std::vector<std::string> tier;
     // NAME=PATH, as "python3.13=/opt/python3.13/bin/python3.13".
     std::vector<std::string> runtime;
     // "nearest" or "exact".

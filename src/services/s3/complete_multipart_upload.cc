@@ -9,6 +9,7 @@
 #include "services/s3/object_lock.h"
 #include "services/s3/s3_keys.h"
 #include "services/s3/s3_service.h"
+#include "services/s3/storage_places.h"
 
 #include "gen/s3/types.gen.h"
 
@@ -153,6 +154,7 @@ Task<Status> S3Service::CompleteIn(storage::Transaction& transaction, Completion
     object.unique = completion.unique;
     object.parts_id = upload->parts_id;
     object.parts_count = static_cast<int32_t>(completion.request.parts.size());
+    object.parts_place = static_cast<int32_t>(PlaceOf(object.storage_class));
     HEARTH_CO_TRY(const auto first, storage::StoredBody::Decode(parts.front().body));
     object.encryption = EncryptionOf(first);
     const S3Store::Check check = [&](const ObjectRecord* current) {

@@ -6,6 +6,7 @@
 #include "services/s3/object_acl.h"
 #include "services/s3/object_headers.h"
 #include "services/s3/s3_service.h"
+#include "services/s3/storage_places.h"
 
 namespace hearth::s3 {
 namespace {
@@ -198,6 +199,7 @@ Task<Result<model::CopyObject::Output>> S3Service::CopyObject(
             to.customer_key = customer_key->key;
         }
         to.hashes.md5 = true;
+        to.tier = PlaceOf(record.storage_class);
         AskFor(to.hashes, used);
         HEARTH_CO_RETURN_IF_ERROR(
             co_await lifecycle_.BeforeWrite(bucket->record, record.storage_class));

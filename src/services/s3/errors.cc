@@ -184,6 +184,10 @@ Error InvalidObjectState(std::string_view storage_class, std::string_view access
                       "InvalidObjectState",
                       "The operation is not valid for the object's storage class")
                       .WithField("StorageClass", std::string(storage_class));
+    // Tiers as records name them, too.
+    if (access_tier == "ARCHIVE" || access_tier == "DEEP_ARCHIVE") {
+        return std::move(error).WithField("AccessTier", std::string(access_tier) + "_ACCESS");
+    }
     if (!access_tier.empty()) {
         return std::move(error).WithField("AccessTier", std::string(access_tier));
     }

@@ -6,13 +6,16 @@
 #include "services/s3/lifecycle_headers.h"
 #include "services/s3/object_lock.h"
 #include "services/s3/s3_keys.h"
+#include "services/s3/storage_places.h"
 
 #include <fmt/format.h>
 
 #include <algorithm>
 #include <chrono>
+#include <iterator>
 #include <optional>
 #include <utility>
+#include <vector>
 
 namespace hearth::s3 {
 namespace {
@@ -23,6 +26,8 @@ using storage::Transaction;
 
 constexpr char kTimerKind[] = "s3-lifecycle";
 constexpr size_t kUploadsPerPage = 256;
+// Each is a few keys, and a record twice; far below what a transaction holds.
+constexpr size_t kExpiredAtOnce = 64;
 constexpr std::string_view kTiered = "INTELLIGENT_TIERING";
 constexpr std::chrono::days kAccessesApart{1};
 
@@ -40,7 +45,12 @@ CloudClock::time_point NextMidnight(CloudClock::time_point now) {
 bool IsOutOfDate(const Error& error) {
     return error.code() == "NoSuchBucket" || error.code() == "NoSuchKey" ||
            error.code() == "NoSuchVersion" || error.code() == "MethodNotAllowed" ||
-           error.code() == "AccessDenied";
+           error.code() == "AccessDenied" || error.code() == storage::kBodyGone;
+}
+
+// What stands in the way of one version's bytes, and of no other's.
+bool IsOfOneBody(const Error& error) {
+    return error.code() == storage::kDiskFull || error.code() == storage::kBodyDamaged;
 }
 
 // The last write, read or restore.
@@ -62,11 +72,17 @@ struct LifecycleEngine::Run {
     CloudClock::time_point now;
     // Versions of INTELLIGENT_TIERING that were met: the bucket needs another run tomorrow.
     mutable uint64_t tiered = 0;
+    // Current versions that are due and not yet expired; they go together.
+    mutable std::vector<ObjectRecord> expiring;
 };
 
 LifecycleEngine::LifecycleEngine(
-    const ServiceDeps& deps, S3Store& store, UploadStore& uploads, PartRemoval& part_removal)
-    : deps_(deps), store_(store), uploads_(uploads), part_removal_(part_removal) {
+    const ServiceDeps& deps,
+    S3Store& store,
+    UploadStore& uploads,
+    PartRemoval& part_removal,
+    BodyMoves& moves)
+    : deps_(deps), store_(store), uploads_(uploads), part_removal_(part_removal), moves_(moves) {
     deps_.schedule.Register(
         kTimerKind, [this](const flow::DueTimer& timer) { return Fire(timer); });
 }
@@ -151,7 +167,8 @@ Task<Status> LifecycleEngine::WalkCurrent(const Run& run) {
             request.reset();
         }
     }
-    co_return Status();
+    const Status expired = co_await ExpireDue(run);
+    co_return expired.ok() || IsOutOfDate(expired.error()) ? Status() : expired;
 }
 
 // Versions of a key come newest first, so what took a version's place was seen just before it: the
@@ -254,13 +271,18 @@ Task<Status> LifecycleEngine::Act(
     }
     switch (run.rules.Decide(object, run.now).action) {
         case LifecycleAction::kNothing:
-            if (record.storage_class != kTiered || record.delete_marker) {
-                co_return Status();
+            if (record.storage_class == kTiered && !record.delete_marker) {
+                done = co_await MoveTier(run, record);
+            } else if (IsOutOfPlace(record)) {
+                done = co_await MoveBytes(run, record);
             }
-            done = co_await MoveTier(run, record);
             break;
         case LifecycleAction::kExpire:
-            done = co_await Expire(run, record);
+            run.expiring.push_back(record);
+            if (run.expiring.size() < kExpiredAtOnce) {
+                co_return Status();
+            }
+            done = co_await ExpireDue(run);
             break;
         case LifecycleAction::kRemoveMarker:
         case LifecycleAction::kRemoveNoncurrent:
@@ -270,34 +292,73 @@ Task<Status> LifecycleEngine::Act(
             done = co_await Move(run, object, record);
             break;
     }
+    if (!done.ok() && IsOfOneBody(done.error())) {
+        log::Warn(
+            "s3: {}/{} stays where it is: {}",
+            run.bucket->record.name,
+            record.key,
+            done.error().message());
+        co_return Status();
+    }
     if (!done.ok() && !IsOutOfDate(done.error())) {
         co_return done.error();
     }
     co_return Status();
 }
 
-Task<Status> LifecycleEngine::Expire(const Run& run, const ObjectRecord& record) {
-    const BucketRecord& bucket = run.bucket->record;
-    ObjectRecord marker;
-    marker.key = record.key;
-    marker.modified = deps_.wall_clock.Now();
-    marker.modified_cloud_ms = UnixMs(run.now);
-    marker.unique = store_.Unique();
-    std::vector<ObjectRecord> displaced;
-    const S3Store::Check still_due = [&](const ObjectRecord* current) -> Status {
-        if (current == nullptr || current->sequence != record.sequence ||
-            run.rules.Decide(LifecycleViewOf(*current), run.now).action !=
-                LifecycleAction::kExpire) {
-            return NoLongerDue();
+Task<Status> LifecycleEngine::ExpireDue(const Run& run) {
+    const std::vector<ObjectRecord> due = std::exchange(run.expiring, {});
+    if (due.empty()) {
+        co_return Status();
+    }
+    const Status together = co_await Expire(run, due);
+    if (together.ok() || together.error().code() != "Conflict") {
+        co_return together;
+    }
+    // Somebody keeps writing one of them.
+    for (const ObjectRecord& record : due) {
+        const Status alone = co_await Expire(run, {record});
+        if (!alone.ok() && alone.error().code() != "Conflict") {
+            co_return alone;
         }
-        return Status();
-    };
+    }
+    co_return Status();
+}
+
+Task<Status> LifecycleEngine::Expire(const Run& run, std::vector<ObjectRecord> records) {
+    const BucketRecord& bucket = run.bucket->record;
+    std::vector<ObjectRecord> markers;
+    for (const ObjectRecord& record : records) {
+        ObjectRecord marker;
+        marker.key = record.key;
+        marker.modified = deps_.wall_clock.Now();
+        marker.modified_cloud_ms = UnixMs(run.now);
+        marker.unique = store_.Unique();
+        markers.push_back(std::move(marker));
+    }
+    std::vector<ObjectRecord> displaced;
     const storage::Kv::Body body = [&](Transaction& transaction) -> Task<Status> {
         displaced.clear();
         HEARTH_CO_TRY(const BucketRecord now, co_await store_.ReadBucket(transaction, bucket));
-        HEARTH_CO_TRY(
-            S3Store::Written written, co_await store_.Delete(transaction, now, marker, still_due));
-        displaced = std::move(written.displaced);
+        for (size_t i = 0; i < records.size(); ++i) {
+            const S3Store::Check still_due = [&](const ObjectRecord* current) -> Status {
+                if (current == nullptr || current->sequence != records[i].sequence ||
+                    run.rules.Decide(LifecycleViewOf(*current), run.now).action !=
+                        LifecycleAction::kExpire) {
+                    return NoLongerDue();
+                }
+                return Status();
+            };
+            auto written = co_await store_.Delete(transaction, now, markers[i], still_due);
+            if (written.ok()) {
+                std::move(
+                    written->displaced.begin(),
+                    written->displaced.end(),
+                    std::back_inserter(displaced));
+            } else if (!IsOutOfDate(written.error())) {
+                co_return std::move(written).error();
+            }
+        }
         co_return Status();
     };
     HEARTH_CO_RETURN_IF_ERROR(co_await store_.kv().Transact(body));
@@ -374,9 +435,9 @@ Task<Status> LifecycleEngine::Move(
         version.restore_ongoing = false;
         return Status();
     };
-    HEARTH_CO_RETURN_IF_ERROR(
-        co_await store_.UpdateObject(run.bucket->record, record.key, record.version_id, change));
-    co_return Status();
+    const LifecycleDecision decision = run.rules.Decide(object, run.now);
+    co_return co_await moves_.Move(
+        run.bucket->record, record, PlaceOf(decision.storage_class), change);
 }
 
 Task<Status> LifecycleEngine::MoveTier(const Run& run, const ObjectRecord& record) {
@@ -386,7 +447,12 @@ Task<Status> LifecycleEngine::MoveTier(const Run& run, const ObjectRecord& recor
             tiering == nullptr ? nullptr : tiering->Find(version.key, version.tags);
         return TierOf(version.size, TouchedAt(version), rule, run.now);
     };
-    if (TierRank(wanted(record)) <= TierRank(record.tier)) {
+    const std::string_view to = wanted(record);
+    if (TierRank(to) <= TierRank(record.tier)) {
+        // What was read since it became infrequent comes back.
+        if (IsOutOfPlace(record)) {
+            co_return co_await MoveBytes(run, record);
+        }
         co_return Status();
     }
     const auto change = [&](ObjectRecord& version) -> Status {
@@ -398,9 +464,17 @@ Task<Status> LifecycleEngine::MoveTier(const Run& run, const ObjectRecord& recor
         version.tier = std::string(tier);
         return Status();
     };
-    HEARTH_CO_RETURN_IF_ERROR(
-        co_await store_.UpdateObject(run.bucket->record, record.key, record.version_id, change));
-    co_return Status();
+    co_return co_await moves_.Move(run.bucket->record, record, PlaceOf(kTiered, to), change);
+}
+
+Task<Status> LifecycleEngine::MoveBytes(const Run& run, const ObjectRecord& record) {
+    const storage::BodyTier place = PlaceOf(record);
+    const auto change = [&](ObjectRecord& version) -> Status {
+        return version.sequence == record.sequence && PlaceOf(version) == place
+                   ? Status()
+                   : Status(NoLongerDue());
+    };
+    co_return co_await moves_.Move(run.bucket->record, record, place, change);
 }
 
 Task<Status> LifecycleEngine::BeforeWrite(

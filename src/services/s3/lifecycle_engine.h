@@ -2,6 +2,7 @@
 
 #include "base/clock.h"
 #include "rt/task.h"
+#include "services/s3/body_moves.h"
 #include "services/s3/lifecycle_rules.h"
 #include "services/s3/part_removal.h"
 #include "services/s3/s3_store.h"
@@ -15,6 +16,7 @@
 #include <set>
 #include <string>
 #include <string_view>
+#include <vector>
 
 namespace hearth::flow {
 struct DueTimer;
@@ -27,14 +29,20 @@ namespace hearth::s3 {
 // midnight UTC of the cloud's clock, as AWS runs its rules once a day; a run walks the bucket's
 // versions and uploads page by page and decides on each with LifecycleRules.
 //
-// Guarantee: nothing is done that the rules did not say of the object as it is at that moment: each
-// action is a transaction of its own that reads the version and decides again. What object lock
-// protects stays. A run that is cut short goes on where it is still due, at the latest next day.
+// Guarantee: nothing is done that the rules did not say of the object as it is at that moment: the
+// transaction of each action reads the version and decides again. Bytes are moved by BodyMoves;
+// what lies elsewhere than its class says (it was read in the infrequent tier, a move failed) is
+// brought there by the next run. What object lock protects stays. A run that is cut short goes on
+// where it is still due, at the latest next day.
 class LifecycleEngine final {
   public:
     // All must outlive it. Registers its timers, so before the schedule starts.
     LifecycleEngine(
-        const ServiceDeps& deps, S3Store& store, UploadStore& uploads, PartRemoval& part_removal);
+        const ServiceDeps& deps,
+        S3Store& store,
+        UploadStore& uploads,
+        PartRemoval& part_removal,
+        BodyMoves& moves);
 
     // In the transaction that puts a configuration; then Arm with what it returned.
     Task<Result<CloudClock::time_point>> ScheduleIn(
@@ -59,16 +67,20 @@ class LifecycleEngine final {
     Task<Status> WalkUploads(const Run& run);
     // `object` as decided upon; its record is read again.
     Task<Status> Act(const Run& run, const LifecycleObject& object, const ObjectRecord& record);
-    Task<Status> Expire(const Run& run, const ObjectRecord& record);
+    // What waits to be expired. Of the same kind is done at once, in one transaction.
+    Task<Status> ExpireDue(const Run& run);
+    Task<Status> Expire(const Run& run, std::vector<ObjectRecord> records);
     Task<Status> Remove(const Run& run, const LifecycleObject& object, const ObjectRecord& record);
     Task<Status> Move(const Run& run, const LifecycleObject& object, const ObjectRecord& record);
     Task<Status> MoveTier(const Run& run, const ObjectRecord& record);
+    Task<Status> MoveBytes(const Run& run, const ObjectRecord& record);
     Task<Status> Abort(const Run& run, const std::string& key, const std::string& upload_id);
 
     ServiceDeps deps_;
     S3Store& store_;
     UploadStore& uploads_;
     PartRemoval& part_removal_;
+    BodyMoves& moves_;
     std::atomic<bool> stopping_ = false;
     // Held for moments. The buckets whose timer was put by this process for tiers' sake.
     std::mutex mutex_;

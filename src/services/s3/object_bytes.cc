@@ -44,7 +44,8 @@ Task<Result<S3Service::Received>> S3Service::Receive(
     aws::RequestContext& context,
     const std::optional<std::string>& in_input,
     const UploadChecks& checks,
-    const std::optional<CustomerKeyOfRequest>& customer_key) {
+    const std::optional<CustomerKeyOfRequest>& customer_key,
+    storage::BodyTier place) {
     aws::RequestBody* const body = context.request_body;
     std::optional<uint64_t> length;
     if (body != nullptr) {
@@ -62,6 +63,7 @@ Task<Result<S3Service::Received>> S3Service::Receive(
     }
     options.expected_length = length;
     options.hashes = checks.Hashes();
+    options.tier = place;
     auto created = co_await bodies_->Create(std::move(options));
     if (!created.ok()) {
         co_return TranslateBodyError(std::move(created).error());
@@ -100,6 +102,11 @@ Task<Result<S3Service::Received>> S3Service::Receive(
 Task<Result<std::vector<storage::StoredBody>>> S3Service::BodiesOf(
     const BucketRecord& bucket, const ObjectRecord& record) {
     std::vector<storage::StoredBody> bodies;
+    if (!record.restored_body.empty()) {
+        HEARTH_CO_TRY(storage::StoredBody copy, storage::StoredBody::Decode(record.restored_body));
+        bodies.push_back(std::move(copy));
+        co_return bodies;
+    }
     if (record.parts_id.empty()) {
         HEARTH_CO_TRY(storage::StoredBody body, storage::StoredBody::Decode(record.body));
         if (record.body_inline) {
@@ -143,13 +150,15 @@ Task<Result<storage::FinishedBody>> S3Service::CopyBytes(
     const ObjectRecord& record,
     storage::OpenOptions options,
     storage::BodyHashes hashes,
-    const std::optional<CustomerKeyOfRequest>& customer_key) {
+    const std::optional<CustomerKeyOfRequest>& customer_key,
+    storage::BodyTier place) {
     storage::BodyOptions made;
     if (customer_key) {
         made.customer_key = customer_key->key;
     }
     made.expected_length = options.length;
     made.hashes = hashes;
+    made.tier = place;
     HEARTH_CO_TRY(const auto source, co_await OpenObject(bucket, record, std::move(options)));
     auto sink = co_await bodies_->Create(std::move(made));
     if (!sink.ok()) {

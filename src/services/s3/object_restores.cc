@@ -19,6 +19,7 @@ using storage::Transaction;
 constexpr char kTimerKind[] = "s3-restore";
 constexpr int kAccepted = 202;
 constexpr int32_t kDaysMax = 30'000;
+constexpr int kAttemptsMax = 5;
 // In place of days: the timer is for the end of what was restored.
 constexpr int32_t kEnd = -1;
 
@@ -162,8 +163,8 @@ std::optional<std::chrono::minutes> RestoreTime(std::string_view archive, std::s
     return std::nullopt;
 }
 
-ObjectRestores::ObjectRestores(const ServiceDeps& deps, S3Store& store)
-    : deps_(deps), store_(store) {
+ObjectRestores::ObjectRestores(const ServiceDeps& deps, S3Store& store, BodyMoves& moves)
+    : deps_(deps), store_(store), moves_(moves) {
     deps_.schedule.Register(
         kTimerKind, [this](const flow::DueTimer& timer) { return Finish(timer); });
 }
@@ -263,13 +264,37 @@ Task<Status> ObjectRestores::Finish(const flow::DueTimer& timer) {
         }
         return Status();
     };
-    const auto done =
-        co_await store_.UpdateObject((*bucket)->record, pending.key, pending.version_id, change);
+    Status done;
+    for (int attempt = 1; attempt <= kAttemptsMax; ++attempt) {
+        const auto found = co_await store_.FindObject(
+            (*bucket)->record, pending.key, std::optional<std::string>(pending.version_id));
+        if (!found.ok()) {
+            done = found.error();
+            break;
+        }
+        const ObjectRecord& record = found->record;
+        if (record.sequence != pending.sequence) {
+            co_return Status();
+        }
+        if (!record.restore_ongoing || pending.days == kEnd) {
+            done = co_await moves_.Update((*bucket)->record, record, change);
+        } else if (IsTiered(record)) {
+            done = co_await moves_.Move(
+                (*bucket)->record, record, storage::BodyTier::kStandard, change);
+        } else {
+            done = co_await moves_.Restore((*bucket)->record, record, change);
+        }
+        // Its bytes were moved while they were copied.
+        if (done.ok() || done.error().code() != storage::kBodyGone) {
+            break;
+        }
+    }
     if (!done.ok()) {
         const std::string& code = done.error().code();
-        co_return code == "NoSuchKey" || code == "NoSuchVersion" || code == "MethodNotAllowed"
+        co_return code == "NoSuchBucket" || code == "NoSuchKey" || code == "NoSuchVersion" ||
+                code == "MethodNotAllowed"
             ? Status()
-            : Status(done.error());
+            : done;
     }
     if (ends) {
         PendingRestore end = pending;

@@ -4,6 +4,7 @@
 #include "aws/front/service.h"
 #include "base/clock.h"
 #include "rt/task.h"
+#include "services/s3/body_moves.h"
 #include "services/s3/s3_store.h"
 #include "services/service_deps.h"
 
@@ -26,8 +27,8 @@ namespace hearth::s3 {
 // Source: S3 API Reference, "RestoreObject"; User Guide, "Archive retrieval options".
 class ObjectRestores final {
   public:
-    // Both must outlive it. Registers its timers, so before the schedule starts.
-    ObjectRestores(const ServiceDeps& deps, S3Store& store);
+    // All must outlive it. Registers its timers, so before the schedule starts.
+    ObjectRestores(const ServiceDeps& deps, S3Store& store, BodyMoves& moves);
 
     void AddTo(aws::OperationTable& table);
 
@@ -38,6 +39,7 @@ class ObjectRestores final {
 
     ServiceDeps deps_;
     S3Store& store_;
+    BodyMoves& moves_;
 };
 
 // How long a restore takes; nullopt: that class has no such tier. Of AWS's ranges the longest, so

@@ -35,6 +35,23 @@ void PartRemoval::DropAll(storage::Transaction& transaction, const BucketRecord&
     transaction.Put(NoteKey(bucket, {}), bucket.Encode());
 }
 
+void PartRemoval::Hold(std::string parts_id) {
+    const std::lock_guard lock(mutex_);
+    if (!been_through_) {
+        held_.insert(std::move(parts_id));
+    }
+}
+
+bool PartRemoval::IsHeld(const std::string& parts_id) {
+    const std::lock_guard lock(mutex_);
+    return held_.contains(parts_id);
+}
+
+void PartRemoval::Keep(
+    storage::Transaction& transaction, const BucketRecord& bucket, std::string_view parts_id) {
+    transaction.Delete(NoteKey(bucket, parts_id));
+}
+
 Task<void> PartRemoval::Remove(BucketRecord bucket, std::string parts_id) {
     const Status removed = co_await RemoveNoted(bucket, parts_id);
     if (!removed.ok()) {
@@ -128,6 +145,13 @@ Task<void> PartRemoval::Stop() {
 }
 
 Task<void> PartRemoval::GoOn() {
+    co_await GoThroughNotes();
+    const std::lock_guard lock(mutex_);
+    been_through_ = true;
+    held_.clear();
+}
+
+Task<void> PartRemoval::GoThroughNotes() {
     storage::RangeRequest range = Key::AboveAccounts().Add("s3").Add(kNotes).Children();
     for (;;) {
         const auto page = co_await kv_.Range(range);
@@ -144,6 +168,9 @@ Task<void> PartRemoval::GoOn() {
                 skipped.ok() ? reader.String() : Result<std::string>(skipped.error());
             if (!bucket.ok() || !parts_id.ok()) {
                 log::Warn("s3: a note of dropped parts that nobody wrote");
+                continue;
+            }
+            if (!parts_id->empty() && IsHeld(*parts_id)) {
                 continue;
             }
             co_await Remove(*bucket, *parts_id);

@@ -10,6 +10,8 @@
 
 #include <atomic>
 #include <cstdint>
+#include <mutex>
+#include <set>
 #include <string>
 #include <string_view>
 
@@ -33,6 +35,13 @@ class PartRemoval final {
     // In the transaction that deletes a bucket, whose uploads in progress go with it.
     void DropAll(storage::Transaction& transaction, const BucketRecord& bucket);
 
+    // Parts that are about to be made and noted with Drop, so that they go unless they become an
+    // object's (Keep, in the transaction that makes them that). Called before; with it this process
+    // never takes the note for one that an earlier process left.
+    void Hold(std::string parts_id);
+    void Keep(
+        storage::Transaction& transaction, const BucketRecord& bucket, std::string_view parts_id);
+
     // After that transaction's commit: gives the room back and removes the note. A failure is
     // logged; the next start tries again.
     Task<void> Remove(BucketRecord bucket, std::string parts_id);
@@ -48,11 +57,17 @@ class PartRemoval final {
     Task<Status> RemoveParts(const BucketRecord& bucket, storage::RangeRequest range);
     Task<Status> RemoveNoted(const BucketRecord& bucket, const std::string& parts_id);
     Task<void> GoOn();
+    Task<void> GoThroughNotes();
+    bool IsHeld(const std::string& parts_id);
 
     storage::Kv& kv_;
     storage::ObjectBodies& bodies_;
     rt::TaskGroup background_;
     std::atomic<bool> stopping_ = false;
+    // Held for moments. Ids of this process, until GoOn has been through the notes.
+    std::mutex mutex_;
+    std::set<std::string> held_;
+    bool been_through_ = false;
 };
 
 }  // namespace hearth::s3

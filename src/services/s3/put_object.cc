@@ -4,6 +4,7 @@
 #include "services/s3/object_acl.h"
 #include "services/s3/object_headers.h"
 #include "services/s3/s3_service.h"
+#include "services/s3/storage_places.h"
 
 namespace hearth::s3 {
 
@@ -53,7 +54,9 @@ Task<Result<model::PutObject::Output>> S3Service::PutObject(
     }
     HEARTH_CO_RETURN_IF_ERROR(
         co_await lifecycle_.BeforeWrite(bucket->record, record.storage_class));
-    HEARTH_CO_TRY(Received received, co_await Receive(context, input.body, checks, customer_key));
+    HEARTH_CO_TRY(
+        Received received,
+        co_await Receive(context, input.body, checks, customer_key, PlaceOf(record.storage_class)));
     const std::string inline_bytes = KeepBody(received.body, record);
     FinishRecord(record, received.body, checks.algorithm, std::move(received.checksum));
     HEARTH_CO_TRY(

@@ -46,6 +46,7 @@ Task<Result<std::string>> S3Service::ReadObject(Name name, uint64_t bytes_max) {
             }
             co_return std::move(source).error();
         }
+        co_await lifecycle_.Accessed(bucket->record, record);
         std::string bytes;
         bytes.reserve(record.size);
         for (;;) {

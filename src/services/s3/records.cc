@@ -59,6 +59,8 @@ enum : uint8_t {
     kRestoreOngoing = 34,
     kTier = 35,
     kAccessedCloud = 36,
+    kPartsPlace = 37,
+    kRestoredBody = 38,
 };
 }  // namespace object_field
 
@@ -163,6 +165,9 @@ Status DecodeField(ObjectRecord& record, const FieldReader::Field& field) {
         case kTier:
             record.tier = text();
             break;
+        case kRestoredBody:
+            record.restored_body = text();
+            break;
         case kMetadata: {
             HEARTH_TRY(const auto pair, FieldReader::Pair(field));
             record.metadata.emplace_back(pair.key, pair.value);
@@ -183,6 +188,7 @@ Status DecodeField(ObjectRecord& record, const FieldReader::Field& field) {
         case kLegalHold:
         case kBodyInline:
         case kPartsCount:
+        case kPartsPlace:
         case kRestoredUntil:
         case kRestoreOngoing:
         case kAccessedCloud: {
@@ -219,6 +225,9 @@ Status DecodeField(ObjectRecord& record, const FieldReader::Field& field) {
                     break;
                 case kPartsCount:
                     record.parts_count = static_cast<int32_t>(value);
+                    break;
+                case kPartsPlace:
+                    record.parts_place = static_cast<int32_t>(value);
                     break;
                 case kRestoredUntil:
                     record.restored_until = Time(value);
@@ -342,12 +351,14 @@ std::string ObjectRecord::Encode() const {
     TextIfAny(writer, kUnique, unique);
     TextIfAny(writer, kPartsId, parts_id);
     IntegerIfAny(writer, kPartsCount, parts_count);
+    IntegerIfAny(writer, kPartsPlace, parts_place);
     if (restored_until) {
         writer.Integer(kRestoredUntil, UnixMs(*restored_until));
     }
     IntegerIfAny(writer, kRestoreOngoing, restore_ongoing ? 1 : 0);
     TextIfAny(writer, kTier, tier);
     IntegerIfAny(writer, kAccessedCloud, accessed_cloud_ms);
+    TextIfAny(writer, kRestoredBody, restored_body);
     return writer.Take();
 }
 

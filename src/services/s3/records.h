@@ -102,10 +102,14 @@ struct ObjectRecord {
     // Multipart: parts are kept below keys::Part(parts_id, number) in order of number; empty: none.
     std::string parts_id;
     int32_t parts_count = 0;
+    // Where the parts' bytes lie: a storage::BodyTier; a single body says it itself.
+    int32_t parts_place = 0;
 
     // RestoreObject: when the copy of an archived object ends; ongoing while it is made.
     std::optional<WallClock::time_point> restored_until;
     bool restore_ongoing = false;
+    // The copy, a StoredBody of all bytes; empty where they can be read in the archive, too.
+    std::string restored_body;
     // Intelligent-Tiering: when it was read last, to the day; 0: never.
     int64_t accessed_cloud_ms = 0;
     // Intelligent-Tiering and lifecycle: where the body is now when that is not the class's own

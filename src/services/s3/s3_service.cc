@@ -19,8 +19,9 @@ S3Service::S3Service(const ServiceDeps& deps, std::unique_ptr<storage::ObjectBod
           [this](BucketHandle bucket, std::string key, std::string text) {
               return PutText(std::move(bucket), std::move(key), std::move(text));
           }),
-      lifecycle_(deps, store_, uploads_, part_removal_),
-      restores_(deps, store_),
+      body_moves_(store_, *bodies_, part_removal_),
+      lifecycle_(deps, store_, uploads_, part_removal_, body_moves_),
+      restores_(deps, store_, body_moves_),
       scrub_(
           {.metrics = deps.metrics,
            .admin = deps.admin,
@@ -34,7 +35,17 @@ S3Service::S3Service(const ServiceDeps& deps, std::unique_ptr<storage::ObjectBod
           deps,
           store_,
           [this](const BucketRecord& bucket, const ObjectRecord& record, storage::OpenOptions how) {
-              return OpenObject(bucket, record, std::move(how));
+              static constexpr auto kOpen = [](S3Service& service,
+                                               const BucketRecord& in,
+                                               const ObjectRecord& object,
+                                               storage::OpenOptions options)
+                  -> Task<Result<std::unique_ptr<storage::BodySource>>> {
+                  HEARTH_CO_TRY(
+                      auto opened, co_await service.OpenObject(in, object, std::move(options)));
+                  co_await service.lifecycle_.Accessed(in, object);
+                  co_return opened;
+              };
+              return kOpen(*this, bucket, record, std::move(how));
           }) {
     AddBucketOperations();
     AddObjectOperations();
@@ -52,6 +63,7 @@ Task<Status> S3Service::Start() {
 
 Task<void> S3Service::Stop() {
     lifecycle_.Stop();
+    body_moves_.Stop();
     co_await access_log_.Stop();
     co_await scrub_.Stop();
     co_await part_removal_.Stop();
@@ -62,6 +74,14 @@ std::unique_ptr<S3Service> MakeS3Service(const ServiceDeps& deps) {
     storage::ObjectBodiesOptions options;
     options.sync = deps.options.sync;
     options.encrypt = deps.options.encrypt_at_rest;
+    for (const auto& [name, directories] : deps.options.tiers) {
+        if (name == "deep") {
+            options.deep_directories = directories;
+        } else {
+            (name == "archive" ? options.archive_directory : options.infrequent_directory) =
+                directories.front();
+        }
+    }
     auto bodies =
         storage::OpenObjectBodies(deps.kv, deps.master_key, deps.random, std::move(options));
     CHECK(bodies.ok(), "objects cannot be kept: {}", bodies.error().message());

@@ -3,6 +3,7 @@
 #include "aws/front/service.h"
 #include "services/object_reader.h"
 #include "services/s3/access_log.h"
+#include "services/s3/body_moves.h"
 #include "services/s3/checksums.h"
 #include "services/s3/conditionals.h"
 #include "services/s3/control_operations.h"
@@ -75,7 +76,8 @@ class S3Service final : public aws::ServiceApi, public ObjectReader {
         aws::RequestContext& context,
         const std::optional<std::string>& in_input,
         const UploadChecks& checks,
-        const std::optional<CustomerKeyOfRequest>& customer_key);
+        const std::optional<CustomerKeyOfRequest>& customer_key,
+        storage::BodyTier place);
 
     // Fills what a record keeps of a body: body, body_inline, size, encryption. The inline bytes
     // come back, for S3Store::Put.
@@ -102,7 +104,8 @@ class S3Service final : public aws::ServiceApi, public ObjectReader {
         const ObjectRecord& record,
         storage::OpenOptions options,
         storage::BodyHashes hashes,
-        const std::optional<CustomerKeyOfRequest>& customer_key);
+        const std::optional<CustomerKeyOfRequest>& customer_key,
+        storage::BodyTier place);
     // Kv::Transact with errors in S3's words: OperationAborted for a conflict that outlived its
     // retries, InternalError when the answer was lost (`unknown`, if given, says so).
     Task<Status> Transact(storage::Kv::Body body, bool* unknown = nullptr);
@@ -247,6 +250,7 @@ class S3Service final : public aws::ServiceApi, public ObjectReader {
     S3Store store_;
     UploadStore uploads_;
     AccessLog access_log_;
+    BodyMoves body_moves_;
     LifecycleEngine lifecycle_;
     ObjectRestores restores_;
     Scrub scrub_;

@@ -281,6 +281,11 @@ void S3Store::Displace(
             bodies_.Drop(transaction, {*std::move(body)});
         }
     }
+    if (!record.restored_body.empty()) {
+        if (auto copy = storage::StoredBody::Decode(record.restored_body); copy.ok()) {
+            bodies_.Drop(transaction, {*std::move(copy)});
+        }
+    }
     if (!record.parts_id.empty()) {
         part_removal_.Drop(transaction, bucket, record.parts_id);
     }
@@ -307,6 +312,11 @@ Task<void> S3Store::Release(const BucketRecord& bucket, std::vector<ObjectRecord
             if (auto body = storage::StoredBody::Decode(record.body); body.ok()) {
                 // Drops are told one by one, as they were made: a list stands for one object.
                 bodies_.Dropped({*std::move(body)});
+            }
+        }
+        if (!record.restored_body.empty()) {
+            if (auto copy = storage::StoredBody::Decode(record.restored_body); copy.ok()) {
+                bodies_.Dropped({*std::move(copy)});
             }
         }
         if (!record.parts_id.empty()) {

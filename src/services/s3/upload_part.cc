@@ -7,6 +7,7 @@
 #include "services/s3/object_headers.h"
 #include "services/s3/s3_keys.h"
 #include "services/s3/s3_service.h"
+#include "services/s3/storage_places.h"
 
 #include "gen/s3/types.gen.h"
 
@@ -119,7 +120,9 @@ Task<Result<model::UploadPart::Output>> S3Service::UploadPart(
         checks.algorithm = *wanted;
     }
     checks.also = wanted;
-    HEARTH_CO_TRY(Received received, co_await Receive(context, input.body, checks, customer_key));
+    HEARTH_CO_TRY(
+        Received received,
+        co_await Receive(context, input.body, checks, customer_key, PlaceOf(object.storage_class)));
     const storage::BodyDigests& digests = received.body.digests();
     PartRecord part;
     // As on AWS, the tag of what only its owner can read tells nothing of it.

@@ -10,6 +10,7 @@
 #include "services/s3/object_headers.h"
 #include "services/s3/read_request.h"
 #include "services/s3/s3_service.h"
+#include "services/s3/storage_places.h"
 
 #include "gen/s3/types.gen.h"
 
@@ -92,8 +93,14 @@ Task<Result<model::UploadPartCopy::Output>> S3Service::UploadPartCopy(
             co_return errors::InvalidObjectState(object.storage_class, object.tier);
         }
         auto copied = co_await CopyBytes(
-            from->record, object, std::move(open), checks.Hashes(), customer_key);
+            from->record,
+            object,
+            std::move(open),
+            checks.Hashes(),
+            customer_key,
+            PlaceOf(target.upload.object.storage_class));
         if (copied.ok()) {
+            co_await lifecycle_.Accessed(from->record, object);
             finished.emplace(*std::move(copied));
         } else if (
             // Overwritten between its record and its bytes.

@@ -219,7 +219,8 @@ class PosixFiles final : public BodyFiles {
 }  // namespace
 
 Result<std::unique_ptr<BodyFiles>> OpenBodyFiles(const std::string& directory, bool sync) {
-    if (::mkdir(directory.c_str(), 0700) != 0 && errno != EEXIST) {
+    const bool made = ::mkdir(directory.c_str(), 0700) == 0;
+    if (!made && errno != EEXIST) {
         return errors::System("making " + directory, errno);
     }
     os::Fd root(::open(directory.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
@@ -227,7 +228,8 @@ Result<std::unique_ptr<BodyFiles>> OpenBodyFiles(const std::string& directory, b
         return errors::System("opening " + directory, errno);
     }
     const os::Fd parent(::openat(root.get(), "..", O_RDONLY | O_DIRECTORY | O_CLOEXEC));
-    if (sync && (!parent.valid() || ::fsync(parent.get()) != 0)) {
+    // One that was given to us may lie where we cannot look; its name is not ours to keep.
+    if (sync && (parent.valid() ? ::fsync(parent.get()) != 0 : made)) {
         return errors::System("syncing the name of " + directory, errno);
     }
     return std::unique_ptr<BodyFiles>(std::make_unique<PosixFiles>(std::move(root), sync));

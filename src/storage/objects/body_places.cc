@@ -34,7 +34,10 @@ Result<BodyPlaces> BodyPlaces::Open(const ObjectBodiesOptions& options) {
     std::vector<std::unique_ptr<BodyFiles>> disks;
     for (const std::string& directory : options.deep_directories) {
         // A disk that is lost is one of the three that may be.
-        auto disk = OpenBodyFiles(directory, options.sync);
+        Result<std::unique_ptr<BodyFiles>> disk(nullptr);
+        if (!directory.empty()) {
+            disk = OpenBodyFiles(directory, options.sync);
+        }
         disks.push_back(disk.ok() ? *std::move(disk) : nullptr);
     }
     HEARTH_TRY(
