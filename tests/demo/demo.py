@@ -3,7 +3,7 @@
 
 Starts `hearth up` in a new directory, deploys examples/read-quality in Python, Node and C++ with the
 `aws` command, sends the lambda phage reads of Debian's bowtie2-examples through each of them in
-concurrent batches, merges the answers and shows them with cold and warm latencies.
+concurrent batches, merges the answers and shows them with cold and warm latencies. Reads and result are kept in S3.
 
 usage: demo.py BUILD_DIR [--keep] [--reads N] [--json]
 """
@@ -243,6 +243,23 @@ def snapshot_starts(cloud, client, name, payload):
     return statistics.median(restored), statistics.median(spared)
 
 
+def keep(cloud, result):
+    """The reads and what was found in them as objects, listed."""
+    s3 = cloud.client("s3")
+    s3.create_bucket(Bucket="reads")
+    started = time.monotonic()
+    for name in READ_FILES:
+        s3.upload_file(os.path.join(READS, name), "reads", f"raw/{name}")
+    took_s = time.monotonic() - started
+    s3.put_object(Bucket="reads", Key="result.json", Body=json.dumps(result).encode())
+    objects = s3.list_objects_v2(Bucket="reads")["Contents"]
+    stored = sum(entry["Size"] for entry in objects)
+    step(f"kept in S3, encrypted and on the disk: {stored / 1e6:.1f} MB in {took_s:.2f} s")
+    for entry in objects:
+        print(f"    s3://reads/{entry['Key']:<20} {entry['Size']:>12,}")
+    print()
+
+
 def plot(means, width=64, height=8):
     """Mean quality per position as a small text plot."""
     columns = min(width, len(means))
@@ -330,6 +347,8 @@ def main():
                   f"{warm_max_ms:>14.2f} {wall_s:>16.2f}")
         print("  (as boto3 sees it: its own share is about 1 ms a call)")
         print()
+
+        keep(cloud, first)
 
         step("the log of one call of the Node function:")
         logs = cloud.client("logs")
