@@ -97,6 +97,22 @@ def send(port, method, path, headers, body=b""):
     return status, time.monotonic() - begun, received
 
 
+def put_all(port, puts):
+    """Each object once, so that all are there for GET however slow the writing of the others is."""
+    connection = socket.create_connection(("127.0.0.1", port))
+    answers = connection.makefile("rb")
+    for method, path, headers, body in puts:
+        lines = [f"{method} {path} HTTP/1.1", f"Host: 127.0.0.1:{port}"]
+        lines += [f"{name}: {value}" for name, value in headers.items()]
+        lines += [f"Content-Length: {len(body)}", "", ""]
+        connection.sendall("\r\n".join(lines).encode() + body)
+        status = answers.readline()
+        assert status.startswith(b"HTTP/1.1 200"), status
+        while answers.readline() != b"\r\n":
+            pass
+    connection.close()
+
+
 def small_objects(bench, hearth, directory):
     nginx = bench.Nginx(directory)
     writers = os.path.join(directory, "sync_writers")
@@ -107,6 +123,7 @@ def small_objects(bench, hearth, directory):
         puts = [("PUT", path, signed_head(hearth, "PUT", path, SMALL), SMALL) for path in paths]
         gets = [("GET", path, signed_head(hearth, "GET", path), None) for path in paths]
         plain = [("GET", "/", {}, None)]
+        put_all(hearth.port, puts)
         rates = {"nginx": [], "sync": [], "put": [], "get": []}
         for _ in range(3):
             rates["nginx"].append(wrk(nginx.port, plain, bench.SECONDS))
