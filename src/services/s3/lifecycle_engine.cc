@@ -27,7 +27,7 @@ using storage::Transaction;
 constexpr char kTimerKind[] = "s3-lifecycle";
 constexpr size_t kUploadsPerPage = 256;
 // Each is a few keys, and a record twice; far below what a transaction holds.
-constexpr size_t kExpiredAtOnce = 64;
+constexpr size_t kDoneAtOnce = 64;
 constexpr std::string_view kTiered = "INTELLIGENT_TIERING";
 constexpr std::chrono::days kAccessesApart{1};
 
@@ -65,6 +65,12 @@ Error NoLongerDue() {
 
 }  // namespace
 
+// A version that goes for good.
+struct LifecycleEngine::Removal {
+    ObjectRecord record;
+    bool is_current = false;
+};
+
 // One run over one bucket.
 struct LifecycleEngine::Run {
     BucketHandle bucket;
@@ -74,6 +80,8 @@ struct LifecycleEngine::Run {
     mutable uint64_t tiered = 0;
     // Current versions that are due and not yet expired; they go together.
     mutable std::vector<ObjectRecord> expiring;
+    // Likewise noncurrent versions, and markers.
+    mutable std::vector<Removal> removing;
 };
 
 LifecycleEngine::LifecycleEngine(
@@ -236,7 +244,8 @@ Task<Status> LifecycleEngine::WalkVersions(const Run& run) {
         object.only_version = true;
         HEARTH_CO_RETURN_IF_ERROR(co_await Act(run, object, *alone));
     }
-    co_return Status();
+    const Status removed = co_await RemoveDue(run);
+    co_return removed.ok() || IsOutOfDate(removed.error()) ? Status() : removed;
 }
 
 Task<Status> LifecycleEngine::WalkUploads(const Run& run) {
@@ -279,14 +288,18 @@ Task<Status> LifecycleEngine::Act(
             break;
         case LifecycleAction::kExpire:
             run.expiring.push_back(record);
-            if (run.expiring.size() < kExpiredAtOnce) {
+            if (run.expiring.size() < kDoneAtOnce) {
                 co_return Status();
             }
             done = co_await ExpireDue(run);
             break;
         case LifecycleAction::kRemoveMarker:
         case LifecycleAction::kRemoveNoncurrent:
-            done = co_await Remove(run, object, record);
+            run.removing.push_back({record, object.is_current});
+            if (run.removing.size() < kDoneAtOnce) {
+                co_return Status();
+            }
+            done = co_await RemoveDue(run);
             break;
         case LifecycleAction::kTransition:
             done = co_await Move(run, object, record);
@@ -366,10 +379,51 @@ Task<Status> LifecycleEngine::Expire(const Run& run, std::vector<ObjectRecord> r
     co_return Status();
 }
 
-Task<Status> LifecycleEngine::Remove(
-    const Run& run, const LifecycleObject& object, const ObjectRecord& record) {
+Task<Status> LifecycleEngine::RemoveDue(const Run& run) {
+    const std::vector<Removal> due = std::exchange(run.removing, {});
+    if (due.empty()) {
+        co_return Status();
+    }
+    const Status together = co_await Remove(run, due);
+    if (together.ok() || together.error().code() != "Conflict") {
+        co_return together;
+    }
+    for (const Removal& removal : due) {
+        const Status alone = co_await Remove(run, {removal});
+        if (!alone.ok() && alone.error().code() != "Conflict") {
+            co_return alone;
+        }
+    }
+    co_return Status();
+}
+
+Task<Status> LifecycleEngine::Remove(const Run& run, std::vector<Removal> removals) {
     const BucketRecord& bucket = run.bucket->record;
     std::vector<ObjectRecord> displaced;
+    const storage::Kv::Body body = [&](Transaction& transaction) -> Task<Status> {
+        displaced.clear();
+        HEARTH_CO_TRY(const BucketRecord now, co_await store_.ReadBucket(transaction, bucket));
+        for (const Removal& removal : removals) {
+            const Status removed = co_await RemoveIn(transaction, now, run, removal, displaced);
+            if (!removed.ok() && !IsOutOfDate(removed.error())) {
+                co_return removed;
+            }
+        }
+        co_return Status();
+    };
+    HEARTH_CO_RETURN_IF_ERROR(co_await store_.kv().Transact(body));
+    co_await store_.Release(bucket, std::move(displaced));
+    co_return Status();
+}
+
+// Out of date: nothing was written.
+Task<Status> LifecycleEngine::RemoveIn(
+    Transaction& transaction,
+    const BucketRecord& bucket,
+    const Run& run,
+    const Removal& removal,
+    std::vector<ObjectRecord>& displaced) {
+    const ObjectRecord& record = removal.record;
     const S3Store::Check allowed = [&](const ObjectRecord* version) -> Status {
         if (version == nullptr || version->sequence != record.sequence) {
             return NoLongerDue();
@@ -378,36 +432,29 @@ Task<Status> LifecycleEngine::Remove(
                    ? Status()
                    : MayDeleteVersion(version->retention, version->legal_hold, false, run.now);
     };
-    const storage::Kv::Body body = [&](Transaction& transaction) -> Task<Status> {
-        displaced.clear();
-        HEARTH_CO_TRY(const BucketRecord now, co_await store_.ReadBucket(transaction, bucket));
-        if (object.is_current) {
-            // A marker goes only while it is alone.
-            RangeRequest versions = keys::VersionsOf(now, record.key);
-            versions.limit = 2;
-            HEARTH_CO_TRY(const RangePage page, co_await transaction.Range(versions));
-            if (page.items.size() != 1) {
-                co_return NoLongerDue();
-            }
-        } else {
-            // What was noncurrent may have become the newest again.
-            HEARTH_CO_TRY(
-                const auto current, co_await store_.FindCurrent(transaction, now, record.key));
-            if (!current || current->record.sequence == record.sequence) {
-                co_return NoLongerDue();
-            }
+    if (removal.is_current) {
+        // A marker goes only while it is alone.
+        RangeRequest versions = keys::VersionsOf(bucket, record.key);
+        versions.limit = 2;
+        HEARTH_CO_TRY(const RangePage page, co_await transaction.Range(versions));
+        if (page.items.size() != 1) {
+            co_return NoLongerDue();
         }
+    } else {
+        // What was noncurrent may have become the newest again.
         HEARTH_CO_TRY(
-            auto written,
-            co_await store_.DeleteVersion(
-                transaction, now, record.key, record.version_id, allowed));
-        if (written) {
-            displaced = std::move(written->displaced);
+            const auto current, co_await store_.FindCurrent(transaction, bucket, record.key));
+        if (!current || current->record.sequence == record.sequence) {
+            co_return NoLongerDue();
         }
-        co_return Status();
-    };
-    HEARTH_CO_RETURN_IF_ERROR(co_await store_.kv().Transact(body));
-    co_await store_.Release(bucket, std::move(displaced));
+    }
+    HEARTH_CO_TRY(
+        auto written,
+        co_await store_.DeleteVersion(transaction, bucket, record.key, record.version_id, allowed));
+    if (written) {
+        std::move(
+            written->displaced.begin(), written->displaced.end(), std::back_inserter(displaced));
+    }
     co_return Status();
 }
 

@@ -60,6 +60,7 @@ class LifecycleEngine final {
 
   private:
     struct Run;
+    struct Removal;
 
     Task<Status> Fire(const flow::DueTimer& timer);
     Task<Status> WalkCurrent(const Run& run);
@@ -67,10 +68,17 @@ class LifecycleEngine final {
     Task<Status> WalkUploads(const Run& run);
     // `object` as decided upon; its record is read again.
     Task<Status> Act(const Run& run, const LifecycleObject& object, const ObjectRecord& record);
-    // What waits to be expired. Of the same kind is done at once, in one transaction.
+    // What waits to be expired or removed goes together, some at a time, in one transaction.
     Task<Status> ExpireDue(const Run& run);
     Task<Status> Expire(const Run& run, std::vector<ObjectRecord> records);
-    Task<Status> Remove(const Run& run, const LifecycleObject& object, const ObjectRecord& record);
+    Task<Status> RemoveDue(const Run& run);
+    Task<Status> Remove(const Run& run, std::vector<Removal> removals);
+    Task<Status> RemoveIn(
+        storage::Transaction& transaction,
+        const BucketRecord& bucket,
+        const Run& run,
+        const Removal& removal,
+        std::vector<ObjectRecord>& displaced);
     Task<Status> Move(const Run& run, const LifecycleObject& object, const ObjectRecord& record);
     Task<Status> MoveTier(const Run& run, const ObjectRecord& record);
     Task<Status> MoveBytes(const Run& run, const ObjectRecord& record);

@@ -1,5 +1,6 @@
 """A cloud whose colder storage classes have directories of their own."""
 
+import contextlib
 import json
 import os
 import shutil
@@ -29,14 +30,15 @@ class Places:
         )
 
     def used(self, *paths):
-        """Bytes of the bodies in these directories."""
-        return sum(
-            os.path.getsize(os.path.join(folder, name))
-            for path in paths
-            for folder, _, names in os.walk(path)
-            for name in names
-            if not name.startswith("hearth.")
-        )
+        """Bytes of the bodies in these directories; what goes meanwhile does not count."""
+        total = 0
+        for path in paths:
+            for folder, _, names in os.walk(path):
+                for name in names:
+                    with contextlib.suppress(FileNotFoundError):
+                        if not name.startswith("hearth."):
+                            total += os.path.getsize(os.path.join(folder, name))
+        return total
 
     def deep(self):
         return self.used(*self.disks)
