@@ -1,5 +1,6 @@
 """What a disk does to objects: it is full, it changes bytes, it has to have its room back."""
 
+import concurrent.futures
 import contextlib
 import glob
 import hashlib
@@ -32,6 +33,15 @@ def files_of_bodies(hearth):
         if os.path.basename(folder) != "open":
             found += [os.path.join(folder, name) for name in names]
     return sorted(found)
+
+
+def bytes_of_store(hearth):
+    """Of the store's tables; its log is as long as it likes."""
+    total = 0
+    for path in glob.glob(os.path.join(hearth.data, "kv", "*.sst")):
+        with contextlib.suppress(FileNotFoundError):
+            total += os.path.getsize(path)
+    return total
 
 
 def bytes_of_bodies(hearth):
@@ -188,6 +198,18 @@ def test_a_full_disk_refuses_bodies_and_nothing_else():
             assert hashlib.md5(read(s3, key)).hexdigest() == digest
 
 
+def put_all(s3, prefix, count, size):
+    with concurrent.futures.ThreadPoolExecutor(4) as pool:
+        list(
+            pool.map(
+                lambda n: s3.put_object(
+                    Bucket=BUCKET, Key=f"{prefix}/{n}", Body=os.urandom(size)
+                ),
+                range(count),
+            )
+        )
+
+
 def test_room_is_given_back():
     with hearth_up.Hearth() as hearth:
         s3 = hearth.client("s3")
@@ -223,8 +245,7 @@ def test_room_is_given_back():
         hearth_up.wait_for(settled, "the room of what was overwritten, aborted and deleted")
 
         # A thousand objects in one call, old versions, a bucket with an upload that is left over.
-        for number in range(1_000):
-            s3.put_object(Bucket=BUCKET, Key=f"many/{number}", Body=content(number, 40_000))
+        put_all(s3, "many", 1_000, 40_000)
         s3.delete_objects(
             Bucket=BUCKET, Delete={"Objects": [{"Key": f"many/{n}"} for n in range(1_000)]}
         )
@@ -252,6 +273,25 @@ def test_room_is_given_back():
         hearth_up.wait_for(settled, "the room of a bucket that was deleted with an upload")
         assert len(files_of_bodies(hearth)) == 1
         assert read(s3, "kept") == kept
+
+        # Small ones lie in the store; it gives room back when it has written the deletions to tables,
+        # at the latest at the next start.
+        hearth.stop(keep_data=True)
+        before_small = bytes_of_store(hearth)
+        hearth.start()
+        s3 = hearth.client("s3")
+        put_all(s3, "small", 1_500, 15_000)
+        for begin in (0, 750):
+            s3.delete_objects(
+                Bucket=BUCKET,
+                Delete={"Objects": [{"Key": f"small/{begin + n}"} for n in range(750)]},
+            )
+        hearth.stop(keep_data=True)
+        hearth.start()
+        hearth_up.wait_for(
+            lambda: bytes_of_store(hearth) <= before_small + 2 * MIB, "the room of small objects"
+        )
+        assert read(hearth.client("s3"), "kept") == kept
 
 
 def flip(path, at):

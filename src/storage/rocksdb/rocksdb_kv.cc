@@ -15,6 +15,7 @@
 #include <rocksdb/env.h>
 #include <rocksdb/filter_policy.h>
 #include <rocksdb/table.h>
+#include <rocksdb/utilities/table_properties_collectors.h>
 #include <unistd.h>
 
 #include <filesystem>
@@ -39,6 +40,9 @@ constexpr size_t kBlockCacheBytes = 8 * 1024 * 1024;
 // Well below the 1,024 descriptors that a process gets by default; the rest is for connections.
 constexpr int kOpenFilesMax = 128;
 constexpr int kBackgroundJobsMax = 2;
+// A table in which so many of so many neighbours are deletions is compacted soon.
+constexpr size_t kDeletionWindow = 2'000;
+constexpr size_t kDeletionsInWindow = 1'000;
 
 Error ReadError(const rocksdb::Status& status) {
     return errors::Internal(fmt::format("store: {}", status.ToString()));
@@ -99,6 +103,10 @@ rocksdb::Options EngineOptions(const RocksDbOptions& ours) {
     options.max_background_jobs = kBackgroundJobsMax;
     options.max_manifest_file_size = 4 * 1024 * 1024;
     options.keep_log_file_num = 1;
+    // Where much was deleted the room comes back without waiting for as much to be written.
+    options.table_properties_collector_factories.push_back(
+        rocksdb::NewCompactOnDeletionCollectorFactory(
+            kDeletionWindow, kDeletionsInWindow, /*deletion_ratio=*/0));
 
     rocksdb::BlockBasedTableOptions table;
     table.block_cache = rocksdb::NewLRUCache(kBlockCacheBytes, /*num_shard_bits=*/2);
