@@ -9,6 +9,7 @@
 
 #include <algorithm>
 #include <cstring>
+#include <span>
 
 namespace hearth::snapshot {
 namespace {
@@ -21,6 +22,8 @@ constexpr uint64_t kChunkPages = 4096;
 // Reading a gap of file pages that are in the page cache is cheaper than another range; a written
 // page too many costs memory of each spare.
 constexpr uint64_t kReadGapPages = 8;
+// What one entry of the page tables maps where the page cache has a file in large pieces.
+constexpr uint64_t kBlockPages = 512;
 // Reservations of terabytes have next to nothing in them.
 constexpr uint64_t kAreaPagesMax = 1 << 20;
 constexpr uint64_t kMagic = 0x0000000132535748;  // "HWS2", version 1
@@ -49,6 +52,16 @@ void Extend(
         }
     }
     ranges.push_back({address, 1, written});
+}
+
+bool PresentOfFile(uint64_t entry) {
+    return (entry & kPresent) != 0 && (entry & kFileOrShared) != 0;
+}
+
+// Mapped as one: a clone finds it by one fault, and which of its pages were used nobody knows.
+bool IsWholeBlock(uint64_t address, std::span<const uint64_t> entries) {
+    return address % (kBlockPages * kPageBytes) == 0 && entries.size() >= kBlockPages &&
+           std::ranges::all_of(entries.first(kBlockPages), PresentOfFile);
 }
 
 uint64_t ChecksumOf(std::string_view bytes) {
@@ -89,13 +102,17 @@ Result<std::vector<WorkingSetRange>> ReadWorkingSet(const Image& image, int32_t 
             if (got == 0) {
                 return errors::Unavailable("the clone has ended");
             }
-            for (uint64_t i = 0; i < static_cast<uint64_t>(got) / sizeof(uint64_t); ++i) {
-                const uint64_t entry = entries[i];
+            const std::span<const uint64_t> known(
+                entries.data(), static_cast<uint64_t>(got) / sizeof(uint64_t));
+            for (uint64_t i = 0; i < known.size(); ++i) {
+                const uint64_t entry = known[i];
                 if ((entry & kPresent) == 0) {
                     continue;
                 }
                 if ((entry & kFileOrShared) != 0) {
-                    if (file) {
+                    if (file && IsWholeBlock(at + i * kPageBytes, known.subspan(i))) {
+                        i += kBlockPages - 1;
+                    } else if (file) {
                         Extend(ranges, at + i * kPageBytes, false, area.start);
                     }
                 } else if ((entry & kExclusive) != 0 && (area.protection & PROT_WRITE) != 0) {
