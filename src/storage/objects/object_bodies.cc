@@ -40,7 +40,7 @@ class Bodies final : public ObjectBodies {
         if (body.is_inline()) {
             return;
         }
-        // What the scrub needs to check the file, and to say whose it is.
+        // For who finds the file and wants to know what it is and whose.
         std::string claim = EncodeBodies({body});
         claim += owner.substr(0, kOwnerBytesMax);
         transaction.Put(ClaimKey(body.id), std::move(claim));
