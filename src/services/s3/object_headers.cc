@@ -68,7 +68,12 @@ void CopyContentHeaders(const ObjectRecord& from, ObjectRecord& to) {
 }
 
 std::string QuotedEtag(std::string_view etag) {
-    return fmt::format("\"{}\"", etag);
+    std::string quoted;
+    quoted.reserve(etag.size() + 2);
+    quoted += '"';
+    quoted += etag;
+    quoted += '"';
+    return quoted;
 }
 
 std::optional<std::string> ShownVersionId(const BucketRecord& bucket, const ObjectRecord& record) {
