@@ -2,9 +2,10 @@
 
 import hearth_up
 
-from conftest import log_lines
+from conftest import Version, log_lines
 from test_refused import HANDLER, assert_off
 from test_restore import LEAVE, LEAVE_JS
+from test_spares import described, evict, states, version_of
 
 API = """
 import http.client, json, os, signal, sys, threading
@@ -86,6 +87,27 @@ register_before_snapshot(lambda: None)
 register_after_restore(lambda: None)
 def handler"""))
     check(version)
+
+
+def test_spares_and_a_restart(unique):
+    with hearth_up.Hearth(options=("--spares", "1")) as hearth:
+        version = version_of(hearth, unique, PYTHON)
+
+        def call_first_of_environment():
+            call = version.invoke()
+            assert "Restore Duration" in call.log
+            assert call.json()["first"] == call.json()["second"] == [call.request_id]
+
+        call_first_of_environment()
+        hearth_up.wait_for(lambda: "spare" in states(hearth, version.name), "a spare")
+        # It is idle when its extensions are done with the call.
+        hearth_up.wait_for(lambda: evict(hearth, version.name, "&spares=keep") == 1, "the used one to go")
+        call_first_of_environment()
+        assert described(hearth, version.name)["spare_hits"] == 1
+        hearth.stop(keep_data=True)
+        hearth.start()
+        version = Version(hearth.client("lambda"), version.name, version.number)
+        call_first_of_environment()
 
 
 def test_the_runtime_hears_of_the_end(hearth, publish):
