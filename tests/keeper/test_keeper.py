@@ -342,6 +342,6 @@ def test_stops_in_order_and_leaves_nothing(how):
 def test_help_names_every_option_of_the_manual():
     text = up("--help").stdout
     for option in ("port", "bind", "data", "auth", "threads", "isolation", "durability",
-                   "encrypt-at-rest", "tls", "egress", "insecure-open", "hot-reload", "master-key-file", "runtime", "runtimes", "test-clock",
-                   "lenient", "log-level"):
+                   "encrypt-at-rest", "tls", "egress", "insecure-open", "hot-reload", "master-key-file", "runtime",
+                   "runtimes", "test-clock", "lenient", "log-level"):
         assert re.search(rf"--{option}\b", text), option
