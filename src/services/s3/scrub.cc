@@ -106,6 +106,14 @@ struct Scrub::Piece {
     std::string checksum;
 };
 
+// The copy of an archived object; it says nothing of itself but what is on the disk.
+Result<Scrub::Piece> Scrub::RestoredCopy(const ObjectRecord& record) {
+    HEARTH_TRY(StoredBody body, StoredBody::Decode(record.restored_body));
+    Piece piece;
+    piece.body = std::move(body);
+    return piece;
+}
+
 Scrub::Scrub(const Deps& deps, S3Store& store, storage::ObjectBodies& bodies)
     : deps_(deps),
       store_(store),
@@ -288,6 +296,7 @@ Task<Status> Scrub::CheckVersion(
         const auto now = co_await store_.FindVersion(bucket, record.key, record.version_id);
         const bool same = now.ok() && *now && (*now)->record.unique == record.unique &&
                           (*now)->record.body == record.body &&
+                          (*now)->record.restored_body == record.restored_body &&
                           (*now)->record.parts_id == record.parts_id;
         if (same) {
             const DamageRecord damage{
@@ -330,6 +339,13 @@ Task<Result<std::optional<std::string>>> Scrub::Look(
         }
         co_return body;
     };
+    if (!record.restored_body.empty()) {
+        HEARTH_CO_TRY(Piece copy, RestoredCopy(record));
+        HEARTH_CO_TRY(const auto what, co_await LookAtPiece(std::move(copy), walk));
+        if (what) {
+            co_return std::optional(fmt::format("its restored copy: {}", *what));
+        }
+    }
     if (record.parts_id.empty()) {
         auto body = co_await body_of(record);
         if (!body.ok()) {

@@ -73,6 +73,7 @@ class Scrub final {
     // What is wrong with it, if anything is.
     Task<Result<std::optional<std::string>>> Look(
         const BucketRecord& bucket, const ObjectRecord& record, Walk& walk);
+    static Result<Piece> RestoredCopy(const ObjectRecord& record);
     Task<Result<std::optional<std::string>>> LookAtPiece(Piece piece, Walk& walk);
     // Forgets damage that was found before `before_ms` and not since. Empty names: everything.
     Task<Status> Forget(std::string account, std::string bucket, int64_t before_ms);

@@ -243,6 +243,11 @@ TEST_F(ScrubTest, WhatIsNotWhatWasPromisedIsDamageUntilItIsWholeOrGone) {
         record.checksum_type = "FULL_OBJECT";
         record.checksum = "AAAAAA==";
     });
+    MustPut(first_, "archived", large, [&](ObjectRecord& record) {
+        storage::StoredBody copy = *storage::StoredBody::Decode(record.body);
+        copy.id = 4'242;
+        record.restored_body = copy.Encode();
+    });
     // What only a multipart object has says nothing of the whole.
     MustPut(first_, "composite", "small", [](ObjectRecord& record) {
         record.checksum_algorithm = "CRC32";
@@ -259,16 +264,18 @@ TEST_F(ScrubTest, WhatIsNotWhatWasPromisedIsDamageUntilItIsWholeOrGone) {
         }
     }
     std::filesystem::remove(newest);
-    EXPECT_EQ(Pass().finished.objects, 5);
+    EXPECT_EQ(Pass().finished.objects, 6);
     const auto damaged = Damaged();
-    EXPECT_EQ(damaged.size(), 3u);
+    EXPECT_EQ(damaged.size(), 4u);
     EXPECT_EQ(damaged.at("first/tag"), "its MD5 is not its entity tag");
     EXPECT_EQ(damaged.at("first/sum"), "its CRC32 is not what was promised");
     EXPECT_EQ(damaged.at("second/lost"), "its file is not there");
-    EXPECT_NE(metrics_->Render().find("hearth_s3_damaged_objects 3"), std::string::npos);
+    EXPECT_EQ(damaged.at("first/archived"), "its restored copy: its file is not there");
+    EXPECT_NE(metrics_->Render().find("hearth_s3_damaged_objects 4"), std::string::npos);
     MustPut(first_, "tag", large);
     MustPut(first_, "sum", "small");
-    EXPECT_EQ(Pass().finished.objects, 5);
+    MustPut(first_, "archived", large);
+    EXPECT_EQ(Pass().finished.objects, 6);
     EXPECT_EQ(Damaged().size(), 1u);
     EXPECT_NE(metrics_->Render().find("hearth_s3_damaged_objects 1"), std::string::npos);
     MustPut(second_, "lost", large);

@@ -136,14 +136,15 @@ TEST_F(UploadsTest, UploadsOfAKeyAreInTheOrderOfTheirBeginning) {
 }
 
 TEST_F(UploadsTest, PartsGoWithTheirBodiesAndTheNote) {
-    PutParts("parts", 1'000);
+    // As many as an upload can have.
+    PutParts("parts", 10'000);
     PutParts("others", 5);
     const size_t others = 5 + 5 / 3;
     PartRemoval removal(*kv_, bodies_);
     Write([&](storage::Transaction& transaction) { removal.Drop(transaction, bucket_, "parts"); });
     rt::RunTask(removal.Remove(bucket_, "parts"));
     EXPECT_EQ(Keys(), others);
-    EXPECT_EQ(bodies_.dropped.size(), 1'000u - 333u);
+    EXPECT_EQ(bodies_.dropped.size(), 10'000u - 3'333u);
     // Once more does nothing.
     rt::RunTask(removal.Remove(bucket_, "parts"));
     EXPECT_EQ(Keys(), others);
