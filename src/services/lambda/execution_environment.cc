@@ -880,8 +880,8 @@ void ExecutionEnvironment::BecomeIdle(std::function<void()> expired) {
     idle_since_ = steady_clock::now();
     flushed_ = false;
     // A busy environment comes through here thousands of times a second: an armed timer stays as it
-    // is and looks at idle_since_ when it rings.
-    if (!idle_timer_.armed()) {
+    // is and looks at idle_since_ when it rings. One that was armed for the end rings too late.
+    if (std::exchange(armed_for_end_, false) || !idle_timer_.armed()) {
         idle_timer_.ArmAt(idle_since_ + limits_.freeze_after);
     }
 }
@@ -898,7 +898,7 @@ void ExecutionEnvironment::OnIdleTimer() {
         return;
     }
     if (freezing_ == Freezing::kFrozen) {
-        idle_timer_.ArmAt(idle_since_ + limits_.evict_after);
+        ArmForEnd();
         return;
     }
     if (now - idle_since_ < limits_.freeze_after) {
@@ -936,8 +936,13 @@ Task<void> ExecutionEnvironment::Freeze() {
     }
     freeze_done_.Set();
     if (expired_ && !stopped_) {
-        idle_timer_.ArmAt(idle_since_ + limits_.evict_after);
+        ArmForEnd();
     }
+}
+
+void ExecutionEnvironment::ArmForEnd() {
+    armed_for_end_ = true;
+    idle_timer_.ArmAt(idle_since_ + limits_.evict_after);
 }
 
 void ExecutionEnvironment::Kill() {

@@ -272,6 +272,8 @@ class ExecutionEnvironment final {
     // All the runtime sent before it ended has been read.
     Task<void> SettleExit();
     void OnIdleTimer();
+    // To be put away when it has not been used until then.
+    void ArmForEnd();
     Task<void> ReadUsage(bool now);
     std::string ExitText() const;
     Task<InvokeOutcome> FinishInvoke(
@@ -320,6 +322,7 @@ class ExecutionEnvironment final {
     std::chrono::steady_clock::time_point usage_read_at_;
     std::function<void()> expired_;
     rt::Timer idle_timer_;
+    bool armed_for_end_ = false;
     uint64_t memory_bytes_ = 0;
     uint64_t own_memory_bytes_ = 0;
     uint64_t invocations_ = 0;

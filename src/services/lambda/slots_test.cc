@@ -383,21 +383,22 @@ TEST_F(SlotsTest, NewRevisionNeverRunsInAnOldEnvironment) {
     });
 }
 
-TEST_F(SlotsTest, AnIdleEnvironmentFreezesAndThawsForTheNextCall) {
+TEST_F(SlotsTest, AnIdleEnvironmentFreezesAndThawsForTheNextCallAndFreezesAgain) {
     options_.limits.freeze_after = std::chrono::milliseconds(1);
     const auto function = Python("def handler(event, context):\n    return 1\n");
     With([&](Slots& slots) -> Task<void> {
-        (void)co_await slots.Invoke(function, Request());
-        const auto deadline = std::chrono::steady_clock::now() + std::chrono::seconds(60);
-        std::string state;
-        while (state != "frozen" && std::chrono::steady_clock::now() < deadline) {
-            co_await rt::Sleep(std::chrono::milliseconds(2));
-            codec::Json::Array described;
-            slots.Describe(described);
-            state = *described.at(0).Find("environments")->AsArray()->at(0).FindString("state");
+        for (int call = 0; call < 3; ++call) {
+            EXPECT_EQ((co_await slots.Invoke(function, Request()))->payload, "1");
+            const auto deadline = std::chrono::steady_clock::now() + std::chrono::seconds(60);
+            std::string state;
+            while (state != "frozen" && std::chrono::steady_clock::now() < deadline) {
+                co_await rt::Sleep(std::chrono::milliseconds(2));
+                codec::Json::Array described;
+                slots.Describe(described);
+                state = *described.at(0).Find("environments")->AsArray()->at(0).FindString("state");
+            }
+            EXPECT_EQ(state, "frozen");
         }
-        EXPECT_EQ(state, "frozen");
-        EXPECT_EQ((co_await slots.Invoke(function, Request()))->payload, "1");
     });
     EXPECT_EQ(sandbox_.made(), 1);
 }
