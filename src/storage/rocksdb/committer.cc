@@ -196,6 +196,9 @@ bool Committer::Resumed() {
     if (!db_.Resume().ok()) {
         return false;
     }
+    // Who begins now has seen all there is of that batch: nothing. Else its keys were changed for
+    // ever behind everybody's back.
+    snapshots_.Publish(last_batch_);
     log::Info("storage: there is room on the disk again");
     failure_.clear();
     full_ = false;
