@@ -6,6 +6,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <cstring>
 
 namespace hearth::storage {
@@ -102,7 +103,7 @@ FrameCodec::FrameCodec(BodyEncryption encryption, uint64_t id, const BodyKey* ke
 void FrameCodec::SealWith(const Facts& facts, std::string_view plain, char* stored) {
     char* tail = stored + plain.size();
     if (encryption_ == BodyEncryption::kNone) {
-        std::memcpy(stored, plain.data(), plain.size());
+        std::copy(plain.begin(), plain.end(), stored);
     } else {
         CHECK(gcm_.has_value());
         gcm_->Seal(facts.nonce_text(), facts.text(), plain, stored, tail);
@@ -128,7 +129,7 @@ Status FrameCodec::OpenWith(
     if (encryption_ == BodyEncryption::kNone) {
         HEARTH_RETURN_IF_ERROR(CheckWith(facts, stored, tail));
         if (plain != stored.data() && !stored.empty()) {
-            std::memcpy(plain, stored.data(), stored.size());
+            std::copy(stored.begin(), stored.end(), plain);
         }
         return Status();
     }
