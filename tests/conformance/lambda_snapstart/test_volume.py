@@ -125,7 +125,7 @@ def held(hearth):
                 counts = {"descriptors": len(os.listdir(f"/proc/{pid}/fd")), "threads": int(status["Threads"]),
                           "mounts": mounts, "memory": int(status["VmRSS"].split()[0]),
                           # A sanitizer's shadow; what it holds back of freed memory is no leak.
-                          "shadow": int(status["VmSize"].split()[0]) >> 30 > 1024}
+                          "shadow": int(status["VmSize"].split()[0]) >> 30 > 1}
                 for kind, count in counts.items():
                     found[name, kind] = found.get((name, kind), 0) + count
     processes = hearth.processes()
