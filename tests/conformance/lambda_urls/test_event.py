@@ -199,7 +199,8 @@ def test_repeated_headers_are_joined_and_bytes_kept(url):
 
 
 def test_an_old_client_without_a_host_cannot_name_a_url(url):
-    assert raw(url, b"GET / HTTP/1.0\r\n\r\n").startswith(b"HTTP/1.1 4")
+    # Not a URL's: `/` without a name is S3's list of buckets.
+    assert b"<ListAllMyBucketsResult" in raw(url, b"GET / HTTP/1.0\r\n\r\n")
 
 
 def test_http_1_0(url):
