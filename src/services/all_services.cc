@@ -12,6 +12,8 @@ namespace hearth {
 
 AllServices MakeAllServices(const ServiceDeps& deps) {
     AllServices all;
+    all.event_targets = std::make_unique<EventTargets>();
+    EventTargets& targets = *all.event_targets;
     const auto add = [&all](auto service) -> auto& {
         auto& made = *service;
         all.services.push_back(std::move(service));
@@ -21,8 +23,8 @@ AllServices MakeAllServices(const ServiceDeps& deps) {
         std::make_unique<iam::IamService>(deps.kv, deps.master_key, deps.wall_clock, deps.random));
     all.access_keys = &iam;
     add(std::make_unique<sts::StsService>(deps, &iam));
-    logs::LogsService& logs = add(std::make_unique<logs::LogsService>(deps));
-    s3::S3Service& objects = add(s3::MakeS3Service(deps));
+    logs::LogsService& logs = add(std::make_unique<logs::LogsService>(deps, targets));
+    s3::S3Service& objects = add(s3::MakeS3Service(deps, targets));
     all.services.push_back(lambda::MakeLambdaService(deps, &iam, &logs, &objects));
     return all;
 }

@@ -6,8 +6,9 @@
 
 namespace hearth::logs {
 
-LogsService::LogsService(const ServiceDeps& deps)
-    : store_(
+LogsService::LogsService(const ServiceDeps& deps, EventTarget& event_targets)
+    : event_targets_(event_targets),
+      store_(
           {.kv = deps.kv,
            .schedule = deps.schedule,
            .wall_clock = deps.wall_clock,

@@ -2,6 +2,7 @@
 
 #include "aws/front/admin.h"
 #include "aws/front/service.h"
+#include "services/event_target.h"
 #include "services/invocation_log.h"
 #include "services/logs/log_store.h"
 #include "services/logs/log_watch.h"
@@ -27,7 +28,8 @@ namespace hearth::logs {
 class LogsService final : public aws::ServiceApi, public LogSink {
   public:
     // Made before deps.schedule starts, because it registers timers.
-    explicit LogsService(const ServiceDeps& deps);
+    // `event_targets`: where subscriptions go; filled by the time the service starts.
+    LogsService(const ServiceDeps& deps, EventTarget& event_targets);
 
     const aws::model::Service& Model() const override;
 
@@ -86,6 +88,7 @@ class LogsService final : public aws::ServiceApi, public LogSink {
     // follow.cc
     Task<Result<aws::AdminAnswer>> Follow(aws::AdminRequest request);
 
+    [[maybe_unused]] EventTarget& event_targets_;
     LogStore store_;
     LogWatch watch_;
     aws::OperationTable operations_;

@@ -7,8 +7,12 @@
 
 namespace hearth::s3 {
 
-S3Service::S3Service(const ServiceDeps& deps, std::unique_ptr<storage::ObjectBodies> bodies)
+S3Service::S3Service(
+    const ServiceDeps& deps,
+    EventTarget& event_targets,
+    std::unique_ptr<storage::ObjectBodies> bodies)
     : deps_(deps),
+      event_targets_(event_targets),
       bodies_(std::move(bodies)),
       part_removal_(deps.kv, *bodies_),
       store_(deps.kv, deps.random, *bodies_, part_removal_),
@@ -70,7 +74,7 @@ Task<void> S3Service::Stop() {
     co_await bodies_->Stop();
 }
 
-std::unique_ptr<S3Service> MakeS3Service(const ServiceDeps& deps) {
+std::unique_ptr<S3Service> MakeS3Service(const ServiceDeps& deps, EventTarget& event_targets) {
     storage::ObjectBodiesOptions options;
     options.sync = deps.options.sync;
     options.encrypt = deps.options.encrypt_at_rest;
@@ -85,7 +89,7 @@ std::unique_ptr<S3Service> MakeS3Service(const ServiceDeps& deps) {
     auto bodies =
         storage::OpenObjectBodies(deps.kv, deps.master_key, deps.random, std::move(options));
     CHECK(bodies.ok(), "objects cannot be kept: {}", bodies.error().message());
-    return std::make_unique<S3Service>(deps, *std::move(bodies));
+    return std::make_unique<S3Service>(deps, event_targets, *std::move(bodies));
 }
 
 }  // namespace hearth::s3

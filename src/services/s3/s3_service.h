@@ -1,6 +1,7 @@
 #pragma once
 
 #include "aws/front/service.h"
+#include "services/event_target.h"
 #include "services/object_reader.h"
 #include "services/s3/access_log.h"
 #include "services/s3/body_moves.h"
@@ -36,7 +37,11 @@ namespace hearth::s3 {
 // operations to the table in a function of its own, called by the constructor.
 class S3Service final : public aws::ServiceApi, public ObjectReader {
   public:
-    S3Service(const ServiceDeps& deps, std::unique_ptr<storage::ObjectBodies> bodies);
+    // `event_targets`: where notifications go; filled by the time the service starts.
+    S3Service(
+        const ServiceDeps& deps,
+        EventTarget& event_targets,
+        std::unique_ptr<storage::ObjectBodies> bodies);
 
     const aws::model::Service& Model() const override { return model::Service(); }
 
@@ -245,6 +250,7 @@ class S3Service final : public aws::ServiceApi, public ObjectReader {
     // Control: ControlOperations, which adds itself to the table.
 
     ServiceDeps deps_;
+    [[maybe_unused]] EventTarget& event_targets_;
     std::unique_ptr<storage::ObjectBodies> bodies_;
     PartRemoval part_removal_;
     S3Store store_;
@@ -260,6 +266,6 @@ class S3Service final : public aws::ServiceApi, public ObjectReader {
 };
 
 // With bodies below the data directory. Aborts when that cannot be made: nothing of S3 would work.
-std::unique_ptr<S3Service> MakeS3Service(const ServiceDeps& deps);
+std::unique_ptr<S3Service> MakeS3Service(const ServiceDeps& deps, EventTarget& event_targets);
 
 }  // namespace hearth::s3
