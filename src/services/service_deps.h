@@ -25,8 +25,11 @@ class MasterKey;
 }
 
 namespace flow {
+class Courier;
+class DueTimes;
 class Schedule;
-}
+class Wakes;
+}  // namespace flow
 
 namespace rt {
 class BlockingPool;
@@ -92,6 +95,9 @@ struct ServiceDeps {
     storage::Kv& kv;
     storage::BlobStore& blobs;
     flow::Schedule& schedule;
+    flow::Wakes& wakes;
+    flow::DueTimes& due_times;
+    flow::Courier& courier;
     MonotonicClock& monotonic_clock;
     WallClock& wall_clock;
     CloudClock& cloud_clock;

@@ -8,8 +8,11 @@
 #include "base/random.h"
 #include "codec/crypto/master_key.h"
 #include "flow/clock_advance.h"
+#include "flow/courier.h"
+#include "flow/due_times.h"
 #include "flow/durable_cloud_clock.h"
 #include "flow/schedule.h"
+#include "flow/wakes.h"
 #include "hearth/cloud/master_key_check.h"
 #include "hearth/cloud/own_endpoints.h"
 #include "hearth/cloud/tls_setup.h"
@@ -37,6 +40,9 @@ namespace {
 
 // What is in flight may take this long to end after SIGTERM; the keeper waits a little longer.
 constexpr std::chrono::seconds kStopGrace{25};
+// Deliveries under way may end by themselves for so long; what does not is delivered again by the
+// next process.
+constexpr std::chrono::seconds kDrainGrace{2};
 
 int CoresOfThisProcess() {
     cpu_set_t set;
@@ -108,9 +114,12 @@ struct Cloud::Parts {
     std::unique_ptr<storage::FileBlobStore> blobs;
     std::unique_ptr<flow::DurableCloudClock> cloud_clock;
     std::unique_ptr<flow::Schedule> schedule;
+    std::unique_ptr<flow::Wakes> wakes;
+    std::unique_ptr<flow::DueTimes> due_times;
+    aws::Metrics metrics;
+    std::unique_ptr<flow::Courier> courier;
     std::optional<flow::ClockAdvance> clock_advance;
     std::unique_ptr<sandbox::HostSandbox> sandbox;
-    aws::Metrics metrics;
     aws::AdminEndpoints admin;
     aws::Sites sites;
     std::unique_ptr<aws::GatewayDoors> doors;
@@ -125,6 +134,7 @@ struct Cloud::Parts {
 
     size_t services_started = 0;
     bool schedule_started = false;
+    bool courier_started = false;
     bool sandbox_started = false;
 
     Status OpenStores(const CloudOptions& options);
@@ -165,6 +175,15 @@ Status Cloud::Parts::OpenStores(const CloudOptions& options) {
                }));
     schedule =
         std::make_unique<flow::Schedule>(*kv, *cloud_clock, *loops, flow::Schedule::Options{});
+    wakes = std::make_unique<flow::Wakes>(*loops);
+    due_times = std::make_unique<flow::DueTimes>(*cloud_clock, *loops);
+    courier = std::make_unique<flow::Courier>(flow::Courier::Deps{
+        .kv = *kv,
+        .clock = *cloud_clock,
+        .due_times = *due_times,
+        .random = *random,
+        .loops = *loops,
+        .metrics = &metrics});
     if (options.test_clock) {
         clock_advance.emplace(*cloud_clock, *schedule);
     }
@@ -185,6 +204,9 @@ Status Cloud::Parts::MakeServices(const CloudOptions& options) {
         .kv = *kv,
         .blobs = *blobs,
         .schedule = *schedule,
+        .wakes = *wakes,
+        .due_times = *due_times,
+        .courier = *courier,
         .monotonic_clock = *monotonic_clock,
         .wall_clock = *wall_clock,
         .cloud_clock = *cloud_clock,
@@ -241,7 +263,9 @@ Task<Status> Cloud::Parts::StartServices() {
         HEARTH_CO_RETURN_IF_ERROR(co_await service->Start());
         ++services_started;
     }
-    // Last, because its handlers are the services'.
+    // Last, because their handlers are the services'.
+    HEARTH_CO_RETURN_IF_ERROR(co_await courier->Start());
+    courier_started = true;
     HEARTH_CO_RETURN_IF_ERROR(co_await schedule->Start());
     schedule_started = true;
     co_return Status();
@@ -271,8 +295,15 @@ Task<void> Cloud::Parts::StopAll() {
     if (schedule_started) {
         co_await schedule->Stop();
     }
+    if (courier_started) {
+        co_await courier->Drain(kDrainGrace);
+    }
     while (services_started > 0) {
         co_await services.services[--services_started]->Stop();
+    }
+    // After the services, which end what their functions still do.
+    if (courier_started) {
+        co_await courier->Stop();
     }
     if (sandbox_started) {
         co_await sandbox->Stop();
