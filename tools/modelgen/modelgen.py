@@ -224,7 +224,9 @@ class Model:
 
 
 class Writer:
+    # A service that takes two protocols has its tables twice: "" as its protocol names things, "Query" as the older one.
     def __init__(self, model, namespace):
+        self.form = ""
         self.model = model
         self.namespace = namespace
         facts = model.facts
@@ -294,6 +296,12 @@ class Writer:
         wire_name = member.get("locationName", self.model.shapes[member["shape"]].get("locationName", member_name))
         if location in ("header", "headers"):
             wire_name = wire_name.lower()
+        if self.form == "Query":
+            held = self.model.shapes[member["shape"]]
+            wire_name = member.get("query_name", member_name)
+            # Elements of a flat list have the name of an element.
+            if held["type"] == "list" and held.get("flattened"):
+                wire_name = held["member"].get("query_name", wire_name)
         if shape.get("payload") == member_name:
             place = "kPayload"
         elif location is None:
@@ -302,7 +310,7 @@ class Writer:
             place = LOCATIONS[location]
         fields = [
             f".name = {quoted(member_name)}", f".wire_name = {quoted(wire_name)}",
-            f".shape = &Shapes::k{member['shape']}", f".offset = offsetof({owner}, {snake_case(member_name)})",
+            f".shape = &{self.form}Shapes::k{member['shape']}", f".offset = offsetof({owner}, {snake_case(member_name)})",
             f".ops = {self.field_ops(owner, member_name, member)}"]
         if place != "kBody":
             fields.append(f".location = am::Location::{place}")
@@ -339,27 +347,36 @@ class Writer:
         if shape.get("eventstream"):
             fields.append(".event_stream = true")
         if kind == "list":
-            fields.append(f".value = &Shapes::k{shape['member']['shape']}")
+            fields.append(f".value = &{self.form}Shapes::k{shape['member']['shape']}")
             fields.append(f".list = &am::kListOps<{self.model.cpp_type(shape['member']['shape'])}>")
             if self.model.service["protocol"] == "rest-xml" and "locationName" in shape["member"]:
                 fields.append(f".element_name = {quoted(shape['member']['locationName'])}")
         if kind == "map":
-            fields.append(f".key = &Shapes::k{shape['key']['shape']}")
-            fields.append(f".value = &Shapes::k{shape['value']['shape']}")
+            fields.append(f".key = &{self.form}Shapes::k{shape['key']['shape']}")
+            fields.append(f".value = &{self.form}Shapes::k{shape['value']['shape']}")
             fields.append(f".map = &am::kMapOps<{self.model.cpp_type(shape['value']['shape'])}>")
+            for part in ("key", "value"):
+                if self.form == "Query" and "query_name" in shape[part]:
+                    fields.append(f".{part}_name = {quoted(shape[part]['query_name'])}")
         if shape.get("members"):
-            fields.append(f".members = kMembers{name}")
+            fields.append(f".members = k{self.form}Members{name}")
         if "prefix" in shape.get("xmlNamespace", ()):
             fields.append(f".xml_prefix = {quoted(shape['xmlNamespace']['prefix'])}")
             fields.append(f".xml_prefix_uri = {quoted(shape['xmlNamespace']['uri'])}")
-        return f"constinit const am::Shape Shapes::k{name} = {{" + ", ".join(fields) + "};"
+        return f"constinit const am::Shape {self.form}Shapes::k{name} = {{" + ", ".join(fields) + "};"
 
     def error_row(self, name):
         shape = self.model.shapes[name]
         error = shape.get("error", {})
         status = error.get("httpStatusCode", 500 if shape.get("fault") else 400)
         message = next((member for member in shape.get("members", ()) if member.lower() == "message"), "message")
-        return f"    {{{quoted(name)}, {quoted(error.get('code', name))}, {status}, {quoted(message)}}},"
+        fields = [quoted(name), quoted(error.get("code", name)), str(status), quoted(message)]
+        if self.model.service.get("query_compatible"):
+            folder = "com.amazon.coral.service" if shape.get("common") else f"com.amazonaws.{self.model.service['name']}"
+            fields += [quoted(f"{folder}#{name}"), quoted(shape.get("query_error", name))]
+            if "query_message" in shape:
+                fields.append(quoted(shape["query_message"]))
+        return "    {" + ", ".join(fields) + "},"
 
     def error_rows(self, operation):
         return [self.error_row(name) for name in self.model.facts["operations"][operation].get("errors", ())]
@@ -404,7 +421,7 @@ class Writer:
             fields.append(".checksum_required = true")
         if name in self.model.operations:
             for side, kind in (("input", self.model.input_type(name)), ("output", self.model.output_type(name))):
-                fields.append(f".{side} = &Shapes::k{kind}")
+                fields.append(f".{side} = &{self.form}Shapes::k{kind}")
             if operation.get("errors"):
                 fields.append(f".errors = kErrors{name}")
         row = self.model.authorization.get(name, {})
@@ -412,6 +429,41 @@ class Writer:
             fields.append(f".action = {quoted(row['action'])}")
             fields.append(f".resource = {quoted(row['resource'])}")
         return "    {" + ", ".join(fields) + "},"
+
+    def shape_tables(self, patterns):
+        model = self.model
+        out = [f"\nstruct {self.form}Shapes {{"]
+        out.extend(f"    static const am::Shape k{name};" for name in model.reachable + model.empty_types())
+        out.append("};\n")
+        for name in model.structures:
+            if model.shapes[name].get("members"):
+                out.append(f"constexpr am::Member k{self.form}Members{name}[] = {{")
+                out.extend(self.member_row(name, member_name, member)
+                           for member_name, member in model.shapes[name]["members"].items())
+                out.append("};")
+        out.append("")
+        out.extend(self.shape_row(name, patterns) for name in model.reachable)
+        out.extend(f"constinit const am::Shape {self.form}Shapes::k{name} = {{.name = {quoted(name)}}};"
+                   for name in model.empty_types())
+        out.append("")
+        return "\n".join(out)
+
+    def operation_table(self, names):
+        rows = [self.operation_row(name) for name in names]
+        return "\n".join([f"\nconstexpr am::Operation k{self.form}Operations[] = {{", *rows, "};\n"])
+
+    def query_service(self, has_errors):
+        service = self.model.service
+        fields = [f".name = {quoted(service['name'])}", f".signing_name = {quoted(service['signing_name'])}",
+                  f".service_id = {quoted(service['service_id'])}", ".protocol = am::Protocol::kQuery",
+                  f".api_version = {quoted(service['api_version'])}",
+                  f".xml_namespace = {quoted(service['query_xml_namespace'])}"]
+        if "validation_code" in service:
+            fields.append(f".validation_code = {quoted(service['validation_code'])}")
+        fields.append(".operations = kQueryOperations")
+        if has_errors:
+            fields.append(".errors = kErrors")
+        return f"constexpr am::Service kQueryService = {{{', '.join(fields)}}};\n"
 
     def tables(self):
         model = self.model
@@ -432,21 +484,7 @@ class Writer:
             if "enum" in shape:
                 values = ", ".join(quoted(value) for value in shape["enum"])
                 out.append(f"constexpr std::string_view kEnum{name}[] = {{{values}}};")
-        all_shapes = model.reachable + model.empty_types()
-        out.append("\nstruct Shapes {")
-        out.extend(f"    static const am::Shape k{name};" for name in all_shapes)
-        out.append("};\n")
-        for name in model.structures:
-            if model.shapes[name].get("members"):
-                out.append(f"constexpr am::Member kMembers{name}[] = {{")
-                out.extend(self.member_row(name, member_name, member)
-                           for member_name, member in model.shapes[name]["members"].items())
-                out.append("};")
-        out.append("")
-        out.extend(self.shape_row(name, patterns) for name in model.reachable)
-        out.extend(f"constinit const am::Shape Shapes::k{name} = {{.name = {quoted(name)}}};"
-                   for name in model.empty_types())
-        out.append("")
+        out.append(self.shape_tables(patterns))
         for name in model.operations:
             rows = self.error_rows(name)
             if rows:
@@ -464,9 +502,7 @@ class Writer:
                 if wire_names:
                     values = ", ".join(quoted(value) for value in wire_names)
                     out.append(f"constexpr std::string_view k{place.capitalize()}Of{name}[] = {{{values}}};")
-        out.append("\nconstexpr am::Operation kOperations[] = {")
-        out.extend(self.operation_row(name) for name in names)
-        out.append("};\n")
+        out.append(self.operation_table(names))
         service = model.service
         if service["protocol"] == "json":
             protocol = "kJson10" if service.get("json_version") == "1.0" else "kJson11"
@@ -482,6 +518,11 @@ class Writer:
         fields.append(".operations = kOperations")
         if errors:
             fields.append(".errors = kErrors")
+        if service.get("query_compatible"):
+            self.form = "Query"
+            out += [self.shape_tables(patterns), self.operation_table(names), self.query_service(bool(errors))]
+            self.form = ""
+            fields.append(".query_form = &kQueryService")
         out.append(f"constexpr am::Service kService = {{{', '.join(fields)}}};\n")
         out.append("}  // namespace\n")
         out.append("const aws::model::Service& Service() {\n    return kService;\n}\n")

@@ -51,7 +51,7 @@ void Dispatcher::SetServices(std::vector<ServiceApi*> services) {
 Dispatcher::Slot* Dispatcher::FindSlot(
     const model::Service& service, const model::Operation& operation) const {
     for (const Service& candidate : table_) {
-        if (candidate.model == &service) {
+        if (candidate.model == &service || candidate.model->query_form == &service) {
             const auto index = static_cast<size_t>(&operation - service.operations.data());
             return index < service.operations.size() ? &candidate.slots[index] : nullptr;
         }

@@ -16,6 +16,8 @@ struct Limit {
 
 constexpr uint64_t kDefaultBytesMax = 1024 * 1024;
 constexpr uint64_t kS3DocumentBytesMax = 8 * 1024 * 1024;
+// A batch of 1 MiB, each byte escaped as JSON (six bytes) or as a form (three).
+constexpr uint64_t kSqsBytesMax = 8 * 1024 * 1024;
 constexpr std::array kLimits = {
     Limit{"lambda", "CreateFunction", 70'167'211},
     Limit{"lambda", "UpdateFunctionCode", 70'167'211},
@@ -34,6 +36,9 @@ uint64_t BodyBytesMax(const model::Service& service, const model::Operation* ope
                 return limit.bytes_max;
             }
         }
+    }
+    if (service.name == "sqs") {
+        return kSqsBytesMax;
     }
     return service.protocol == model::Protocol::kRestXml ? kS3DocumentBytesMax : kDefaultBytesMax;
 }

@@ -14,6 +14,7 @@ namespace hearth::aws {
 //   Logs     PutLogEvents 1,048,576 bytes of events: 8 MiB, because JSON may escape each byte.
 //   S3       documents 8 MiB: DeleteObjects names 1,000 keys of 1,024 bytes, escaped or not, and
 //            CompleteMultipartUpload 10,000 parts with their check sums. Payloads: kObjectBytesMax.
+//   SQS      messages of 1 MiB: 8 MiB, because JSON and forms may escape each byte.
 //   others   1 MiB.
 uint64_t BodyBytesMax(const model::Service& service, const model::Operation* operation);
 

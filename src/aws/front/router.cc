@@ -44,6 +44,14 @@ const model::Service* Router::FindBySigningName(std::string_view name) const {
 
 const model::Service* Router::FindByHead(
     const protocol::RequestParts& head, const std::optional<CredentialScope>& scope) const {
+    const model::Service* service = FindMainForm(head, scope);
+    const bool by_query =
+        service != nullptr && service->query_form != nullptr && head.Header("x-amz-target").empty();
+    return by_query ? service->query_form : service;
+}
+
+const model::Service* Router::FindMainForm(
+    const protocol::RequestParts& head, const std::optional<CredentialScope>& scope) const {
     if (const std::string_view target = head.Header("x-amz-target"); !target.empty()) {
         const std::string_view prefix = target.substr(0, target.rfind('.'));
         for (const model::Service* service : services_) {
@@ -112,9 +120,9 @@ const model::Service* Router::FindByBody(const protocol::RequestParts& request) 
         return nullptr;
     }
     for (const model::Service* service : services_) {
-        if (service->protocol == model::Protocol::kQuery &&
-            service->FindOperation(action) != nullptr) {
-            return service;
+        const model::Service* form = service->query_form != nullptr ? service->query_form : service;
+        if (form->protocol == model::Protocol::kQuery && form->FindOperation(action) != nullptr) {
+            return form;
         }
     }
     return nullptr;

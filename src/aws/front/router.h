@@ -15,6 +15,8 @@ namespace hearth::aws {
 // Which service a request means, by the tables of the models. Looked at in this order:
 // X-Amz-Target, the service of the credential scope (in the header or, presigned, in the query),
 // the Host header's labels, the path of the REST services, and for unsigned queries the Action.
+// A service with two protocols is found in the form that the request has: JSON with X-Amz-Target,
+// the query form without it.
 // What is left and has a path may be an object of S3: "GET /bucket/key" says nothing else.
 class Router final {
   public:
@@ -35,6 +37,8 @@ class Router final {
 
   private:
     const model::Service* FindBySigningName(std::string_view name) const;
+    const model::Service* FindMainForm(
+        const protocol::RequestParts& head, const std::optional<CredentialScope>& scope) const;
     bool MayBeForS3(const protocol::RequestParts& head) const;
 
     std::vector<const model::Service*> services_;

@@ -103,6 +103,9 @@ struct Shape {
     const Shape* value = nullptr;
     const ListOps* list = nullptr;
     const MapOps* map = nullptr;
+    // Query: what key and value of a map's entry are called.
+    std::string_view key_name = "key";
+    std::string_view value_name = "value";
     // XML: the element around each value of a list that is not flattened.
     std::string_view element_name = "member";
 
@@ -123,6 +126,12 @@ struct ErrorInfo {
     int http_status = 400;
     // How the text's member is spelled on the wire: "message" or "Message".
     std::string_view message_member = "message";
+    // Of services with a query form: "com.amazonaws.sqs#QueueDoesNotExist", and the code that the
+    // query protocol has for it, which JSON answers name in x-amzn-query-error.
+    std::string_view json_type = {};
+    std::string_view query_code = {};
+    // Where the query protocol says it in other words.
+    std::string_view query_message = {};
 };
 
 struct Operation {
@@ -177,6 +186,9 @@ struct Service {
     std::span<const Operation> operations;
     // All errors of the model, sorted by code.
     std::span<const ErrorInfo> errors = {};
+    // The same service as its older clients call it (SQS): the same operations in the same order
+    // and the same C++ types, by the query protocol. Null where there is one protocol.
+    const Service* query_form = nullptr;
 
     const Operation* FindOperation(std::string_view name) const;
     const ErrorInfo* FindError(std::string_view code) const;

@@ -181,7 +181,7 @@ Answer EncodeJsonError(
     const WireError& wire,
     const Error& error,
     model::Protocol protocol,
-    std::string_view message_member,
+    const model::ErrorInfo* info,
     std::string_view request_id) {
     const bool rest = protocol == model::Protocol::kRestJson;
     Answer answer;
@@ -190,13 +190,13 @@ Answer EncodeJsonError(
     writer.BeginObject();
     if (!rest) {
         writer.Key("__type");
-        writer.String(wire.code);
+        writer.String(info != nullptr && !info->json_type.empty() ? info->json_type : wire.code);
     }
     for (const auto& [name, value] : error.fields()) {
         writer.Key(name);
         writer.String(value);
     }
-    writer.Key(message_member);
+    writer.Key(info != nullptr ? info->message_member : "message");
     writer.String(wire.message);
     writer.EndObject();
     answer.body = writer.Take();
@@ -252,21 +252,32 @@ Answer EncodeError(const model::Service& service, const Error& error, std::strin
             wire.status = 429;
         }
     }
+    const model::ErrorInfo* info = service.FindError(wire.code);
     if (query) {
+        if (info != nullptr && !info->query_code.empty()) {
+            wire.code = info->query_code;
+            if (!info->query_message.empty()) {
+                wire.message = info->query_message;
+            }
+        }
         return EncodeQueryError(wire, error, service.xml_namespace, request_id);
     }
-    const model::ErrorInfo* info = service.FindError(wire.code);
-    return EncodeJsonError(
-        wire,
-        error,
-        service.protocol,
-        info != nullptr ? info->message_member : "message",
-        request_id);
+    Answer answer = EncodeJsonError(wire, error, service.protocol, info, request_id);
+    if (service.query_form != nullptr) {
+        // What the same error is called in the older protocol; clients of both look at it first.
+        answer.headers.emplace_back(
+            "x-amzn-query-error",
+            fmt::format(
+                "{};{}",
+                info != nullptr && !info->query_code.empty() ? info->query_code : wire.code,
+                wire.status < 500 ? "Sender" : "Receiver"));
+    }
+    return answer;
 }
 
 Answer EncodeErrorWithoutService(const Error& error, std::string_view request_id) {
     return EncodeJsonError(
-        Translate(error, false), error, model::Protocol::kJson11, "message", request_id);
+        Translate(error, false), error, model::Protocol::kJson11, nullptr, request_id);
 }
 
 Error NotImplemented(const model::Service& service, const model::Operation& operation) {

@@ -135,6 +135,15 @@ class Decoder final {
 
     Status List(const Shape& shape, const std::string& name, void* out, int depth) {
         const std::string items = shape.flattened ? name : name + ".member";
+        // "AttributeName=All": a flat list of one needs no number.
+        if (shape.flattened && parameters_.Find(name) != nullptr) {
+            HEARTH_RETURN_IF_ERROR(Value(
+                *shape.value,
+                shape.value->timestamp_format,
+                name,
+                shape.list->append(out),
+                depth + 1));
+        }
         for (const uint32_t index : parameters_.Indexes(items)) {
             HEARTH_RETURN_IF_ERROR(Value(
                 *shape.value,
@@ -148,18 +157,27 @@ class Decoder final {
 
     Status Map(const Shape& shape, const std::string& name, void* out, int depth) {
         const std::string items = shape.flattened ? name : name + ".entry";
+        // "Attribute.Name=a&Attribute.Value=b": a flat map of one needs no number either.
+        if (shape.flattened && parameters_.Find(fmt::format("{}.{}", name, shape.key_name))) {
+            HEARTH_RETURN_IF_ERROR(Entry(shape, name, out, depth));
+        }
         for (const uint32_t index : parameters_.Indexes(items)) {
-            const std::string* key = parameters_.Find(fmt::format("{}.{}.key", items, index));
-            if (key == nullptr) {
-                return errors::Serialization(
-                    service_, fmt::format("{}.{} has no key", items, index));
-            }
-            const std::string value_name = fmt::format("{}.{}.value", items, index);
-            void* item = shape.map->emplace(out, *key);
-            if (parameters_.Has(value_name)) {
-                HEARTH_RETURN_IF_ERROR(Value(
-                    *shape.value, shape.value->timestamp_format, value_name, item, depth + 1));
-            }
+            HEARTH_RETURN_IF_ERROR(Entry(shape, fmt::format("{}.{}", items, index), out, depth));
+        }
+        return {};
+    }
+
+    Status Entry(const Shape& shape, const std::string& prefix, void* out, int depth) {
+        const std::string* key = parameters_.Find(fmt::format("{}.{}", prefix, shape.key_name));
+        if (key == nullptr) {
+            return errors::Serialization(
+                service_, fmt::format("{} has no {}", prefix, shape.key_name));
+        }
+        const std::string value_name = fmt::format("{}.{}", prefix, shape.value_name);
+        void* item = shape.map->emplace(out, *key);
+        if (parameters_.Has(value_name)) {
+            HEARTH_RETURN_IF_ERROR(
+                Value(*shape.value, shape.value->timestamp_format, value_name, item, depth + 1));
         }
         return {};
     }
@@ -195,19 +213,19 @@ void EncodeValue(
             break;
         case ShapeType::kMap: {
             struct Context {
-                const Shape& value;
+                const Shape& map;
                 std::string_view entry;
                 XmlWriter& writer;
-            } context{*shape.value, shape.flattened ? name : std::string_view("entry"), writer};
+            } context{shape, shape.flattened ? name : std::string_view("entry"), writer};
 
             if (!shape.flattened) {
                 writer.Open(name);
             }
             shape.map->each(value, &context, [](void* raw, std::string_view key, const void* item) {
-                auto& [item_shape, entry, out] = *static_cast<Context*>(raw);
+                auto& [map, entry, out] = *static_cast<Context*>(raw);
                 out.Open(entry);
-                out.Text("key", key);
-                EncodeValue(item_shape, item_shape.timestamp_format, "value", item, out);
+                out.Text(map.key_name, key);
+                EncodeValue(*map.value, map.value->timestamp_format, map.value_name, item, out);
                 out.Close(entry);
             });
             if (!shape.flattened) {
