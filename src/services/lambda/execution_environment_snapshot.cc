@@ -90,6 +90,7 @@ Task<Result<SnapshotOutcome>> ExecutionEnvironment::Save(std::string image) {
             .image = image,
             .connections = connections,
             .in_restore = in_restore,
+            .rehearses = !in_restore && api_->rehearses(),
             .extensions = std::move(extensions)}};
 }
 
@@ -145,7 +146,7 @@ Task<Result<bool>> ExecutionEnvironment::PrepareRestored(
     }
     // The runtime works on while all that is around it is made. A spare tells of its restore when
     // it is first called.
-    api_->AnswerRestore(ahead);
+    api_->AnswerRestore(ahead, source.rehearses);
     if (!ahead) {
         WriteRestoreStart();
     }

@@ -257,7 +257,7 @@ std::string LayerHolder(const LayerUse& layer, std::string_view function_id) {
 }
 
 // VersionSnapshot: 1 state, 2 reason, 3 reason code, 4 note, 5 image, 6 used, 7 connections,
-// 8 in restore, 9 revision, 10 made, 11 losses, 12 extensions.
+// 8 in restore, 9 revision, 10 made, 11 losses, 12 extensions, 13 rehearses.
 std::string EncodeSnapshot(const VersionSnapshot& snapshot) {
     FieldWriter writer;
     writer.Integer(1, static_cast<int64_t>(snapshot.state));
@@ -272,6 +272,7 @@ std::string EncodeSnapshot(const VersionSnapshot& snapshot) {
     writer.Integer(10, UnixMs(snapshot.made));
     writer.Integer(11, snapshot.losses);
     writer.Text(12, snapshot.extensions);
+    writer.Integer(13, snapshot.rehearses ? 1 : 0);
     return writer.Take();
 }
 
@@ -331,6 +332,11 @@ Result<VersionSnapshot> DecodeSnapshot(std::string_view bytes) {
             case 12:
                 snapshot.extensions = field->bytes;
                 break;
+            case 13: {
+                HEARTH_TRY(const int64_t rehearses, FieldReader::Integer(*field));
+                snapshot.rehearses = rehearses != 0;
+                break;
+            }
             default:
                 break;
         }

@@ -66,6 +66,7 @@ struct VersionSnapshot {
     std::string image;
     uint32_t connections = 0;
     bool in_restore = false;
+    bool rehearses = false;
     // In the form of saved_extensions.h, which is read where it is used.
     std::string extensions;
     // Of $LATEST: which of its revisions this is about.

@@ -81,6 +81,8 @@ struct SnapshotSource {
     uint32_t connections = 0;
     // The first of them waits in /runtime/restore/next, rather than for its first event.
     bool in_restore = false;
+    // Else: it takes an event that nobody sent for what it is (RuntimeApi::rehearses).
+    bool rehearses = false;
     // Whose connections are the last ones, in this order.
     std::vector<SavedExtension> extensions;
 };

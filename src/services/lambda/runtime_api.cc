@@ -11,6 +11,7 @@
 #include <sys/socket.h>
 #include <sys/uio.h>
 
+#include <algorithm>
 #include <array>
 #include <cerrno>
 #include <chrono>
@@ -191,8 +192,16 @@ std::vector<uint16_t> RuntimeApi::RestingPorts(const std::vector<uint64_t>& furt
     return ports;
 }
 
-void RuntimeApi::AnswerRestore(bool ahead) {
+void RuntimeApi::AnswerRestore(bool ahead, bool rehearse) {
     if (restoring_ == nullptr) {
+        if (ahead && rehearse && !parked_.empty()) {
+            // Not ready until it asks again.
+            const auto connection = std::move(parked_.front());
+            parked_.pop_front();
+            connection->parked = false;
+            state_ = State::kStarted;
+            SendRehearsal(connection);
+        }
         return;
     }
     const auto connection = std::exchange(restoring_, nullptr);
@@ -460,7 +469,8 @@ void RuntimeApi::RefuseTransition(
 
 void RuntimeApi::Handle(const std::shared_ptr<Connection>& connection, RuntimeApiRequest& request) {
     std::string_view target = request.target;
-    target = target.substr(0, target.find('?'));
+    const std::string_view query = target.substr(std::min(target.find('?'), target.size()));
+    target.remove_suffix(query.size());
     if (target == "/2018-06-01/ping") {
         Reply(connection, 200, "pong");
         return;
@@ -487,6 +497,7 @@ void RuntimeApi::Handle(const std::shared_ptr<Connection>& connection, RuntimeAp
     const bool is_get = request.method == "GET";
     const bool is_post = request.method == "POST";
     if (target == "invocation/next" && is_get) {
+        rehearses_ = query == "?rehearse" && expects_restore_;
         HandleNext(connection);
     } else if (target == "restore/next" && is_get && expects_restore_) {
         HandleRestoreNext(connection);

@@ -111,7 +111,12 @@ class RuntimeApi final {
     // time to touch what a call will need.
     bool waiting_for_restore() const { return restoring_ != nullptr; }
 
-    void AnswerRestore(bool ahead);
+    // It waits in /invocation/next?rehearse instead: it knows events that nobody sent, whose request
+    // id is "rehearsal", and does with the first one what it takes.
+    bool rehearses() const { return rehearses_; }
+
+    // `rehearse`: what waits in /invocation/next is given such an event, when no call waits for it.
+    void AnswerRestore(bool ahead, bool rehearse);
 
     // What it posted to restore/error; stays.
     const std::optional<RuntimeAnswer>& restore_error() const { return restore_error_; }
@@ -209,6 +214,7 @@ class RuntimeApi final {
     std::string credentials_token_;
     std::function<std::string()> make_credentials_;
     bool expects_restore_ = false;
+    bool rehearses_ = false;
     // The one whose GET /restore/next waits.
     std::shared_ptr<Connection> restoring_;
     std::optional<RuntimeAnswer> restore_error_;

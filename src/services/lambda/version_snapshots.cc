@@ -252,6 +252,7 @@ Task<Result<std::optional<SnapshotSource>>> VersionSnapshots::Use(
         .image = PathOf(snapshot.image),
         .connections = snapshot.connections,
         .in_restore = snapshot.in_restore,
+        .rehearses = snapshot.rehearses,
         .extensions = {}};
     if (auto extensions = DecodeSavedExtensions(snapshot.extensions);
         extensions.ok() && extensions->size() < std::max(snapshot.connections, 1u)) {
@@ -403,6 +404,7 @@ Task<Status> VersionSnapshots::Make(Name name) {
                 snapshot.image = image;
                 snapshot.connections = outcome.source.connections;
                 snapshot.in_restore = outcome.source.in_restore;
+                snapshot.rehearses = outcome.source.rehearses;
                 snapshot.extensions = EncodeSavedExtensions(outcome.source.extensions);
                 snapshot.made = snapshot.used;
                 return Next::kWhenIdle;
