@@ -38,11 +38,10 @@ char32_t FoldLetter(char32_t letter) {
     if (letter >= 0x400 && letter <= 0x40F) {
         return letter + 80;
     }
-    const bool even_is_upper = (letter >= 0x100 && letter <= 0x12F) ||
-                               (letter >= 0x132 && letter <= 0x137) ||
-                               (letter >= 0x14A && letter <= 0x177) ||
-                               (letter >= 0x460 && letter <= 0x481) ||
-                               (letter >= 0x1E00 && letter <= 0x1E95);
+    const bool even_is_upper =
+        (letter >= 0x100 && letter <= 0x12F) || (letter >= 0x132 && letter <= 0x137) ||
+        (letter >= 0x14A && letter <= 0x177) || (letter >= 0x460 && letter <= 0x481) ||
+        (letter >= 0x1E00 && letter <= 0x1E95);
     if (even_is_upper && letter % 2 == 0) {
         return letter + 1;
     }
@@ -179,8 +178,7 @@ bool Wildcard::Matches(std::string_view text) const {
     for (size_t index = 1; index + 1 < pieces_.size(); ++index) {
         const std::string& piece = pieces_[index];
         // Linear in the text, unlike string_view::find.
-        const void* const found =
-            memmem(text.data(), text.size(), piece.data(), piece.size());
+        const void* const found = memmem(text.data(), text.size(), piece.data(), piece.size());
         if (found == nullptr) {
             return false;
         }
@@ -304,7 +302,7 @@ Result<LeafMatcher::AnythingBut> LeafMatcher::CompileAnythingBut(const Json& val
                 return Invalid(
                     op == "wildcard" ? "wildcard match pattern must be a string"
                     : affix          ? "prefix/suffix match pattern must be a string"
-                            : "Inside anything-but/equals-ignore-case list, "
+                                     : "Inside anything-but/equals-ignore-case list, "
                                        "number|start|null|boolean is not supported.");
             }
             if (affix && text->empty()) {
@@ -430,8 +428,7 @@ Status LeafMatcher::AddExpression(const Json::Object& expression) {
                     "{} expression name not found", op == "prefix" ? "Prefix" : "Suffix"));
             }
             if (inner->front().name != "equals-ignore-case") {
-                return Invalid(
-                    fmt::format("Unsupported {} pattern: {}", op, inner->front().name));
+                return Invalid(fmt::format("Unsupported {} pattern: {}", op, inner->front().name));
             }
             const std::string* const folded = inner->front().value.AsString();
             if (folded == nullptr) {
