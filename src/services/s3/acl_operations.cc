@@ -198,8 +198,8 @@ Task<Result<model::PutObjectAcl::Output>> ControlOperations::PutObjectAcl(
         record.acl = acl.grants == Acl::Private(owner).grants ? std::string() : acl.Encode();
         return Status();
     };
-    HEARTH_CO_RETURN_IF_ERROR(co_await store_.UpdateObject(
-        bucket->record, key, input.version_id, change, &context.response_headers));
+    HEARTH_CO_RETURN_IF_ERROR(co_await UpdateAndTell(
+        *bucket, key, input.version_id, change, context, NotificationEvent::kAclPut));
     context.response_headers.emplace_back("x-hearth-not-enforced", "policy");
     co_return model::PutObjectAcl::Output();
 }

@@ -29,22 +29,22 @@ bool IsUnknown(const Status& status) {
 }  // namespace
 
 Task<Status> BodyMoves::Move(
-    BucketRecord bucket, ObjectRecord record, BodyTier place, Change change) {
+    BucketRecord bucket, ObjectRecord record, BodyTier place, Change change, Within within) {
     if (!CanMove(record)) {
-        co_return co_await Commit(bucket, record, change, {}, nullptr);
+        co_return co_await Commit(bucket, record, change, within, {}, nullptr);
     }
     if (record.parts_id.empty()) {
         HEARTH_CO_TRY(const StoredBody body, StoredBody::Decode(record.body));
         if (body.tier == place) {
-            co_return co_await Commit(bucket, record, change, {}, nullptr);
+            co_return co_await Commit(bucket, record, change, within, {}, nullptr);
         }
         HEARTH_CO_TRY(FinishedBody copy, co_await Copy({body}, place));
         Moved moved;
         moved.body = copy.body();
-        co_return co_await Commit(bucket, record, change, moved, &copy);
+        co_return co_await Commit(bucket, record, change, within, moved, &copy);
     }
     if (record.parts_place == static_cast<int32_t>(place)) {
-        co_return co_await Commit(bucket, record, change, {}, nullptr);
+        co_return co_await Commit(bucket, record, change, within, {}, nullptr);
     }
     const std::string unique = store_.Unique();
     Moved moved;
@@ -52,7 +52,7 @@ Task<Status> BodyMoves::Move(
     moved.parts_place = place;
     Status done = co_await CopyParts(bucket, record, place, *moved.parts_id);
     if (done.ok()) {
-        done = co_await Commit(bucket, record, change, moved, nullptr);
+        done = co_await Commit(bucket, record, change, within, moved, nullptr);
     }
     if (!done.ok() && !IsUnknown(done)) {
         co_await part_removal_.Remove(bucket, *moved.parts_id);
@@ -60,26 +60,29 @@ Task<Status> BodyMoves::Move(
     co_return done;
 }
 
-Task<Status> BodyMoves::Restore(BucketRecord bucket, ObjectRecord record, Change change) {
+Task<Status> BodyMoves::Restore(
+    BucketRecord bucket, ObjectRecord record, Change change, Within within) {
     if (!CanMove(record)) {
         // Readable where it is, with the customer's key if it has one.
-        co_return co_await Commit(bucket, record, change, {}, nullptr);
+        co_return co_await Commit(bucket, record, change, within, {}, nullptr);
     }
     HEARTH_CO_TRY(std::vector<StoredBody> bodies, co_await BodiesOf(bucket, record));
     HEARTH_CO_TRY(FinishedBody copy, co_await Copy(std::move(bodies), BodyTier::kStandard));
     Moved moved;
     moved.restored = copy.body();
-    co_return co_await Commit(bucket, record, change, moved, &copy);
+    co_return co_await Commit(bucket, record, change, within, moved, &copy);
 }
 
-Task<Status> BodyMoves::Update(BucketRecord bucket, ObjectRecord record, Change change) {
-    co_return co_await Commit(bucket, record, change, {}, nullptr);
+Task<Status> BodyMoves::Update(
+    BucketRecord bucket, ObjectRecord record, Change change, Within within) {
+    co_return co_await Commit(bucket, record, change, within, {}, nullptr);
 }
 
 Task<Status> BodyMoves::Commit(
     const BucketRecord& bucket,
     const ObjectRecord& seen,
     const Change& change,
+    const Within& within,
     const Moved& moved,
     FinishedBody* finished) {
     // Each was an object's alone, so each is given up alone.
@@ -120,7 +123,7 @@ Task<Status> BodyMoves::Commit(
             record.restored_body = moved.restored->Encode();
         }
         S3Store::Store(transaction, now, found);
-        co_return Status();
+        co_return within ? within(transaction, record) : Status();
     };
     const Status committed = co_await store_.kv().Transact(body);
     if (!committed.ok()) {

@@ -30,18 +30,26 @@ class BodyMoves final {
 
     // Judges the version as it is in the transaction, and changes it.
     using Change = std::function<Status(ObjectRecord&)>;
+    // Writes along with the change, see S3Store::UpdateObject.
+    using Within = S3Store::Within;
 
     // Changes `record` and brings its bytes to `place`; where they need not go or cannot
     // (storage_places.h), only the record changes.
     //   errors  kBodyGone (storage) and NoSuchKey, NoSuchVersion: the version is not any more what
     //           `record` says, read it again; kDiskFull, kBodyDamaged; those of `change`
     Task<Status> Move(
-        BucketRecord bucket, ObjectRecord record, storage::BodyTier place, Change change);
+        BucketRecord bucket,
+        ObjectRecord record,
+        storage::BodyTier place,
+        Change change,
+        Within within = nullptr);
     // Changes `record` and gives it a copy of its bytes that can be read at once, in place of one
     // it had.
-    Task<Status> Restore(BucketRecord bucket, ObjectRecord record, Change change);
+    Task<Status> Restore(
+        BucketRecord bucket, ObjectRecord record, Change change, Within within = nullptr);
     // Changes `record`; one that is not restored any more loses its copy.
-    Task<Status> Update(BucketRecord bucket, ObjectRecord record, Change change);
+    Task<Status> Update(
+        BucketRecord bucket, ObjectRecord record, Change change, Within within = nullptr);
 
     // What is under way ends, with kUnavailable.
     void Stop() { stopping_ = true; }
@@ -59,6 +67,7 @@ class BodyMoves final {
         const BucketRecord& bucket,
         const ObjectRecord& seen,
         const Change& change,
+        const Within& within,
         const Moved& moved,
         storage::FinishedBody* finished);
     Task<Result<storage::FinishedBody>> Copy(

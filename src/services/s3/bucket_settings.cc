@@ -179,6 +179,13 @@ TieringRule CompileTiering(const model::IntelligentTieringConfiguration& from) {
     return rule;
 }
 
+std::shared_ptr<const NotificationRules> CompileNotificationSetting(
+    const model::PutBucketNotificationConfiguration::Input& put) {
+    NotificationRules rules = CompileNotifications(ValueOrEmpty(put.notification_configuration));
+    return rules.all().empty() ? nullptr
+                               : std::make_shared<const NotificationRules>(std::move(rules));
+}
+
 LoggingTarget CompileLogging(const model::LoggingEnabled& from) {
     LoggingTarget target;
     target.bucket = from.target_bucket.value_or("");
@@ -296,6 +303,11 @@ Result<BucketSettings> BucketSettings::Compile(const Records& records) {
         const std::string* minimum = Configured(records, setting::kLifecycleMinimum);
         settings.lifecycle = std::make_shared<const LifecycleRules>(
             std::move(rules), minimum != nullptr && *minimum == "varies_by_storage_class");
+    }
+    if (const std::string* record = Configured(records, setting::kNotification)) {
+        HEARTH_TRY(
+            const auto input, DecodeSetting<model::PutBucketNotificationConfiguration>(*record));
+        settings.notifications = CompileNotificationSetting(input);
     }
     if (const std::string* record = Configured(records, setting::kWebsite)) {
         HEARTH_TRY(const auto input, DecodeSetting<model::PutBucketWebsite>(*record));

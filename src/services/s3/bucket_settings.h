@@ -4,6 +4,7 @@
 #include "base/result.h"
 #include "services/s3/cors_rules.h"
 #include "services/s3/lifecycle_rules.h"
+#include "services/s3/notification_rules.h"
 #include "services/s3/object_lock.h"
 #include "services/s3/website_rules.h"
 
@@ -85,6 +86,7 @@ struct BucketSettings {
     // Null: none.
     std::shared_ptr<const CorsRules> cors;
     std::shared_ptr<const LifecycleRules> lifecycle;
+    std::shared_ptr<const NotificationRules> notifications;
     std::shared_ptr<const WebsiteRules> website;
     // Opt-in archive tiers, in order of id.
     std::shared_ptr<const TieringRules> tiering;

@@ -100,11 +100,13 @@ struct S3Service::Completion {
     S3Store::Written written;
     std::vector<storage::StoredBody> dropped;
     bool finished = false;
+    Announcement announcement;
 };
 
 Task<Status> S3Service::CompleteIn(storage::Transaction& transaction, Completion& completion) {
     completion.dropped.clear();
     completion.finished = false;
+    completion.announcement.Begin();
     HEARTH_CO_TRY(
         const BucketRecord bucket, co_await store_.ReadBucket(transaction, completion.known));
     HEARTH_CO_TRY(
@@ -185,7 +187,8 @@ Task<Status> S3Service::CompleteIn(storage::Transaction& transaction, Completion
          .checksum = record.checksum,
          .encryption = record.encryption});
     completion.finished = true;
-    co_return Status();
+    co_return completion.announcement.Add(
+        transaction, NotificationEvent::kCreatedCompleteMultipartUpload, record);
 }
 
 Task<Result<model::CompleteMultipartUpload::Output>> S3Service::CompleteMultipartUpload(
@@ -210,7 +213,8 @@ Task<Result<model::CompleteMultipartUpload::Output>> S3Service::CompleteMultipar
         .now = context.now,
         .cloud_ms = UnixMs(cloud_now),
         .default_retention = lock.retention,
-        .unique = store_.Unique()};
+        .unique = store_.Unique(),
+        .announcement = notifications_.Announce(*bucket, &context)};
     HEARTH_CO_RETURN_IF_ERROR(CheckWriteConditions(completion.conditions));
     Result<CompletedUpload> completed = errors::NoSuchUpload(completion.upload_id);
     const storage::Kv::Body body = [&](storage::Transaction& transaction) -> Task<Status> {
@@ -218,6 +222,7 @@ Task<Result<model::CompleteMultipartUpload::Output>> S3Service::CompleteMultipar
     };
     while (!completion.finished) {
         const Status status = co_await store_.kv().Transact(body);
+        completion.announcement.End(status);
         if (!status.ok()) {
             if (status.error().code() == "Conflict") {
                 co_return errors::OperationAborted();

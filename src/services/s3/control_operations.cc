@@ -47,6 +47,30 @@ Task<Status> ControlOperations::Write(
     co_return co_await store_.ChangeBucket(bucket->record, change);
 }
 
+Task<Result<ObjectRecord>> ControlOperations::UpdateAndTell(
+    const BucketState& bucket,
+    std::string key,
+    std::optional<std::string> version_id,
+    std::function<Status(ObjectRecord&)> change,
+    aws::RequestContext& context,
+    NotificationEvent event) {
+    Announcement announcement = notifications_.Announce(bucket, &context);
+    const S3Store::Within tell = [&](storage::Transaction& transaction,
+                                     const ObjectRecord& record) -> Status {
+        announcement.Begin();
+        return announcement.Add(transaction, event, record);
+    };
+    auto updated = co_await store_.UpdateObject(
+        bucket.record,
+        std::move(key),
+        std::move(version_id),
+        std::move(change),
+        &context.response_headers,
+        tell);
+    announcement.End(updated.ok() ? Status() : Status(updated.error()));
+    co_return updated;
+}
+
 void ControlOperations::AddTo(aws::OperationTable& table) {
     using Self = ControlOperations;
     table.Add<model::PutBucketTagging>(this, &Self::PutBucketTagging);

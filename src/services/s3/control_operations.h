@@ -6,6 +6,7 @@
 #include "services/s3/access_log.h"
 #include "services/s3/acl.h"
 #include "services/s3/lifecycle_engine.h"
+#include "services/s3/notifications.h"
 #include "services/s3/s3_store.h"
 #include "services/service_deps.h"
 
@@ -25,8 +26,16 @@ class ControlOperations final : public aws::CrossOriginRules {
   public:
     // All must outlive it.
     ControlOperations(
-        const ServiceDeps& deps, S3Store& store, LifecycleEngine& lifecycle, AccessLog& access_log)
-        : deps_(deps), store_(store), lifecycle_(lifecycle), access_log_(access_log) {}
+        const ServiceDeps& deps,
+        S3Store& store,
+        LifecycleEngine& lifecycle,
+        AccessLog& access_log,
+        Notifications& notifications)
+        : deps_(deps),
+          store_(store),
+          lifecycle_(lifecycle),
+          access_log_(access_log),
+          notifications_(notifications) {}
 
     void AddTo(aws::OperationTable& table);
 
@@ -50,6 +59,15 @@ class ControlOperations final : public aws::CrossOriginRules {
         std::string kind,
         std::optional<std::string> value,
         std::function<Status(BucketRecord&)> check = nullptr);
+
+    // S3Store::UpdateObject for a request, of which the bucket tells.
+    Task<Result<ObjectRecord>> UpdateAndTell(
+        const BucketState& bucket,
+        std::string key,
+        std::optional<std::string> version_id,
+        std::function<Status(ObjectRecord&)> change,
+        aws::RequestContext& context,
+        NotificationEvent event);
 
     // The record as its Put operation's input; nullopt: never put, or taken away.
     template <class Put>
@@ -154,6 +172,9 @@ class ControlOperations final : public aws::CrossOriginRules {
     Answer<model::GetBucketLogging> GetBucketLogging(Context, model::GetBucketLogging::Input);
 
     // --- notification_configuration.cc ---
+    // Whether the bucket may send to all of them; queues get s3:TestEvent. Errors: InvalidArgument.
+    Task<Status> ValidateDestinations(
+        const BucketState& bucket, const NotificationRules& rules, Context context);
     Answer<model::PutBucketNotificationConfiguration> PutBucketNotificationConfiguration(
         Context, model::PutBucketNotificationConfiguration::Input);
     Answer<model::GetBucketNotificationConfiguration> GetBucketNotificationConfiguration(
@@ -183,6 +204,7 @@ class ControlOperations final : public aws::CrossOriginRules {
     S3Store& store_;
     LifecycleEngine& lifecycle_;
     AccessLog& access_log_;
+    Notifications& notifications_;
 };
 
 // arn:aws:s3:::bucket or arn:aws:s3:::bucket/key

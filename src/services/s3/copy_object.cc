@@ -216,7 +216,12 @@ Task<Result<model::CopyObject::Output>> S3Service::CopyObject(
         HEARTH_CO_TRY(
             const ObjectRecord written,
             co_await Commit(
-                bucket->record, std::move(record), &inline_bytes, &*copied, conditions));
+                *bucket,
+                std::move(record),
+                &inline_bytes,
+                &*copied,
+                conditions,
+                {.cause = &context, .event = NotificationEvent::kCreatedCopy}));
         model::CopyObject::Output output;
         auto& result = output.copy_object_result.emplace();
         result.e_tag = QuotedEtag(written.etag);

@@ -62,7 +62,8 @@ Task<Status> DeleteOne(
     const BucketRecord& bucket,
     const DeleteContext& context,
     Deletion& deletion,
-    std::vector<ObjectRecord>& displaced) {
+    std::vector<ObjectRecord>& displaced,
+    Announcement& announcement) {
     deletion.delete_marker = false;
     deletion.shown_version.reset();
     if (!deletion.version_id) {
@@ -80,6 +81,12 @@ Task<Status> DeleteOne(
         if (written.record.delete_marker) {
             deletion.delete_marker = true;
             deletion.shown_version = written.record.version_id;
+            HEARTH_CO_RETURN_IF_ERROR(announcement.Add(
+                transaction, NotificationEvent::kRemovedDeleteMarkerCreated, written.record));
+        } else if (!written.displaced.empty()) {
+            // Of a key that was not there nothing is told.
+            HEARTH_CO_RETURN_IF_ERROR(announcement.Add(
+                transaction, NotificationEvent::kRemovedDelete, written.displaced.front()));
         }
         std::move(
             written.displaced.begin(), written.displaced.end(), std::back_inserter(displaced));
@@ -105,6 +112,8 @@ Task<Status> DeleteOne(
     }
     if (written) {
         deletion.delete_marker = written->record.delete_marker;
+        HEARTH_CO_RETURN_IF_ERROR(
+            announcement.Add(transaction, NotificationEvent::kRemovedDelete, written->record));
         std::move(
             written->displaced.begin(), written->displaced.end(), std::back_inserter(displaced));
     }
@@ -136,13 +145,18 @@ Task<Result<model::DeleteObject::Output>> S3Service::DeleteObject(
         .cloud_now = deps_.cloud_clock.Now(),
         .bypass_governance = input.bypass_governance_retention.value_or(false)};
     std::vector<ObjectRecord> displaced;
+    Announcement announcement = notifications_.Announce(*bucket, &context);
     const storage::Kv::Body body = [&](storage::Transaction& transaction) -> Task<Status> {
         displaced.clear();
+        announcement.Begin();
         HEARTH_CO_TRY(
             const BucketRecord now, co_await store_.ReadBucket(transaction, bucket->record));
-        co_return co_await DeleteOne(store_, transaction, now, how, deletion, displaced);
+        co_return co_await DeleteOne(
+            store_, transaction, now, how, deletion, displaced, announcement);
     };
-    HEARTH_CO_RETURN_IF_ERROR(co_await Transact(body));
+    const Status committed = co_await Transact(body);
+    announcement.End(committed);
+    HEARTH_CO_RETURN_IF_ERROR(committed);
     co_await store_.Release(bucket->record, std::move(displaced));
     model::DeleteObject::Output output;
     output.version_id = deletion.shown_version;
@@ -193,6 +207,7 @@ Task<Result<model::DeleteObjects::Output>> S3Service::DeleteObjects(
             deletions.begin() + static_cast<std::ptrdiff_t>(first),
             std::min(kDeleteBatch, deletions.size() - first));
         std::vector<ObjectRecord> displaced;
+        Announcement announcement = notifications_.Announce(*bucket, &context);
         // What an earlier run of the body decided is undone; keys that are none stay refused.
         std::vector<std::optional<Error>> errors_before;
         for (const Deletion& deletion : batch) {
@@ -200,6 +215,7 @@ Task<Result<model::DeleteObjects::Output>> S3Service::DeleteObjects(
         }
         const storage::Kv::Body body = [&](storage::Transaction& transaction) -> Task<Status> {
             displaced.clear();
+            announcement.Begin();
             HEARTH_CO_TRY(
                 const BucketRecord now, co_await store_.ReadBucket(transaction, bucket->record));
             for (size_t i = 0; i < batch.size(); ++i) {
@@ -208,8 +224,8 @@ Task<Result<model::DeleteObjects::Output>> S3Service::DeleteObjects(
                 if (deletion.error) {
                     continue;
                 }
-                auto deleted =
-                    co_await DeleteOne(store_, transaction, now, how, deletion, displaced);
+                auto deleted = co_await DeleteOne(
+                    store_, transaction, now, how, deletion, displaced, announcement);
                 if (!deleted.ok()) {
                     // A deletion that is refused writes nothing; the others go on.
                     if (deleted.error().http_status() >= 500) {
@@ -220,7 +236,9 @@ Task<Result<model::DeleteObjects::Output>> S3Service::DeleteObjects(
             }
             co_return Status();
         };
-        if (auto committed = co_await Transact(body); !committed.ok()) {
+        const Status committed = co_await Transact(body);
+        announcement.End(committed);
+        if (!committed.ok()) {
             for (Deletion& deletion : batch) {
                 if (!deletion.error) {
                     deletion.error = errors::InternalError();

@@ -89,8 +89,14 @@ LifecycleEngine::LifecycleEngine(
     S3Store& store,
     UploadStore& uploads,
     PartRemoval& part_removal,
-    BodyMoves& moves)
-    : deps_(deps), store_(store), uploads_(uploads), part_removal_(part_removal), moves_(moves) {
+    BodyMoves& moves,
+    Notifications& notifications)
+    : deps_(deps),
+      store_(store),
+      uploads_(uploads),
+      part_removal_(part_removal),
+      moves_(moves),
+      notifications_(notifications) {
     deps_.schedule.Register(
         kTimerKind, [this](const flow::DueTimer& timer) { return Fire(timer); });
 }
@@ -350,8 +356,10 @@ Task<Status> LifecycleEngine::Expire(const Run& run, std::vector<ObjectRecord> r
         markers.push_back(std::move(marker));
     }
     std::vector<ObjectRecord> displaced;
+    Announcement announcement = notifications_.Announce(*run.bucket, nullptr);
     const storage::Kv::Body body = [&](Transaction& transaction) -> Task<Status> {
         displaced.clear();
+        announcement.Begin();
         HEARTH_CO_TRY(const BucketRecord now, co_await store_.ReadBucket(transaction, bucket));
         for (size_t i = 0; i < records.size(); ++i) {
             const S3Store::Check still_due = [&](const ObjectRecord* current) -> Status {
@@ -364,6 +372,17 @@ Task<Status> LifecycleEngine::Expire(const Run& run, std::vector<ObjectRecord> r
             };
             auto written = co_await store_.Delete(transaction, now, markers[i], still_due);
             if (written.ok()) {
+                if (written->record.delete_marker) {
+                    HEARTH_CO_RETURN_IF_ERROR(announcement.Add(
+                        transaction,
+                        NotificationEvent::kLifecycleExpirationDeleteMarkerCreated,
+                        written->record));
+                } else if (!written->displaced.empty()) {
+                    HEARTH_CO_RETURN_IF_ERROR(announcement.Add(
+                        transaction,
+                        NotificationEvent::kLifecycleExpirationDelete,
+                        written->displaced.front()));
+                }
                 std::move(
                     written->displaced.begin(),
                     written->displaced.end(),
@@ -374,7 +393,9 @@ Task<Status> LifecycleEngine::Expire(const Run& run, std::vector<ObjectRecord> r
         }
         co_return Status();
     };
-    HEARTH_CO_RETURN_IF_ERROR(co_await store_.kv().Transact(body));
+    const Status committed = co_await store_.kv().Transact(body);
+    announcement.End(committed);
+    HEARTH_CO_RETURN_IF_ERROR(committed);
     co_await store_.Release(bucket, std::move(displaced));
     co_return Status();
 }
@@ -400,18 +421,23 @@ Task<Status> LifecycleEngine::RemoveDue(const Run& run) {
 Task<Status> LifecycleEngine::Remove(const Run& run, std::vector<Removal> removals) {
     const BucketRecord& bucket = run.bucket->record;
     std::vector<ObjectRecord> displaced;
+    Announcement announcement = notifications_.Announce(*run.bucket, nullptr);
     const storage::Kv::Body body = [&](Transaction& transaction) -> Task<Status> {
         displaced.clear();
+        announcement.Begin();
         HEARTH_CO_TRY(const BucketRecord now, co_await store_.ReadBucket(transaction, bucket));
         for (const Removal& removal : removals) {
-            const Status removed = co_await RemoveIn(transaction, now, run, removal, displaced);
+            const Status removed =
+                co_await RemoveIn(transaction, now, run, removal, displaced, announcement);
             if (!removed.ok() && !IsOutOfDate(removed.error())) {
                 co_return removed;
             }
         }
         co_return Status();
     };
-    HEARTH_CO_RETURN_IF_ERROR(co_await store_.kv().Transact(body));
+    const Status committed = co_await store_.kv().Transact(body);
+    announcement.End(committed);
+    HEARTH_CO_RETURN_IF_ERROR(committed);
     co_await store_.Release(bucket, std::move(displaced));
     co_return Status();
 }
@@ -422,7 +448,8 @@ Task<Status> LifecycleEngine::RemoveIn(
     const BucketRecord& bucket,
     const Run& run,
     const Removal& removal,
-    std::vector<ObjectRecord>& displaced) {
+    std::vector<ObjectRecord>& displaced,
+    Announcement& announcement) {
     const ObjectRecord& record = removal.record;
     const S3Store::Check allowed = [&](const ObjectRecord* version) -> Status {
         if (version == nullptr || version->sequence != record.sequence) {
@@ -452,6 +479,8 @@ Task<Status> LifecycleEngine::RemoveIn(
         auto written,
         co_await store_.DeleteVersion(transaction, bucket, record.key, record.version_id, allowed));
     if (written) {
+        HEARTH_CO_RETURN_IF_ERROR(announcement.Add(
+            transaction, NotificationEvent::kLifecycleExpirationDelete, written->record));
         std::move(
             written->displaced.begin(), written->displaced.end(), std::back_inserter(displaced));
     }
@@ -483,8 +512,30 @@ Task<Status> LifecycleEngine::Move(
         return Status();
     };
     const LifecycleDecision decision = run.rules.Decide(object, run.now);
-    co_return co_await moves_.Move(
-        run.bucket->record, record, PlaceOf(decision.storage_class), change);
+    co_return co_await MoveAndTell(
+        run,
+        record,
+        PlaceOf(decision.storage_class),
+        change,
+        NotificationEvent::kLifecycleTransition);
+}
+
+Task<Status> LifecycleEngine::MoveAndTell(
+    const Run& run,
+    const ObjectRecord& record,
+    storage::BodyTier place,
+    BodyMoves::Change change,
+    NotificationEvent event) {
+    Announcement announcement = notifications_.Announce(*run.bucket, nullptr);
+    const BodyMoves::Within tell = [&](Transaction& transaction,
+                                       const ObjectRecord& changed) -> Status {
+        announcement.Begin();
+        return announcement.Add(transaction, event, changed);
+    };
+    const Status moved =
+        co_await moves_.Move(run.bucket->record, record, place, std::move(change), tell);
+    announcement.End(moved);
+    co_return moved;
 }
 
 Task<Status> LifecycleEngine::MoveTier(const Run& run, const ObjectRecord& record) {
@@ -511,7 +562,12 @@ Task<Status> LifecycleEngine::MoveTier(const Run& run, const ObjectRecord& recor
         version.tier = std::string(tier);
         return Status();
     };
-    co_return co_await moves_.Move(run.bucket->record, record, PlaceOf(kTiered, to), change);
+    if (TierRank(to) < TierRank("ARCHIVE")) {
+        // AWS tells of the archive tiers alone.
+        co_return co_await moves_.Move(run.bucket->record, record, PlaceOf(kTiered, to), change);
+    }
+    co_return co_await MoveAndTell(
+        run, record, PlaceOf(kTiered, to), change, NotificationEvent::kIntelligentTiering);
 }
 
 Task<Status> LifecycleEngine::MoveBytes(const Run& run, const ObjectRecord& record) {

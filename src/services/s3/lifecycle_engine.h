@@ -4,6 +4,7 @@
 #include "rt/task.h"
 #include "services/s3/body_moves.h"
 #include "services/s3/lifecycle_rules.h"
+#include "services/s3/notifications.h"
 #include "services/s3/part_removal.h"
 #include "services/s3/s3_store.h"
 #include "services/s3/upload_store.h"
@@ -42,7 +43,8 @@ class LifecycleEngine final {
         S3Store& store,
         UploadStore& uploads,
         PartRemoval& part_removal,
-        BodyMoves& moves);
+        BodyMoves& moves,
+        Notifications& notifications);
 
     // In the transaction that puts a configuration; then Arm with what it returned.
     Task<Result<CloudClock::time_point>> ScheduleIn(
@@ -78,10 +80,18 @@ class LifecycleEngine final {
         const BucketRecord& bucket,
         const Run& run,
         const Removal& removal,
-        std::vector<ObjectRecord>& displaced);
+        std::vector<ObjectRecord>& displaced,
+        Announcement& announcement);
     Task<Status> Move(const Run& run, const LifecycleObject& object, const ObjectRecord& record);
     Task<Status> MoveTier(const Run& run, const ObjectRecord& record);
     Task<Status> MoveBytes(const Run& run, const ObjectRecord& record);
+    // BodyMoves::Move, of which the bucket tells.
+    Task<Status> MoveAndTell(
+        const Run& run,
+        const ObjectRecord& record,
+        storage::BodyTier place,
+        BodyMoves::Change change,
+        NotificationEvent event);
     Task<Status> Abort(const Run& run, const std::string& key, const std::string& upload_id);
 
     ServiceDeps deps_;
@@ -89,6 +99,7 @@ class LifecycleEngine final {
     UploadStore& uploads_;
     PartRemoval& part_removal_;
     BodyMoves& moves_;
+    Notifications& notifications_;
     std::atomic<bool> stopping_ = false;
     // Held for moments. The buckets whose timer was put by this process for tiers' sake.
     std::mutex mutex_;

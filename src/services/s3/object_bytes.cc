@@ -198,17 +198,21 @@ Task<Status> S3Service::Transact(storage::Kv::Body body, bool* unknown) {
 }
 
 Task<Result<ObjectRecord>> S3Service::Commit(
-    const BucketRecord& bucket,
+    const BucketState& bucket,
     ObjectRecord record,
     const std::string* inline_bytes,
     storage::FinishedBody* finished,
-    const WriteConditions& conditions) {
+    const WriteConditions& conditions,
+    Told told) {
+    Announcement announcement = notifications_.Announce(bucket, told.cause);
     S3Store::Written written;
     const S3Store::Check check = [&](const ObjectRecord* current) {
         return DecideWrite(conditions, record.key, current);
     };
     const storage::Kv::Body body = [&](storage::Transaction& transaction) -> Task<Status> {
-        HEARTH_CO_TRY(const BucketRecord now, co_await store_.ReadBucket(transaction, bucket));
+        announcement.Begin();
+        HEARTH_CO_TRY(
+            const BucketRecord now, co_await store_.ReadBucket(transaction, bucket.record));
         HEARTH_CO_TRY(
             written,
             co_await store_.Put(
@@ -217,10 +221,11 @@ Task<Result<ObjectRecord>> S3Service::Commit(
                 record,
                 inline_bytes,
                 conditions.any() ? check : S3Store::Check()));
-        co_return Status();
+        co_return announcement.Add(transaction, told.event, written.record);
     };
     bool unknown = false;
     auto committed = co_await Transact(body, &unknown);
+    announcement.End(committed);
     if (!committed.ok()) {
         if (finished != nullptr && unknown) {
             finished->Leave();
@@ -231,7 +236,7 @@ Task<Result<ObjectRecord>> S3Service::Commit(
         finished->Keep();
     }
     if (!written.displaced.empty()) {
-        co_await store_.Release(bucket, std::move(written.displaced));
+        co_await store_.Release(bucket.record, std::move(written.displaced));
     }
     co_return std::move(written.record);
 }

@@ -163,8 +163,9 @@ std::optional<std::chrono::minutes> RestoreTime(std::string_view archive, std::s
     return std::nullopt;
 }
 
-ObjectRestores::ObjectRestores(const ServiceDeps& deps, S3Store& store, BodyMoves& moves)
-    : deps_(deps), store_(store), moves_(moves) {
+ObjectRestores::ObjectRestores(
+    const ServiceDeps& deps, S3Store& store, BodyMoves& moves, Notifications& notifications)
+    : deps_(deps), store_(store), moves_(moves), notifications_(notifications) {
     deps_.schedule.Register(
         kTimerKind, [this](const flow::DueTimer& timer) { return Finish(timer); });
 }
@@ -194,8 +195,10 @@ Task<Result<model::RestoreObject::Output>> ObjectRestores::RestoreObject(
     const std::string key = ValueOrEmpty(input.key);
     const CloudClock::time_point now = deps_.cloud_clock.Now();
     std::optional<CloudClock::time_point> due;
+    Announcement announcement = notifications_.Announce(*bucket, &context);
     const storage::Kv::Body body = [&](Transaction& transaction) -> Task<Status> {
         due.reset();
+        announcement.Begin();
         HEARTH_CO_TRY(
             const BucketRecord known, co_await store_.ReadBucket(transaction, bucket->record));
         HEARTH_CO_TRY(
@@ -219,10 +222,14 @@ Task<Result<model::RestoreObject::Output>> ObjectRestores::RestoreObject(
             record.sequence,
             request.days.value_or(0)};
         due = now + plan.takes;
+        HEARTH_CO_RETURN_IF_ERROR(
+            announcement.Add(transaction, NotificationEvent::kRestorePost, record));
         co_return co_await deps_.schedule.Put(
             transaction, {kTimerKind, pending.TimerKey(), *due, pending.Encode()});
     };
-    HEARTH_CO_RETURN_IF_ERROR(co_await store_.kv().Transact(body));
+    const Status committed = co_await store_.kv().Transact(body);
+    announcement.End(committed);
+    HEARTH_CO_RETURN_IF_ERROR(committed);
     if (due) {
         deps_.schedule.Arm(*due);
         context.response_status = kAccepted;
@@ -240,13 +247,18 @@ Task<Status> ObjectRestores::Finish(const flow::DueTimer& timer) {
     }
     // A timer that fires again, after a crash, finds its work done and goes on to the next step.
     std::optional<CloudClock::time_point> ends;
+    // What the change is, for who wants to know.
+    std::optional<NotificationEvent> event;
+    std::optional<WallClock::time_point> restored_until;
     const auto change = [&](ObjectRecord& record) -> Status {
         ends.reset();
+        event.reset();
         if (record.sequence != pending.sequence) {
             return errors::NoSuchKey(pending.key);
         }
         if (record.restore_ongoing && pending.days != kEnd) {
             record.restore_ongoing = false;
+            event = NotificationEvent::kRestoreCompleted;
             if (IsTiered(record)) {
                 // Back to where it is read often.
                 record.tier.clear();
@@ -257,12 +269,22 @@ Task<Status> ObjectRestores::Finish(const flow::DueTimer& timer) {
         }
         if (record.restored_until) {
             ends = CloudClock::time_point(record.restored_until->time_since_epoch());
+            restored_until = record.restored_until;
             if (*ends <= now) {
+                if (!event) {
+                    event = NotificationEvent::kRestoreDelete;
+                }
                 record.restored_until.reset();
                 ends.reset();
             }
         }
         return Status();
+    };
+    Announcement announcement = notifications_.Announce(**bucket, nullptr);
+    const BodyMoves::Within tell = [&](Transaction& transaction,
+                                       const ObjectRecord& record) -> Status {
+        announcement.Begin();
+        return event ? announcement.Add(transaction, *event, record, restored_until) : Status();
     };
     Status done;
     for (int attempt = 1; attempt <= kAttemptsMax; ++attempt) {
@@ -277,13 +299,14 @@ Task<Status> ObjectRestores::Finish(const flow::DueTimer& timer) {
             co_return Status();
         }
         if (!record.restore_ongoing || pending.days == kEnd) {
-            done = co_await moves_.Update((*bucket)->record, record, change);
+            done = co_await moves_.Update((*bucket)->record, record, change, tell);
         } else if (IsTiered(record)) {
             done = co_await moves_.Move(
-                (*bucket)->record, record, storage::BodyTier::kStandard, change);
+                (*bucket)->record, record, storage::BodyTier::kStandard, change, tell);
         } else {
-            done = co_await moves_.Restore((*bucket)->record, record, change);
+            done = co_await moves_.Restore((*bucket)->record, record, change, tell);
         }
+        announcement.End(done);
         // Its bytes were moved while they were copied.
         if (done.ok() || done.error().code() != storage::kBodyGone) {
             break;

@@ -5,6 +5,7 @@
 #include "base/clock.h"
 #include "rt/task.h"
 #include "services/s3/body_moves.h"
+#include "services/s3/notifications.h"
 #include "services/s3/s3_store.h"
 #include "services/service_deps.h"
 
@@ -28,7 +29,8 @@ namespace hearth::s3 {
 class ObjectRestores final {
   public:
     // All must outlive it. Registers its timers, so before the schedule starts.
-    ObjectRestores(const ServiceDeps& deps, S3Store& store, BodyMoves& moves);
+    ObjectRestores(
+        const ServiceDeps& deps, S3Store& store, BodyMoves& moves, Notifications& notifications);
 
     void AddTo(aws::OperationTable& table);
 
@@ -40,6 +42,7 @@ class ObjectRestores final {
     ServiceDeps deps_;
     S3Store& store_;
     BodyMoves& moves_;
+    Notifications& notifications_;
 };
 
 // How long a restore takes; nullopt: that class has no such tier. Of AWS's ranges the longest, so

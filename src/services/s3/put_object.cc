@@ -62,7 +62,12 @@ Task<Result<model::PutObject::Output>> S3Service::PutObject(
     HEARTH_CO_TRY(
         const ObjectRecord written,
         co_await Commit(
-            bucket->record, std::move(record), &inline_bytes, &received.body, conditions));
+            *bucket,
+            std::move(record),
+            &inline_bytes,
+            &received.body,
+            conditions,
+            {.cause = &context, .event = NotificationEvent::kCreatedPut}));
     model::PutObject::Output output;
     output.e_tag = QuotedEtag(written.etag);
     output.version_id = ShownVersionId(bucket->record, written);

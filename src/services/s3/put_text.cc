@@ -22,7 +22,7 @@ Task<Status> S3Service::PutText(BucketHandle bucket, std::string key, std::strin
     FinishRecord(
         record, finished, checks.algorithm, ChecksumValue(checks.algorithm, finished.digests()));
     HEARTH_CO_RETURN_IF_ERROR(
-        co_await Commit(bucket->record, std::move(record), &inline_bytes, &finished, {}));
+        co_await Commit(*bucket, std::move(record), &inline_bytes, &finished, {}, {}));
     co_return Status();
 }
 

@@ -12,7 +12,7 @@ S3Service::S3Service(
     EventTarget& event_targets,
     std::unique_ptr<storage::ObjectBodies> bodies)
     : deps_(deps),
-      event_targets_(event_targets),
+      notifications_(deps, event_targets),
       bodies_(std::move(bodies)),
       part_removal_(deps.kv, *bodies_),
       store_(deps.kv, deps.random, *bodies_, part_removal_),
@@ -24,8 +24,8 @@ S3Service::S3Service(
               return PutText(std::move(bucket), std::move(key), std::move(text));
           }),
       body_moves_(store_, *bodies_, part_removal_),
-      lifecycle_(deps, store_, uploads_, part_removal_, body_moves_),
-      restores_(deps, store_, body_moves_),
+      lifecycle_(deps, store_, uploads_, part_removal_, body_moves_, notifications_),
+      restores_(deps, store_, body_moves_, notifications_),
       scrub_(
           {.metrics = deps.metrics,
            .admin = deps.admin,
@@ -34,7 +34,7 @@ S3Service::S3Service(
            .days = deps.options.scrub_days},
           store_,
           *bodies_),
-      control_(deps, store_, lifecycle_, access_log_),
+      control_(deps, store_, lifecycle_, access_log_, notifications_),
       website_(
           deps,
           store_,

@@ -11,6 +11,7 @@
 #include "services/s3/customer_key.h"
 #include "services/s3/lifecycle_engine.h"
 #include "services/s3/names.h"
+#include "services/s3/notifications.h"
 #include "services/s3/object_restores.h"
 #include "services/s3/part_removal.h"
 #include "services/s3/read_request.h"
@@ -114,14 +115,22 @@ class S3Service final : public aws::ServiceApi, public ObjectReader {
     // Kv::Transact with errors in S3's words: OperationAborted for a conflict that outlived its
     // retries, InternalError when the answer was lost (`unknown`, if given, says so).
     Task<Status> Transact(storage::Kv::Body body, bool* unknown = nullptr);
+
     // Makes `record` current in one transaction and gives room back; `finished` (null: none) is
-    // kept with it. Errors: those of `conditions`, NoSuchBucket, OperationAborted.
+    // kept with it. `cause` (null: S3 itself) and `event` are what the bucket tells of it. Errors:
+    // those of `conditions`, NoSuchBucket, OperationAborted.
+    struct Told {
+        const aws::RequestContext* cause = nullptr;
+        NotificationEvent event = NotificationEvent::kCreatedPut;
+    };
+
     Task<Result<ObjectRecord>> Commit(
-        const BucketRecord& bucket,
+        const BucketState& bucket,
         ObjectRecord record,
         const std::string* inline_bytes,
         storage::FinishedBody* finished,
-        const WriteConditions& conditions);
+        const WriteConditions& conditions,
+        Told told);
 
     // An object of Hearth's own making, such as a piece of an access log.
     Task<Status> PutText(BucketHandle bucket, std::string key, std::string text);
@@ -250,7 +259,7 @@ class S3Service final : public aws::ServiceApi, public ObjectReader {
     // Control: ControlOperations, which adds itself to the table.
 
     ServiceDeps deps_;
-    [[maybe_unused]] EventTarget& event_targets_;
+    Notifications notifications_;
     std::unique_ptr<storage::ObjectBodies> bodies_;
     PartRemoval part_removal_;
     S3Store store_;

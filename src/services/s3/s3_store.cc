@@ -222,7 +222,8 @@ Task<Result<ObjectRecord>> S3Store::UpdateObject(
     std::string key,
     std::optional<std::string> version_id,
     std::function<Status(ObjectRecord&)> change,
-    Headers* headers) {
+    Headers* headers,
+    Within within) {
     ObjectRecord updated;
     const Kv::Body body = [&](Transaction& transaction) -> Task<Status> {
         HEARTH_CO_TRY(const BucketRecord now, co_await ReadBucket(transaction, bucket));
@@ -236,6 +237,9 @@ Task<Result<ObjectRecord>> S3Store::UpdateObject(
         }
         HEARTH_CO_RETURN_IF_ERROR(change(found->record));
         Store(transaction, now, *found);
+        if (within) {
+            HEARTH_CO_RETURN_IF_ERROR(within(transaction, found->record));
+        }
         updated = std::move(found->record);
         co_return Status();
     };

@@ -94,13 +94,16 @@ class S3Store final {
         std::string_view key,
         const std::optional<std::string>& version_id,
         Headers* headers = nullptr);
-    // Reads a version, lets `change` judge and alter it, writes it back: one transaction.
+    // Reads a version, lets `change` judge and alter it, writes it back: one transaction. What
+    // `within` writes is part of it; it sees the changed version and may run again.
+    using Within = std::function<Status(storage::Transaction&, const ObjectRecord&)>;
     Task<Result<ObjectRecord>> UpdateObject(
         const BucketRecord& bucket,
         std::string key,
         std::optional<std::string> version_id,
         std::function<Status(ObjectRecord&)> change,
-        Headers* headers = nullptr);
+        Headers* headers = nullptr,
+        Within within = nullptr);
     // The bytes of an inline body.
     Task<Result<std::string>> InlineBody(const BucketRecord& bucket, std::string_view unique);
 

@@ -95,12 +95,13 @@ Task<Result<model::PutObjectTagging::Output>> ControlOperations::PutObjectTaggin
     };
     HEARTH_CO_TRY(
         const ObjectRecord record,
-        co_await store_.UpdateObject(
-            bucket->record,
+        co_await UpdateAndTell(
+            *bucket,
             ValueOrEmpty(input.key),
             input.version_id,
             change,
-            &context.response_headers));
+            context,
+            NotificationEvent::kTaggingPut));
     model::PutObjectTagging::Output output;
     output.version_id = VersionIdOf(*bucket, record);
     co_return output;
@@ -133,12 +134,13 @@ Task<Result<model::DeleteObjectTagging::Output>> ControlOperations::DeleteObject
     };
     HEARTH_CO_TRY(
         const ObjectRecord record,
-        co_await store_.UpdateObject(
-            bucket->record,
+        co_await UpdateAndTell(
+            *bucket,
             ValueOrEmpty(input.key),
             input.version_id,
             change,
-            &context.response_headers));
+            context,
+            NotificationEvent::kTaggingDelete));
     model::DeleteObjectTagging::Output output;
     output.version_id = VersionIdOf(*bucket, record);
     co_return output;
