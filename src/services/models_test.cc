@@ -5,6 +5,7 @@
 #include "gen/lambda/operations.gen.h"
 #include "gen/logs/operations.gen.h"
 #include "gen/s3/operations.gen.h"
+#include "gen/sqs/operations.gen.h"
 #include "gen/sts/operations.gen.h"
 
 #include <gtest/gtest.h>
@@ -25,6 +26,8 @@ const Service* const kServices[] = {
     &lambda::model::Service(),
     &logs::model::Service(),
     &s3::model::Service(),
+    &sqs::model::Service(),
+    sqs::model::Service().query_form,
     &sts::model::Service()};
 
 void CheckShape(const Shape* shape, std::set<const Shape*>& seen) {
