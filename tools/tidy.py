@@ -38,6 +38,7 @@ OWNERS = [
     (re.compile(r"rocksdb/"), ("src/storage/rocksdb/",)),
     (re.compile(r"openssl/"), ("src/codec/crypto/", "src/http/", "tests/perf/")),
     (re.compile(r"archive(_entry)?\.h"), ("src/codec/zip/",)),
+    (re.compile(r"zlib\.h"), ("src/codec/gzip/",)),
     (re.compile(r"seccomp\.h"), ("src/os/",)),
     (re.compile(r"sys/capability\.h"), ("src/os/", "src/sandbox/host/")),
     (re.compile(r"prometheus/"), ("src/aws/front/",)),

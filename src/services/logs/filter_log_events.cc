@@ -7,18 +7,6 @@
 #include <set>
 
 namespace hearth::logs {
-namespace {
-
-// As AWS: 56 digits that are unique in the group and rise with time.
-std::string EventId(const GroupEvent& event) {
-    // Eight bytes of hexadecimal have at most 20 decimal digits.
-    const uint64_t stream = std::stoull(event.stream_id, nullptr, 16);
-    return fmt::format(
-        "{:014}{:020}{:022}", event.event.timestamp_ms, stream, event.event.sequence);
-}
-
-}  // namespace
-
 Task<Result<model::FilterLogEvents::Output>> LogsService::FilterLogEvents(
     aws::RequestContext& context, model::FilterLogEvents::Input input) {
     HEARTH_CO_TRY(
@@ -70,7 +58,7 @@ Task<Result<model::FilterLogEvents::Output>> LogsService::FilterLogEvents(
     out.events->reserve(page.events.size());
     for (GroupEvent& event : page.events) {
         model::FilteredLogEvent& shown = out.events->emplace_back();
-        shown.event_id = EventId(event);
+        shown.event_id = EventId(event.event, event.stream_id);
         shown.log_stream_name = std::move(event.stream_name);
         shown.timestamp = event.event.timestamp_ms;
         shown.message = std::move(event.event.message);

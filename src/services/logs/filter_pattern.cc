@@ -600,6 +600,7 @@ struct FieldTest {
 };
 
 struct Field {
+    std::string name;
     bool ellipsis = false;
     // Any of these alternatives, each with all of its tests; none at all: any value.
     std::vector<std::vector<FieldTest>> alternatives;
@@ -688,6 +689,29 @@ class FieldConditions final : public FilterPattern::Matcher {
                    MatchesField);
     }
 
+    FilterPattern::Fields Extract(std::string_view message) const override {
+        const std::vector<std::string_view> values = SplitFields(message);
+        FilterPattern::Fields extracted;
+        const auto add = [&](const Field& field, size_t at) {
+            extracted.emplace_back(
+                field.name.empty() ? "$" + std::to_string(at + 1) : field.name,
+                std::string(values[at]));
+        };
+        size_t at = 0;
+        for (size_t i = 0; i < fields_.size() && at < values.size(); ++i) {
+            if (!fields_[i].ellipsis) {
+                add(fields_[i], at++);
+                continue;
+            }
+            // What the ellipsis stands for ends where the fields behind it begin.
+            const size_t behind = fields_.size() - i - 1;
+            while (at + behind < values.size()) {
+                add(fields_[i], at++);
+            }
+        }
+        return extracted;
+    }
+
   private:
     static bool MatchesField(const Field& field, std::string_view value) {
         return field.Matches(value);
@@ -704,6 +728,7 @@ class FieldConditions final : public FilterPattern::Matcher {
                    c == '>';
         };
         const std::string name = scanner.Until(name_ends);
+        field.name = name;
         scanner.SkipSpace();
         auto comparison = scanner.TakeComparison();
         if (!comparison) {
@@ -762,6 +787,10 @@ Result<FilterPattern> FilterPattern::Parse(std::string_view text) {
 
 bool FilterPattern::Matches(std::string_view message) const {
     return matcher_ == nullptr || matcher_->Matches(message);
+}
+
+FilterPattern::Fields FilterPattern::Extract(std::string_view message) const {
+    return matcher_ == nullptr ? Fields() : matcher_->Extract(message);
 }
 
 }  // namespace hearth::logs

@@ -3,7 +3,10 @@
 #include "base/result.h"
 
 #include <memory>
+#include <string>
 #include <string_view>
+#include <utility>
+#include <vector>
 
 namespace hearth::logs {
 
@@ -21,11 +24,18 @@ class FilterPattern final {
 
     bool Matches(std::string_view message) const;
 
+    // Of an event that matches a pattern of space-separated fields: its values by the pattern's
+    // names, "$4" for the fourth when it has none. Empty for the other kinds of patterns.
+    using Fields = std::vector<std::pair<std::string, std::string>>;
+    Fields Extract(std::string_view message) const;
+
     // A parsed pattern of one kind.
     class Matcher {
       public:
         virtual ~Matcher() = default;
         virtual bool Matches(std::string_view message) const = 0;
+
+        virtual Fields Extract(std::string_view) const { return {}; }
     };
 
   private:

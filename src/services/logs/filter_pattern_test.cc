@@ -143,6 +143,22 @@ TEST(FilterPattern, BrokenPatternsAreRefused) {
     EXPECT_FALSE(FilterPattern::Parse("{" + deep).ok());
 }
 
+TEST(FilterPattern, FieldsComeByName) {
+    using Fields = FilterPattern::Fields;
+    const auto extract = [](std::string_view pattern, std::string_view event) {
+        return FilterPattern::Parse(pattern)->Extract(event);
+    };
+    EXPECT_EQ(
+        extract("[ip, , status=5*]", "10.0.0.1 [now then] 503"),
+        (Fields{{"ip", "10.0.0.1"}, {"$2", "now then"}, {"status", "503"}}));
+    EXPECT_EQ(
+        extract("[first, ..., last]", "a b c d"),
+        (Fields{{"first", "a"}, {"$2", "b"}, {"$3", "c"}, {"last", "d"}}));
+    EXPECT_EQ(extract("[first, ...]", "a"), (Fields{{"first", "a"}}));
+    EXPECT_EQ(extract("ERROR", "ERROR"), Fields());
+    EXPECT_EQ(extract("", "ERROR"), Fields());
+}
+
 // A pattern is the caller's, an event is a function's: neither may cost more than its length.
 TEST(FilterPattern, HostileTextsStayCheap) {
     std::string stars;

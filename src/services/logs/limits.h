@@ -24,6 +24,7 @@ inline constexpr size_t kFilterChunksMax = 20'000;
 
 inline constexpr int32_t kDescribeMax = 50;
 inline constexpr size_t kTagsMax = 50;
+inline constexpr size_t kSubscriptionFiltersMax = 2;
 
 // Ours: how events are stored (docs/internals/storage-keys.md, "logs").
 inline constexpr size_t kChunkBytes = 256 * 1024;
@@ -31,6 +32,9 @@ inline constexpr std::chrono::milliseconds kChunkSpanMax = std::chrono::minutes(
 inline constexpr size_t kChunksPerTransactionMax = 300;
 // Retention deletes at most so often; what has expired is hidden at once.
 inline constexpr std::chrono::milliseconds kRetentionPause = std::chrono::hours(1);
+// Messages of one invocation of a subscribed function, unless a single one is larger: in gzip and
+// base64 they stay below what an asynchronous invocation may be.
+inline constexpr size_t kSubscriptionBytesMax = 512 * 1024;
 // Keys deleted in one transaction.
 inline constexpr size_t kDeleteBatch = 400;
 

@@ -2,6 +2,7 @@
 
 #include "services/logs/errors.h"
 #include "services/logs/limits.h"
+#include "services/logs/subscriptions.h"
 
 namespace hearth::logs {
 namespace {
@@ -106,6 +107,7 @@ Task<Status> LogStore::DeleteGroup(const GroupName& group) {
                 "The specified log group has deletion protection enabled and cannot be deleted.");
         }
         t.Delete(key);
+        t.Delete(SubscriptionsKey(group, record->id));
         const std::string subject = TimerKey(group, record->id, "");
         HEARTH_CO_RETURN_IF_ERROR(co_await deps_.schedule.Cancel(t, kRetentionKind, subject));
         const flow::DueTimer purge{kPurgeKind, subject, now, ""};
@@ -153,6 +155,39 @@ Task<Status> LogStore::PutRetentionTimer(
     CloudClock::time_point due) {
     const flow::DueTimer timer{kRetentionKind, TimerKey(group, record.id, ""), due, ""};
     co_return co_await deps_.schedule.Put(transaction, timer);
+}
+
+Task<Result<SubscriptionFilters>> LogStore::FiltersOf(const GroupName& group) {
+    HEARTH_CO_TRY(const GroupRecord record, co_await FindGroup(group));
+    const std::string key = SubscriptionsKey(group, record.id);
+    HEARTH_CO_TRY(const auto value, co_await deps_.kv.Get(key));
+    if (!value) {
+        co_return SubscriptionFilters();
+    }
+    co_return DecodeSubscriptions(*value);
+}
+
+Task<Status> LogStore::UpdateFilters(const GroupName& group, const ChangeFilters& change) {
+    const Kv::Body body = [&](Transaction& t) -> Task<Status> {
+        HEARTH_CO_TRY(const auto record, co_await GetGroup(t, group));
+        if (!record) {
+            co_return errors::NoSuchGroup();
+        }
+        const std::string key = SubscriptionsKey(group, record->id);
+        HEARTH_CO_TRY(const auto value, co_await t.Get(key));
+        SubscriptionFilters filters;
+        if (value) {
+            HEARTH_CO_TRY(filters, DecodeSubscriptions(*value));
+        }
+        HEARTH_CO_RETURN_IF_ERROR(change(filters));
+        if (filters.empty()) {
+            t.Delete(key);
+        } else {
+            t.Put(key, EncodeSubscriptions(filters));
+        }
+        co_return Status();
+    };
+    co_return co_await deps_.kv.Transact(body);
 }
 
 Task<Result<StreamRecord>> LogStore::FindStream(
@@ -251,7 +286,9 @@ Task<Status> LogStore::AppendBatch(
     const std::string new_group_id = NewId();
     const std::string new_stream_id = NewId();
     const int64_t now_ms = WallNowMs();
+    std::vector<flow::Delivery> deliveries;
     const Kv::Body body = [&](Transaction& t) -> Task<Status> {
+        deliveries.clear();
         HEARTH_CO_TRY(auto in_group, co_await GetGroup(t, group));
         if (!in_group) {
             if (!create) {
@@ -296,9 +333,17 @@ Task<Status> LogStore::AppendBatch(
         }
         record.bytes += static_cast<int64_t>(batch.messages_bytes);
         t.Put(stream_key, Encode(record));
+        if (deps_.subscriptions != nullptr) {
+            const Subscriptions::Source source{group, in_group->id, stream, record.id};
+            HEARTH_CO_TRY(deliveries, co_await deps_.subscriptions->Add(t, source, batch.chunks));
+        }
         co_return Status();
     };
-    co_return co_await deps_.kv.Transact(body);
+    HEARTH_CO_RETURN_IF_ERROR(co_await deps_.kv.Transact(body));
+    if (!deliveries.empty()) {
+        deps_.subscriptions->Committed(std::move(deliveries));
+    }
+    co_return Status();
 }
 
 std::optional<CloudClock::time_point> LogStore::ExpiryOf(

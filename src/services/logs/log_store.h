@@ -6,6 +6,7 @@
 #include "flow/schedule.h"
 #include "rt/task.h"
 #include "services/logs/records.h"
+#include "services/logs/subscription_records.h"
 #include "storage/kv.h"
 
 #include <functional>
@@ -15,6 +16,8 @@
 #include <vector>
 
 namespace hearth::logs {
+
+class Subscriptions;
 
 // Groups, streams and the writing of events on the store. What is deleted vanishes at once; its
 // events are taken away in the background by durable timers, so a crash resumes the work.
@@ -29,6 +32,8 @@ class LogStore final {
         const WallClock& wall_clock;
         const CloudClock& cloud_clock;
         Random& random;
+        // Gets the events that are written; null: nobody does.
+        logs::Subscriptions* subscriptions = nullptr;
     };
 
     // Registers its timers.
@@ -42,6 +47,12 @@ class LogStore final {
     // Changes the record; `change` may refuse and may run again. ResourceNotFoundException.
     using ChangeGroup = std::function<Status(GroupRecord&)>;
     Task<Status> UpdateGroup(const GroupName& group, const ChangeGroup& change);
+
+    // The group's subscription filters. ResourceNotFoundException.
+    Task<Result<SubscriptionFilters>> FiltersOf(const GroupName& group);
+    // Changes them; `change` may refuse and may run again. ResourceNotFoundException.
+    using ChangeFilters = std::function<Status(SubscriptionFilters&)>;
+    Task<Status> UpdateFilters(const GroupName& group, const ChangeFilters& change);
 
     Task<Result<StreamRecord>> FindStream(
         const GroupName& group, const GroupRecord& record, std::string_view stream);

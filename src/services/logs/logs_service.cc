@@ -7,13 +7,19 @@
 namespace hearth::logs {
 
 LogsService::LogsService(const ServiceDeps& deps, EventTarget& event_targets)
-    : event_targets_(event_targets),
+    : subscriptions_(
+          {.courier = deps.courier,
+           .targets = event_targets,
+           .cloud_clock = deps.cloud_clock,
+           .monotonic_clock = deps.monotonic_clock,
+           .random = deps.random}),
       store_(
           {.kv = deps.kv,
            .schedule = deps.schedule,
            .wall_clock = deps.wall_clock,
            .cloud_clock = deps.cloud_clock,
-           .random = deps.random}) {
+           .random = deps.random,
+           .subscriptions = &subscriptions_}) {
     operations_.Add<model::CreateLogGroup>(this, &LogsService::CreateLogGroup);
     operations_.Add<model::DeleteLogGroup>(this, &LogsService::DeleteLogGroup);
     operations_.Add<model::DescribeLogGroups>(this, &LogsService::DescribeLogGroups);
@@ -25,6 +31,10 @@ LogsService::LogsService(const ServiceDeps& deps, EventTarget& event_targets)
     operations_.Add<model::PutLogEvents>(this, &LogsService::PutLogEvents);
     operations_.Add<model::GetLogEvents>(this, &LogsService::GetLogEvents);
     operations_.Add<model::FilterLogEvents>(this, &LogsService::FilterLogEvents);
+    operations_.Add<model::PutSubscriptionFilter>(this, &LogsService::PutSubscriptionFilter);
+    operations_.Add<model::DescribeSubscriptionFilters>(
+        this, &LogsService::DescribeSubscriptionFilters);
+    operations_.Add<model::DeleteSubscriptionFilter>(this, &LogsService::DeleteSubscriptionFilter);
     operations_.Add<model::TagResource>(this, &LogsService::TagResource);
     operations_.Add<model::UntagResource>(this, &LogsService::UntagResource);
     operations_.Add<model::ListTagsForResource>(this, &LogsService::ListTagsForResource);

@@ -6,6 +6,7 @@
 #include "services/invocation_log.h"
 #include "services/logs/log_store.h"
 #include "services/logs/log_watch.h"
+#include "services/logs/subscriptions.h"
 #include "services/service_deps.h"
 
 #include "gen/logs/operations.gen.h"
@@ -72,6 +73,13 @@ class LogsService final : public aws::ServiceApi, public LogSink {
     // filter_log_events.cc
     Answer<model::FilterLogEvents> FilterLogEvents(
         aws::RequestContext& context, model::FilterLogEvents::Input input);
+    // subscription_filters.cc
+    Answer<model::PutSubscriptionFilter> PutSubscriptionFilter(
+        aws::RequestContext& context, model::PutSubscriptionFilter::Input input);
+    Answer<model::DescribeSubscriptionFilters> DescribeSubscriptionFilters(
+        aws::RequestContext& context, model::DescribeSubscriptionFilters::Input input);
+    Answer<model::DeleteSubscriptionFilter> DeleteSubscriptionFilter(
+        aws::RequestContext& context, model::DeleteSubscriptionFilter::Input input);
     // tags.cc
     Answer<model::TagResource> TagResource(
         aws::RequestContext& context, model::TagResource::Input input);
@@ -88,7 +96,7 @@ class LogsService final : public aws::ServiceApi, public LogSink {
     // follow.cc
     Task<Result<aws::AdminAnswer>> Follow(aws::AdminRequest request);
 
-    [[maybe_unused]] EventTarget& event_targets_;
+    Subscriptions subscriptions_;
     LogStore store_;
     LogWatch watch_;
     aws::OperationTable operations_;

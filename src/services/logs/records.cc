@@ -1,5 +1,7 @@
 #include "services/logs/records.h"
 
+#include <fmt/format.h>
+
 namespace hearth::logs {
 namespace {
 
@@ -94,6 +96,12 @@ Key EntryKey(
     std::string_view stream_id,
     int64_t first_sequence) {
     return AllEntriesKey(group, group_id).Add(first_ms).Add(stream_id).Add(first_sequence);
+}
+
+std::string EventId(const Event& event, std::string_view stream_id) {
+    // Eight bytes of hexadecimal have at most 20 decimal digits.
+    const uint64_t stream = std::stoull(std::string(stream_id), nullptr, 16);
+    return fmt::format("{:014}{:020}{:022}", event.timestamp_ms, stream, event.sequence);
 }
 
 Result<std::string> NameInKey(std::string_view key) {

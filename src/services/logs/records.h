@@ -94,6 +94,9 @@ storage::keys::Key EntryKey(
     std::string_view stream_id,
     int64_t first_sequence);
 
+// As AWS: 56 digits that are unique in the group and rise with time.
+std::string EventId(const Event& event, std::string_view stream_id);
+
 // The name at the end of a group's or stream's key.
 Result<std::string> NameInKey(std::string_view key);
 
