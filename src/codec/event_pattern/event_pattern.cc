@@ -351,10 +351,10 @@ bool NamesMember(const Node& node, std::string_view name) {
 
 Result<EventPattern> EventPattern::Compile(std::string_view pattern) {
     HEARTH_TRY(const Json json, ParseJson(pattern));
-    return Compile(json);
+    return CompileJson(json);
 }
 
-Result<EventPattern> EventPattern::Compile(const Json& pattern) {
+Result<EventPattern> EventPattern::CompileJson(const Json& pattern) {
     const Json::Object* const object = pattern.AsObject();
     if (object == nullptr) {
         return errors::Malformed("Filter is not an object");

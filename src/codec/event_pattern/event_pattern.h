@@ -32,7 +32,7 @@ class EventPattern final {
     //   errors  Malformed, with AWS's reason: "Empty arrays are not allowed",
     //           "\"x\" must be an object or an array", ...
     static Result<EventPattern> Compile(std::string_view pattern);
-    static Result<EventPattern> Compile(const Json& pattern);
+    static Result<EventPattern> CompileJson(const Json& pattern);
 
     bool Matches(const Json& event) const;
 

@@ -2,6 +2,7 @@
 
 #include "base/log.h"
 #include "services/lambda/errors.h"
+#include "services/lambda/mapping_operations.h"
 #include "storage/blob/blob_store.h"
 
 #include <fmt/format.h>
@@ -138,12 +139,21 @@ Task<Status> LambdaService::Start() {
     }
     HEARTH_CO_RETURN_IF_ERROR(co_await snapshots_.Start());
     background_.Spawn(CleanUp(std::move(unpacked)));
+    if (mappings_) {
+        co_await mappings_->Start();
+    }
     co_return Status();
 }
 
 Task<void> LambdaService::Stop() {
+    if (mappings_) {
+        co_await mappings_->BeginStop();
+    }
     if (invoker_) {
         co_await invoker_->Stop();
+    }
+    if (mappings_) {
+        co_await mappings_->Stop();
     }
     co_await background_.Join();
 }

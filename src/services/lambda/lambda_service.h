@@ -19,6 +19,7 @@
 #include "services/lambda/layer_store.h"
 #include "services/lambda/settings.h"
 #include "services/lambda/version_snapshots.h"
+#include "services/message_queues.h"
 #include "services/object_reader.h"
 #include "services/role_directory.h"
 #include "services/service_deps.h"
@@ -34,6 +35,9 @@
 
 namespace hearth::lambda {
 
+class EventSourceMappings;
+struct MappingRecord;
+
 // AWS Lambda's control plane: functions, versions, aliases, tags. How a function runs is the
 // Invoker's matter. All state is in storage; README.md tells states and invariants.
 class LambdaService final : public aws::ServiceApi {
@@ -47,6 +51,10 @@ class LambdaService final : public aws::ServiceApi {
 
     // Where S3Bucket and S3Key are read; without one they are refused.
     void UseObjects(ObjectReader* objects) { objects_ = objects; }
+
+    // What event source mappings take messages from; without it there are no mappings. Before
+    // Start.
+    void UseQueues(MessageQueues& queues);
 
     CodeStore& code() { return code_; }
 
@@ -276,6 +284,10 @@ class LambdaService final : public aws::ServiceApi {
     //   errors  SnapStartNotReadyException; ResourceNotFoundException "Function not found: arn:..."
     Task<Result<PreparedCall>> PrepareCall(FunctionReference reference);
 
+    // --- mapping_call.cc: runs the function of an event source mapping.
+    Task<Result<InvokeResult>> CallForMapping(
+        const MappingRecord& mapping, std::string payload, std::string trace_header);
+
     // --- code_package.cc: an uploaded zip on its way into a record.
 
     struct CodePackage {
@@ -392,6 +404,7 @@ class LambdaService final : public aws::ServiceApi {
     CodeStore code_;
     HotReload hot_reload_;
     std::unique_ptr<Invoker> invoker_;
+    std::unique_ptr<EventSourceMappings> mappings_;
     ObjectReader* objects_ = nullptr;
     aws::OperationTable table_;
     rt::TaskGroup background_;

@@ -24,7 +24,6 @@ enum Number : uint8_t {
     kConcurrencyMax = 10,
     kPollersMin = 11,
     kPollersMax = 12,
-    kPollersGroup = 13,
     kHasMetrics = 14,
     kMetric = 15,
     kTag = 16,
@@ -61,7 +60,6 @@ std::string EncodeMapping(const MappingRecord& record) {
     if (record.provisioned) {
         writer.Integer(kPollersMin, record.provisioned->min);
         writer.Integer(kPollersMax, record.provisioned->max);
-        writer.Text(kPollersGroup, record.provisioned->group);
     }
     if (record.metrics) {
         writer.Integer(kHasMetrics, 1);
@@ -82,7 +80,7 @@ Result<MappingRecord> DecodeMapping(
     record.account = std::move(account);
     record.region = std::move(region);
     record.id = std::move(id);
-    const auto pollers = [&record]() -> MappingRecord::ProvisionedPollers& {
+    const auto pollers = [&record]() -> ProvisionedPollers& {
         if (!record.provisioned) {
             record.provisioned.emplace();
         }
@@ -106,9 +104,6 @@ Result<MappingRecord> DecodeMapping(
                 break;
             case kFilter:
                 record.filters.emplace_back(field->bytes);
-                break;
-            case kPollersGroup:
-                pollers().group = field->bytes;
                 break;
             case kMetric:
                 if (record.metrics) {

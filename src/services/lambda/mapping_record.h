@@ -14,6 +14,14 @@
 
 namespace hearth::lambda {
 
+// Provisioned mode: event pollers that are there from the start.
+struct ProvisionedPollers {
+    int32_t min = 2;
+    int32_t max = 200;
+
+    bool operator==(const ProvisionedPollers&) const = default;
+};
+
 // One event source mapping as it is stored: from which queue to which function, and how.
 struct MappingRecord {
     AccountId account;
@@ -33,14 +41,6 @@ struct MappingRecord {
     std::vector<std::string> filters;
     bool report_batch_item_failures = false;
     std::optional<int32_t> concurrency_max;
-
-    struct ProvisionedPollers {
-        int32_t min = 2;
-        int32_t max = 200;
-        std::string group;
-
-        bool operator==(const ProvisionedPollers&) const = default;
-    };
 
     std::optional<ProvisionedPollers> provisioned;
     // Shown again; Hearth has no CloudWatch metrics of mappings yet.

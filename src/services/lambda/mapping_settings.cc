@@ -101,8 +101,7 @@ Status ApplyPollers(const model::ProvisionedPollerConfig& config, MappingRecord&
         record.provisioned.reset();
         return Status();
     }
-    MappingRecord::ProvisionedPollers pollers =
-        record.provisioned.value_or(MappingRecord::ProvisionedPollers());
+    ProvisionedPollers pollers = record.provisioned.value_or(ProvisionedPollers());
     pollers.min = config.minimum_pollers.value_or(pollers.min);
     pollers.max = config.maximum_pollers.value_or(std::max(pollers.max, pollers.min));
     if (pollers.min < limits::kPollersMinLeast || pollers.min > limits::kPollersMinMost ||

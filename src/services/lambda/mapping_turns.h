@@ -1,0 +1,43 @@
+#pragma once
+
+#include "rt/event.h"
+
+#include <list>
+#include <map>
+#include <string>
+#include <string_view>
+
+namespace hearth::lambda {
+
+// Batches of all mappings to one function that were throttled wait here in the order in which they
+// came, so a thousand queues that feed one function get its concurrency in turns. One loop's.
+class MappingTurns final {
+  public:
+    // One that waits; wakes `event` when its turn has come. Leaves when it is destroyed.
+    class Waiting final {
+      public:
+        Waiting(MappingTurns& turns, std::string function, rt::Event& event);
+        ~Waiting();
+
+        Waiting(const Waiting&) = delete;
+        Waiting& operator=(const Waiting&) = delete;
+
+      private:
+        friend class MappingTurns;
+
+        MappingTurns& turns_;
+        const std::string function_;
+        rt::Event& event_;
+        std::list<Waiting*>::iterator place_;
+        bool called_ = false;
+    };
+
+    // The function had room for a call and has it again: the next ones try. Two at a time, so that
+    // all of its concurrency is found quickly.
+    void Ended(std::string_view function);
+
+  private:
+    std::map<std::string, std::list<Waiting*>, std::less<>> waiting_;
+};
+
+}  // namespace hearth::lambda
