@@ -6,40 +6,42 @@ from s3_control_support import refused
 HEARTH_OPTIONS = ("--lenient",)
 
 WANTED = {
-    "QueueConfigurations": [
+    "TopicConfigurations": [
         {
-            "Id": "q",
-            "QueueArn": "arn:aws:sqs:us-east-1:000000000000:q",
+            "Id": "t",
+            "TopicArn": "arn:aws:sns:us-east-1:000000000000:t",
             "Events": ["s3:ObjectCreated:*"],
-            "Filter": {"Key": {"FilterRules": [{"Name": "prefix", "Value": "x/"}]}},
+            "Filter": {"Key": {"FilterRules": [{"Name": "Prefix", "Value": "x/"}]}},
         }
-    ]
+    ],
+    "EventBridgeConfiguration": {},
 }
 
 
-def test_notifications_are_kept_and_named(s3, bucket):
+def test_topics_and_event_bridge_are_kept_and_named(s3, bucket):
     put = s3.put_bucket_notification_configuration(
         Bucket=bucket, NotificationConfiguration=WANTED
     )
     headers = put["ResponseMetadata"]["HTTPHeaders"]
-    assert headers["x-hearth-ignored"] == "NotificationConfiguration"
+    ignored = {name.strip() for name in headers["x-hearth-ignored"].split(",")}
+    assert ignored == {"TopicConfiguration", "EventBridgeConfiguration"}
     got = s3.get_bucket_notification_configuration(Bucket=bucket)
-    assert got["QueueConfigurations"] == WANTED["QueueConfigurations"]
+    assert got["TopicConfigurations"] == WANTED["TopicConfigurations"]
+    assert "EventBridgeConfiguration" in got
     s3.put_bucket_notification_configuration(Bucket=bucket, NotificationConfiguration={})
-    assert "QueueConfigurations" not in s3.get_bucket_notification_configuration(Bucket=bucket)
+    assert "TopicConfigurations" not in s3.get_bucket_notification_configuration(Bucket=bucket)
 
 
 @pytest.mark.parametrize(
-    "change, code",
+    "change",
     [
-        ({"QueueArn": "arn:aws:sns:us-east-1:000000000000:t"}, "InvalidArgument"),
-        # On AWS InvalidArgument: docs/compatibility/s3-control.md.
-        ({"Filter": {"Key": {"FilterRules": [{"Name": "infix", "Value": "x"}]}}}, "MalformedXML"),
+        {"TopicArn": "arn:aws:sqs:us-east-1:000000000000:q"},
+        {"Filter": {"Key": {"FilterRules": [{"Name": "infix", "Value": "x"}]}}},
     ],
 )
-def test_notifications_are_checked(unchecked, bucket, change, code):
-    wrong = {"QueueConfigurations": [WANTED["QueueConfigurations"][0] | change]}
-    with refused(code, 400):
+def test_notifications_are_checked(unchecked, bucket, change):
+    wrong = {"TopicConfigurations": [WANTED["TopicConfigurations"][0] | change]}
+    with refused("InvalidArgument", 400):
         unchecked.put_bucket_notification_configuration(
             Bucket=bucket, NotificationConfiguration=wrong
         )

@@ -73,22 +73,10 @@ def test_logging_needs_a_bucket_to_log_to(s3, bucket):
     assert "LoggingEnabled" not in s3.get_bucket_logging(Bucket=bucket)
 
 
-def test_no_notifications_is_the_only_configuration(s3, bucket):
+def test_a_bucket_begins_without_notifications(s3, bucket):
     s3.put_bucket_notification_configuration(Bucket=bucket, NotificationConfiguration={})
     got = s3.get_bucket_notification_configuration(Bucket=bucket)
     assert set(got) == {"ResponseMetadata"}
-    with refused("NotImplemented", 501):
-        s3.put_bucket_notification_configuration(
-            Bucket=bucket,
-            NotificationConfiguration={
-                "QueueConfigurations": [
-                    {
-                        "QueueArn": "arn:aws:sqs:us-east-1:000000000000:q",
-                        "Events": ["s3:ObjectCreated:*"],
-                    }
-                ]
-            },
-        )
 
 
 def test_website_comes_and_goes(s3, bucket):
