@@ -2,8 +2,9 @@
 
 #include "base/log.h"
 #include "base/random.h"
-#include "rt/event.h"
+#include "rt/loops.h"
 #include "services/lambda/mapping_limits.h"
+#include "services/lambda/recursion.h"
 
 #include <fmt/format.h>
 
@@ -27,6 +28,7 @@ constexpr milliseconds kThrottleMax = seconds(10);
 constexpr milliseconds kVisibilityMargin = seconds(1);
 
 constexpr size_t kRecordsOverhead = 16;
+constexpr std::string_view kRecursiveInvocationCode = "RecursiveInvocationException";
 
 milliseconds BackOff(Random& random, milliseconds least, milliseconds most, int attempt) {
     const auto step = std::min<int64_t>(most.count(), least.count() << std::min(attempt, 16));
@@ -50,6 +52,30 @@ std::string QueueWakeKey(std::string_view queue_arn) {
         queue_arn.remove_prefix(colon + 1);
     }
     return fmt::format("sqs/{}/{}/{}", parts[4], parts[3], queue_arn);
+}
+
+void MappingActivity::Enter() {
+    ++count_;
+    quiet_.Reset();
+}
+
+void MappingActivity::Leave() {
+    if (--count_ == 0) {
+        quiet_.Set();
+    }
+}
+
+Task<bool> MappingActivity::WaitForQuiet(seconds limit) {
+    const auto deadline = std::chrono::steady_clock::now() + limit;
+    // Hints that are on their way become work first.
+    co_await rt::Yield();
+    while (count_ > 0) {
+        if (!co_await quiet_.WaitUntil(deadline)) {
+            co_return false;
+        }
+        co_await rt::Yield();
+    }
+    co_return true;
 }
 
 MappingPoller::MappingPoller(MappingWorld& world, MappingRecord record)
@@ -106,6 +132,7 @@ void MappingPoller::Pump() {
 }
 
 Task<void> MappingPoller::PumpAll() {
+    const MappingActivity::Unit active(world_.activity);
     while (again_ && !stopped_) {
         again_ = false;
         while (co_await Step()) {
@@ -187,6 +214,8 @@ Task<bool> MappingPoller::TakeIn(std::vector<MessageQueues::Message> messages) {
         if (const auto trace = message.system_attributes.find("AWSTraceHeader");
             trace != message.system_attributes.end()) {
             held.trace_header = std::move(trace->second);
+            std::string lineage = held.trace_header;
+            held.recursions = ExtendLineage(lineage, function_arn_, {});
         }
         held_bytes_ += held.record.size() + 1;
         held_.push_back(std::move(held));
@@ -223,13 +252,28 @@ MappingPoller::Batch MappingPoller::TakeBatch() {
     size_t bytes = kRecordsOverhead;
     while (!held_.empty() && batch.messages.size() < static_cast<size_t>(record_.batch_size)) {
         const size_t more = held_.front().record.size() + 1;
-        if (!batch.messages.empty() && bytes + more > limits::kBatchPayloadBytesMax) {
+        const bool recursive = held_.front().recursions >= kRecursionsMax;
+        if (!batch.messages.empty() &&
+            (bytes + more > limits::kBatchPayloadBytesMax ||
+             recursive != (batch.messages.front().recursions >= kRecursionsMax))) {
             break;
         }
         bytes += more;
         held_bytes_ -= more;
         batch.messages.push_back(std::move(held_.front()));
         held_.pop_front();
+    }
+    if (record_.fifo && !held_.empty()) {
+        // They may be of the same groups and would overtake; their groups wait for this batch.
+        std::vector<std::string> rest;
+        for (Held& held : held_) {
+            rest.push_back(std::move(held.handle));
+        }
+        held_.clear();
+        held_bytes_ = 0;
+        world_.tasks.Spawn([self = shared_from_this(), rest = std::move(rest)]() mutable {
+            return self->GiveBack(std::move(rest));
+        });
     }
     if (held_.empty()) {
         window_over_ = false;
@@ -269,17 +313,24 @@ Task<bool> MappingPoller::WaitTurn(CloudClock::time_point until, int attempt) {
     const auto entry = world_.due_times.Make([&turn] { turn.Set(); });
     entry->Set(std::min(until, now + BackOff(world_.random, kThrottleMin, kThrottleMax, attempt)));
     const MappingTurns::Waiting waiting(world_.turns, record_.function_name, turn);
+    // This wait ends by the cloud's clock, which must not wait for it.
+    world_.activity.Leave();
     co_await turn.Wait();
+    world_.activity.Enter();
     co_return !stopped_ && world_.clock.Now() < until;
 }
 
 Task<void> MappingPoller::Run(Batch batch) {
+    const MappingActivity::Unit active(world_.activity);
     std::vector<std::string> records;
+    // Of all chains that meet in this batch the one that has run longest goes on.
     std::string trace_header;
+    int32_t recursions = -1;
     for (Held& held : batch.messages) {
         records.push_back(std::move(held.record));
-        if (trace_header.empty()) {
+        if (!held.trace_header.empty() && held.recursions > recursions) {
             trace_header = held.trace_header;
+            recursions = held.recursions;
         }
     }
     std::string payload = MakeQueueEvent(records);
@@ -292,6 +343,10 @@ Task<void> MappingPoller::Run(Batch batch) {
             errors_ = 0;
             co_await Settle(batch, *result);
             world_.turns.Ended(record_.function_name);
+            break;
+        }
+        if (result.error().code() == kRecursiveInvocationCode) {
+            co_await EndRecursion(batch);
             break;
         }
         if (result.error().kind() != Error::Kind::kThrottled) {
@@ -353,6 +408,19 @@ Task<void> MappingPoller::Settle(const Batch& batch, const InvokeResult& result)
     if (!done.empty()) {
         co_await Delete(std::move(done));
     }
+}
+
+Task<void> MappingPoller::EndRecursion(const Batch& batch) {
+    last_result_ = "PROBLEM: Recursive invocation was stopped";
+    const auto queue = co_await world_.queues.Find(record_.source_arn);
+    if (queue.ok() && queue->max_receive_count) {
+        co_return;
+    }
+    std::vector<std::string> handles;
+    for (const Held& held : batch.messages) {
+        handles.push_back(held.handle);
+    }
+    co_await Delete(std::move(handles));
 }
 
 Task<void> MappingPoller::Delete(std::vector<std::string> handles) {

@@ -4,6 +4,7 @@
 #include "base/result.h"
 #include "flow/due_times.h"
 #include "flow/wakes.h"
+#include "rt/event.h"
 #include "rt/task.h"
 #include "rt/task_group.h"
 #include "services/lambda/invoker.h"
@@ -13,6 +14,7 @@
 #include "services/lambda/mapping_turns.h"
 #include "services/message_queues.h"
 
+#include <chrono>
 #include <cstdint>
 #include <deque>
 #include <functional>
@@ -26,6 +28,32 @@ class Random;
 }
 
 namespace hearth::lambda {
+
+// What is under way, so that the test clock can wait for it. One loop's.
+class MappingActivity final {
+  public:
+    class Unit final {
+      public:
+        explicit Unit(MappingActivity& activity) : activity_(activity) { activity_.Enter(); }
+
+        ~Unit() { activity_.Leave(); }
+
+        Unit(const Unit&) = delete;
+        Unit& operator=(const Unit&) = delete;
+
+      private:
+        MappingActivity& activity_;
+    };
+
+    void Enter();
+    void Leave();
+    // False: it took longer.
+    Task<bool> WaitForQuiet(std::chrono::seconds limit);
+
+  private:
+    int64_t count_ = 0;
+    rt::Event quiet_;
+};
 
 // What pollers need of the rest of Lambda and of the cloud. One for each loop.
 struct MappingWorld {
@@ -42,6 +70,7 @@ struct MappingWorld {
     Call call;
 
     MappingTurns turns;
+    MappingActivity activity;
     // Everything that runs for pollers of this loop.
     rt::TaskGroup tasks;
 };
@@ -73,6 +102,8 @@ class MappingPoller final : public std::enable_shared_from_this<MappingPoller> {
         std::string message_id;
         std::string handle;
         std::string trace_header;
+        // How often the function has run in this message's chain of calls (recursion.h).
+        int32_t recursions = 0;
         std::string record;
     };
 
@@ -99,6 +130,8 @@ class MappingPoller final : public std::enable_shared_from_this<MappingPoller> {
     Task<void> Settle(const Batch& batch, const InvokeResult& result);
     Task<void> Delete(std::vector<std::string> handles);
     Task<void> GiveBack(std::vector<std::string> handles);
+    // Its messages went round in a loop: they are left to the dead-letter queue, or dropped.
+    Task<void> EndRecursion(const Batch& batch);
     void Pause(const Error& error);
 
     MappingWorld& world_;

@@ -3,6 +3,7 @@
 #include "base/log.h"
 #include "rt/loops.h"
 
+#include <chrono>
 #include <functional>
 #include <map>
 #include <string_view>
@@ -21,6 +22,7 @@ struct MappingPollers::Shard {
               .random = deps.random,
               .call = call,
               .turns = {},
+              .activity = {},
               .tasks = {}} {}
 
     MappingWorld world;
@@ -50,7 +52,21 @@ Task<void> MappingPollers::Start() {
             co_return;
         });
     }
+    deps_.due_times.AddQuiet([this] { return WaitForQuiet(); });
     background_.Spawn([this] { return TakeUp(); });
+}
+
+Task<Status> MappingPollers::WaitForQuiet() {
+    constexpr std::chrono::minutes kLimit(2);
+    for (size_t i = 0; i < shards_.size(); ++i) {
+        const bool quiet = co_await rt::RunOn(deps_.loops, static_cast<int>(i), [&] {
+            return shards_[i]->world.activity.WaitForQuiet(kLimit);
+        });
+        if (!quiet) {
+            co_return hearth::errors::Unavailable("batches of event source mappings still run");
+        }
+    }
+    co_return Status();
 }
 
 Task<void> MappingPollers::TakeUp() {

@@ -45,6 +45,8 @@ class MappingPollers final {
     struct Shard;
 
     int ShardOf(const MappingRecord& record) const;
+    // For the test clock.
+    Task<Status> WaitForQuiet();
     Task<void> TakeUp();
     Task<void> Put(MappingRecord record);
     Task<void> Drop(const std::string& id);
