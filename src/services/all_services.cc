@@ -25,7 +25,9 @@ AllServices MakeAllServices(const ServiceDeps& deps) {
     add(std::make_unique<sts::StsService>(deps, &iam));
     logs::LogsService& logs = add(std::make_unique<logs::LogsService>(deps, targets));
     s3::S3Service& objects = add(s3::MakeS3Service(deps, targets));
-    all.services.push_back(lambda::MakeLambdaService(deps, &iam, &logs, &objects));
+    lambda::LambdaService& functions =
+        add(lambda::MakeLambdaService(deps, &iam, &logs, &objects, &targets));
+    targets.Add("lambda", functions.event_target());
     return all;
 }
 

@@ -1,14 +1,11 @@
-// Code signing, provisioned concurrency and the configuration of asynchronous calls: a function
-// here never has any. Their reads and deletions answer what AWS answers for a function without
-// them, so that tools which look before they change (Terraform, CDK) work; what would make one
-// answers that Hearth does not have the operation (the gateway) or that nothing of that name is
-// there.
+// Code signing and provisioned concurrency: a function here never has any. Their reads and
+// deletions answer what AWS answers for a function without them, so that tools which look before
+// they change (Terraform, CDK) work; what would make one answers that Hearth does not have the
+// operation (the gateway) or that nothing of that name is there.
 #include "services/lambda/errors.h"
 #include "services/lambda/lambda_service.h"
 
 #include "gen/lambda/types.gen.h"
-
-#include <fmt/format.h>
 
 namespace hearth::lambda {
 namespace {
@@ -17,16 +14,6 @@ Error NoSuchCodeSigningConfig() {
     return errors::ResourceNotFound(
         "The code signing configuration cannot be found. Check that the provided configuration is "
         "not deleted.");
-}
-
-Error NoEventInvokeConfig(const FunctionReference& reference) {
-    return errors::ResourceNotFound(fmt::format(
-        "The function {} doesn't have an EventInvokeConfig",
-        FunctionArn(
-            reference.account,
-            reference.region,
-            reference.name,
-            reference.qualifier.empty() ? kLatest : std::string_view(reference.qualifier))));
 }
 
 }  // namespace
@@ -132,48 +119,6 @@ LambdaService::ListProvisionedConcurrencyConfigs(
     HEARTH_CO_RETURN_IF_ERROR(co_await Find(reference));
     model::ListProvisionedConcurrencyConfigs::Output output;
     output.provisioned_concurrency_configs.emplace();
-    co_return output;
-}
-
-// --- asynchronous calls
-
-Task<Result<model::GetFunctionEventInvokeConfig::Output>>
-LambdaService::GetFunctionEventInvokeConfig(
-    aws::RequestContext& context, model::GetFunctionEventInvokeConfig::Input input) {
-    HEARTH_CO_TRY(
-        const FunctionReference reference,
-        Reference(context, input.function_name, input.qualifier));
-    HEARTH_CO_RETURN_IF_ERROR(co_await Find(reference));
-    co_return NoEventInvokeConfig(reference);
-}
-
-Task<Result<model::UpdateFunctionEventInvokeConfig::Output>>
-LambdaService::UpdateFunctionEventInvokeConfig(
-    aws::RequestContext& context, model::UpdateFunctionEventInvokeConfig::Input input) {
-    HEARTH_CO_TRY(
-        const FunctionReference reference,
-        Reference(context, input.function_name, input.qualifier));
-    HEARTH_CO_RETURN_IF_ERROR(co_await Find(reference));
-    co_return NoEventInvokeConfig(reference);
-}
-
-Task<Result<model::DeleteFunctionEventInvokeConfig::Output>>
-LambdaService::DeleteFunctionEventInvokeConfig(
-    aws::RequestContext& context, model::DeleteFunctionEventInvokeConfig::Input input) {
-    HEARTH_CO_TRY(
-        const FunctionReference reference,
-        Reference(context, input.function_name, input.qualifier));
-    HEARTH_CO_RETURN_IF_ERROR(co_await Find(reference));
-    co_return NoEventInvokeConfig(reference);
-}
-
-Task<Result<model::ListFunctionEventInvokeConfigs::Output>>
-LambdaService::ListFunctionEventInvokeConfigs(
-    aws::RequestContext& context, model::ListFunctionEventInvokeConfigs::Input input) {
-    HEARTH_CO_TRY(const FunctionReference reference, Reference(context, input.function_name));
-    HEARTH_CO_RETURN_IF_ERROR(co_await Find(reference));
-    model::ListFunctionEventInvokeConfigs::Output output;
-    output.function_event_invoke_configs.emplace();
     co_return output;
 }
 

@@ -1,4 +1,5 @@
 #include "services/lambda/errors.h"
+#include "services/lambda/event_invoke_config_store.h"
 #include "services/lambda/function_url_store.h"
 #include "services/lambda/lambda_service.h"
 #include "services/lambda/marker.h"
@@ -196,6 +197,7 @@ Task<Result<model::DeleteAlias::Output>> LambdaService::DeleteAlias(
         // Deleting an alias that is not there is no error.
         transaction.DeleteAlias(key, head.id, *input.name);
         transaction.DeletePolicy(key, head.id, *input.name);
+        EventInvokeConfigTransaction(transaction.raw()).Delete(key, head.id, *input.name);
         FunctionUrlTransaction urls(transaction.raw());
         HEARTH_CO_TRY(const auto url, co_await urls.Find(key, head.id, *input.name));
         if (url) {

@@ -38,6 +38,7 @@ Task<Result<model::CreateFunction::Output>> LambdaService::CreateFunction(
     HEARTH_CO_RETURN_IF_ERROR(
         AddTags(input.tags.value_or(std::map<std::string, std::string>()), head.tags));
     HEARTH_CO_RETURN_IF_ERROR(co_await CheckRole(context, record.role));
+    HEARTH_CO_RETURN_IF_ERROR(co_await CheckDeadLetter(reference, record.dead_letter_target));
 
     // Before the zip is looked at: unpacking is the dear part.
     HEARTH_CO_TRY(const auto existing, co_await store_.FindHead(key));

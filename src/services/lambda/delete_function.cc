@@ -1,5 +1,6 @@
 #include "base/log.h"
 #include "services/lambda/errors.h"
+#include "services/lambda/event_invoke_config_store.h"
 #include "services/lambda/lambda_service.h"
 
 #include "gen/lambda/types.gen.h"
@@ -42,6 +43,7 @@ Task<Result<model::DeleteFunction::Output>> LambdaService::DeleteFunction(
     };
     HEARTH_CO_RETURN_IF_ERROR(co_await store_.Transact(body));
     // From here the function is gone, whatever happens to its remains.
+    co_await async_.Drop(key);
     co_await Retire(key, {}, {});
     if (const Status loaded = co_await concurrency_.Load(key.account, key.region); !loaded.ok()) {
         log::Warn("lambda: reserves after deleting {}: {}", key.name, loaded.error().message());
@@ -101,6 +103,7 @@ Task<Status> LambdaService::DeleteVersion(FunctionKey key, std::string qualifier
         }
         transaction.DeleteVersion(key, head->id, number);
         transaction.DeletePolicy(key, head->id, qualifier);
+        EventInvokeConfigTransaction(transaction.raw()).Delete(key, head->id, qualifier);
         if (record->snap_start) {
             function_id = head->id;
         }

@@ -38,6 +38,7 @@ enum Number : uint8_t {
     kLayer = 30,  // one field each, in order
     kCodeUnzippedSize = 31,
     kSnapStart = 40,
+    kDeadLetterTarget = 41,
 };
 
 constexpr uint8_t kVariable = 1;
@@ -137,6 +138,9 @@ void WriteSettings(const FunctionRecord& record, FieldWriter& writer) {
     }
     if (record.snap_start) {
         writer.Integer(kSnapStart, 1);
+    }
+    if (!record.dead_letter_target.empty()) {
+        writer.Text(kDeadLetterTarget, record.dead_letter_target);
     }
 }
 
@@ -271,6 +275,9 @@ Result<FunctionRecord> DecodeRecord(
             }
             case kSnapStart:
                 record.snap_start = true;
+                break;
+            case kDeadLetterTarget:
+                record.dead_letter_target = text();
                 break;
             case kTracingMode:
                 record.tracing_mode = text();

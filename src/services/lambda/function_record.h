@@ -77,6 +77,9 @@ struct FunctionRecord {
 
     std::string tracing_mode = "PassThrough";
 
+    // DeadLetterConfig: ARN of a queue; empty: none. All versions follow that of $LATEST.
+    std::string dead_letter_target;
+
     // SnapStart ApplyOn PublishedVersions.
     bool snap_start = false;
 

@@ -1,6 +1,7 @@
 #include "services/lambda/function_store.h"
 
 #include "services/lambda/errors.h"
+#include "services/lambda/event_invoke_config_store.h"
 #include "services/lambda/function_url_store.h"
 #include "services/lambda/hot_reload.h"
 #include "services/lambda/layer_name.h"
@@ -1017,8 +1018,14 @@ Task<Result<std::vector<std::string>>> FunctionStore::ClearGarbage(
             for (const FunctionUrlRecord& record : url_records) {
                 urls.Delete(key, function_id, record);
             }
-            more =
-                versions.size() == kPage || aliases.size() == kPage || url_records.size() == kPage;
+            EventInvokeConfigTransaction configs(transaction.raw());
+            HEARTH_CO_TRY(
+                const auto config_records, co_await configs.List(key, function_id, {}, kPage));
+            for (const EventInvokeConfigRecord& record : config_records) {
+                configs.Delete(key, function_id, record.qualifier);
+            }
+            more = versions.size() == kPage || aliases.size() == kPage ||
+                   url_records.size() == kPage || config_records.size() == kPage;
             if (!more) {
                 transaction.DeleteGarbage(key, function_id);
             }

@@ -14,9 +14,6 @@ Task<Result<model::Invoke::Output>> LambdaService::Invoke(
     HEARTH_CO_TRY(
         const FunctionReference reference,
         co_await SharedReference(context, input.function_name, input.qualifier));
-    HEARTH_CO_TRY(PreparedCall call, co_await PrepareCall(reference));
-    ResolvedFunction& resolved = call.resolved;
-
     HEARTH_CO_TRY(
         InvokeRequest request,
         MakeInvokeRequest(
@@ -31,12 +28,17 @@ Task<Result<model::Invoke::Output>> LambdaService::Invoke(
 
     model::Invoke::Output output;
     const std::string type = input.invocation_type.value_or("RequestResponse");
+    if (type == "Event") {
+        HEARTH_CO_RETURN_IF_ERROR(
+            co_await async_.Accept(reference, std::move(request), context.calling_function_arn));
+        context.response_status = 202;
+        co_return output;
+    }
+    HEARTH_CO_TRY(PreparedCall call, co_await PrepareCall(reference));
+    ResolvedFunction& resolved = call.resolved;
     if (type == "DryRun") {
         context.response_status = 204;
         co_return output;
-    }
-    if (type == "Event") {
-        co_return errors::NotSupported("asynchronous invocation (InvocationType Event)");
     }
     if (!invoker_) {
         co_return hearth::errors::Unavailable("there is nothing to run functions with");
@@ -59,6 +61,22 @@ Task<Result<model::Invoke::Output>> LambdaService::Invoke(
     if (log_tail) {
         output.log_result = codec::Base64Encode(result->log_tail);
     }
+    co_return output;
+}
+
+// As Invoke with InvocationType Event; deprecated, and still there.
+Task<Result<model::InvokeAsync::Output>> LambdaService::InvokeAsync(
+    aws::RequestContext& context, model::InvokeAsync::Input input) {
+    HEARTH_CO_TRY(
+        const FunctionReference reference, co_await SharedReference(context, input.function_name));
+    HEARTH_CO_TRY(
+        InvokeRequest request,
+        MakeInvokeRequest(context, {.payload = std::move(input.invoke_args)}));
+    HEARTH_CO_RETURN_IF_ERROR(
+        co_await async_.Accept(reference, std::move(request), context.calling_function_arn));
+    context.response_status = 202;
+    model::InvokeAsync::Output output;
+    output.status = 202;
     co_return output;
 }
 

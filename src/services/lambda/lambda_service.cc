@@ -30,7 +30,9 @@ LambdaService::LambdaService(const ServiceDeps& deps, RoleDirectory* roles)
       hot_reload_(
           deps.options.enforce ? std::string() : deps.options.hot_reload_directory,
           deps.options.hot_reload_fd,
-          deps.blocking_pool) {
+          deps.blocking_pool),
+      async_(*this),
+      async_target_(*this) {
     table_.Add<model::CreateFunction>(this, &LambdaService::CreateFunction);
     table_.Add<model::GetFunction>(this, &LambdaService::GetFunction);
     table_.Add<model::GetFunctionConfiguration>(this, &LambdaService::GetFunctionConfiguration);
@@ -72,6 +74,9 @@ LambdaService::LambdaService(const ServiceDeps& deps, RoleDirectory* roles)
         this, &LambdaService::DeleteProvisionedConcurrencyConfig);
     table_.Add<model::ListProvisionedConcurrencyConfigs>(
         this, &LambdaService::ListProvisionedConcurrencyConfigs);
+    table_.Add<model::InvokeAsync>(this, &LambdaService::InvokeAsync);
+    table_.Add<model::PutFunctionEventInvokeConfig>(
+        this, &LambdaService::PutFunctionEventInvokeConfig);
     table_.Add<model::GetFunctionEventInvokeConfig>(
         this, &LambdaService::GetFunctionEventInvokeConfig);
     table_.Add<model::UpdateFunctionEventInvokeConfig>(

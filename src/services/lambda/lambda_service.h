@@ -6,7 +6,10 @@
 #include "base/result.h"
 #include "rt/task.h"
 #include "rt/task_group.h"
+#include "services/event_target.h"
 #include "services/invocation_log.h"
+#include "services/lambda/async_event_target.h"
+#include "services/lambda/async_invocations.h"
 #include "services/lambda/code_store.h"
 #include "services/lambda/concurrency.h"
 #include "services/lambda/function_policy.h"
@@ -51,6 +54,15 @@ class LambdaService final : public aws::ServiceApi {
 
     // Where S3Bucket and S3Key are read; without one they are refused.
     void UseObjects(ObjectReader* objects) { objects_ = objects; }
+
+    // Where destinations and dead letters go; without them they are refused.
+    void UseEventTargets(EventTarget* targets) {
+        event_targets_ = targets;
+        async_.UseTargets(targets);
+    }
+
+    // Functions as targets of other services' events.
+    EventTarget& event_target() { return async_target_; }
 
     // What event source mappings take messages from; without it there are no mappings. Before
     // Start.
@@ -183,6 +195,12 @@ class LambdaService final : public aws::ServiceApi {
     Task<Result<model::ListProvisionedConcurrencyConfigs::Output>>
     ListProvisionedConcurrencyConfigs(
         aws::RequestContext& context, model::ListProvisionedConcurrencyConfigs::Input input);
+    // invoke.cc
+    Task<Result<model::InvokeAsync::Output>> InvokeAsync(
+        aws::RequestContext& context, model::InvokeAsync::Input input);
+    // event_invoke_config.cc
+    Task<Result<model::PutFunctionEventInvokeConfig::Output>> PutFunctionEventInvokeConfig(
+        aws::RequestContext& context, model::PutFunctionEventInvokeConfig::Input input);
     Task<Result<model::GetFunctionEventInvokeConfig::Output>> GetFunctionEventInvokeConfig(
         aws::RequestContext& context, model::GetFunctionEventInvokeConfig::Input input);
     Task<Result<model::UpdateFunctionEventInvokeConfig::Output>> UpdateFunctionEventInvokeConfig(
@@ -204,6 +222,8 @@ class LambdaService final : public aws::ServiceApi {
         aws::RequestContext& context, model::ListFunctionUrlConfigs::Input input);
 
   private:
+    friend class AsyncEventTarget;
+    friend class AsyncInvocations;
     friend class FunctionUrlSite;
 
     // What FunctionName and Qualifier of a call mean, for callers of this account.
@@ -224,6 +244,26 @@ class LambdaService final : public aws::ServiceApi {
         const aws::RequestContext& context,
         const FunctionReference& reference,
         InvokeRequest& request);
+
+    // --- event_invoke_config.cc
+
+    struct EventInvokeConfigChange {
+        std::optional<int32_t> retries_max;
+        std::optional<int32_t> age_max_s;
+        // Null: as they are.
+        const model::DestinationConfig* destinations = nullptr;
+    };
+
+    Task<Result<model::FunctionEventInvokeConfig>> WriteEventInvokeConfig(
+        const aws::RequestContext& context,
+        FunctionReference reference,
+        EventInvokeConfigChange change,
+        bool update);
+    // Whether records and dead letters of a function can go there.
+    //   errors  InvalidParameterValueException
+    Task<Status> CheckAsyncTarget(FunctionReference reference, std::string target_arn);
+    // The same for DeadLetterConfig; an empty ARN takes it away.
+    Task<Status> CheckDeadLetter(FunctionReference reference, std::string target_arn);
     // --- function_concurrency.cc: a failed call as its caller sees it; those that came too fast
     // are told when to come again.
     static Error Refused(aws::RequestContext& context, Error error);
@@ -406,12 +446,19 @@ class LambdaService final : public aws::ServiceApi {
     std::unique_ptr<Invoker> invoker_;
     std::unique_ptr<EventSourceMappings> mappings_;
     ObjectReader* objects_ = nullptr;
+    EventTarget* event_targets_ = nullptr;
+    AsyncInvocations async_;
+    AsyncEventTarget async_target_;
     aws::OperationTable table_;
     rt::TaskGroup background_;
 };
 
-// The whole service: control plane and data plane.
-std::unique_ptr<aws::ServiceApi> MakeLambdaService(
-    const ServiceDeps& deps, RoleDirectory* roles, LogSink* log_sink, ObjectReader* objects);
+// The whole service: control plane and data plane. `event_targets` may be null.
+std::unique_ptr<LambdaService> MakeLambdaService(
+    const ServiceDeps& deps,
+    RoleDirectory* roles,
+    LogSink* log_sink,
+    ObjectReader* objects,
+    EventTarget* event_targets);
 
 }  // namespace hearth::lambda

@@ -23,6 +23,8 @@ inline constexpr size_t kTagKeyCharactersMax = 128;
 inline constexpr size_t kTagValueCharactersMax = 256;
 // Both ways of a RequestResponse call.
 inline constexpr size_t kInvokePayloadBytesMax = 6'291'456;
+// Of an Event call.
+inline constexpr size_t kAsyncPayloadBytesMax = 1'048'576;
 inline constexpr size_t kClientContextBytesMax = 3'583;
 // What list operations return at most, whatever MaxItems says.
 inline constexpr int32_t kListItemsMax = 50;

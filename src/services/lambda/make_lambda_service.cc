@@ -3,12 +3,17 @@
 
 namespace hearth::lambda {
 
-std::unique_ptr<aws::ServiceApi> MakeLambdaService(
-    const ServiceDeps& deps, RoleDirectory* roles, LogSink* log_sink, ObjectReader* objects) {
+std::unique_ptr<LambdaService> MakeLambdaService(
+    const ServiceDeps& deps,
+    RoleDirectory* roles,
+    LogSink* log_sink,
+    ObjectReader* objects,
+    EventTarget* event_targets) {
     // Without a logs service the lines go nowhere; LogType=Tail still works.
     static NullLogSink nowhere;
     auto service = std::make_unique<LambdaService>(deps, roles);
     service->UseObjects(objects);
+    service->UseEventTargets(event_targets);
     service->UseInvoker(std::make_unique<DataPlane>(
         deps,
         service->code(),

@@ -248,6 +248,33 @@ class Unsupported final {
     std::vector<std::string>& ignored_;
 };
 
+// Whether the queue is there is looked at where there is I/O: LambdaService::CheckDeadLetter.
+Status ApplyDeadLetter(const std::string& arn, Unsupported& unsupported, FunctionRecord& record) {
+    record.dead_letter_target.clear();
+    if (arn.starts_with("arn:aws:sns:")) {
+        return unsupported.Set(
+            "DeadLetterConfig", arn, "DeadLetterConfig", "SNS topics as dead-letter queues");
+    }
+    HEARTH_RETURN_IF_ERROR(
+        unsupported.Set("DeadLetterConfig", "", "DeadLetterConfig", "DeadLetterConfig"));
+    if (arn.empty()) {
+        return Status();
+    }
+    if (!arn.starts_with("arn:aws:sqs:")) {
+        return errors::InvalidParameterValue(fmt::format(
+            "The dead letter target ARN {} is invalid: it names neither a queue nor a topic.",
+            arn));
+    }
+    if (arn.ends_with(".fifo")) {
+        return errors::InvalidParameterValue(fmt::format(
+            "The dead letter target ARN {} is invalid: FIFO queues cannot be dead-letter queues "
+            "of functions.",
+            arn));
+    }
+    record.dead_letter_target = arn;
+    return Status();
+}
+
 Status ApplyLogging(const model::LoggingConfig& logging, FunctionRecord& record) {
     const std::string before = record.log_format;
     if (logging.log_format) {
@@ -370,11 +397,8 @@ Status ApplyShared(
         }
     }
     if (request.dead_letter_config) {
-        HEARTH_RETURN_IF_ERROR(unsupported.Set(
-            "DeadLetterConfig",
-            request.dead_letter_config->target_arn.value_or(""),
-            "DeadLetterConfig",
-            "DeadLetterConfig"));
+        HEARTH_RETURN_IF_ERROR(ApplyDeadLetter(
+            request.dead_letter_config->target_arn.value_or(""), unsupported, record));
     }
     if (request.kms_key_arn) {
         HEARTH_RETURN_IF_ERROR(
@@ -580,7 +604,9 @@ model::FunctionConfiguration ShowConfiguration(
         out.vpc_config->security_group_ids = Split(groups ? *groups : "");
         out.vpc_config->vpc_id = "";
     }
-    if (const std::string* target = ignored("DeadLetterConfig")) {
+    if (!record.dead_letter_target.empty()) {
+        out.dead_letter_config = model::DeadLetterConfig{.target_arn = record.dead_letter_target};
+    } else if (const std::string* target = ignored("DeadLetterConfig")) {
         out.dead_letter_config = model::DeadLetterConfig{.target_arn = *target};
     }
     if (const std::string* key = ignored("KMSKeyArn")) {

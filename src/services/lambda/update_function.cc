@@ -128,6 +128,10 @@ Task<Result<model::UpdateFunctionConfiguration::Output>> LambdaService::UpdateFu
     if (input.role) {
         HEARTH_CO_RETURN_IF_ERROR(co_await CheckRole(context, *input.role));
     }
+    if (input.dead_letter_config) {
+        HEARTH_CO_RETURN_IF_ERROR(
+            co_await CheckDeadLetter(reference, input.dead_letter_config->target_arn.value_or("")));
+    }
     FunctionRecord latest;
     std::vector<std::string> ignored;
     std::vector<std::string> unused;
