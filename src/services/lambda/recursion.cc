@@ -2,6 +2,7 @@
 
 #include "services/lambda/errors.h"
 #include "services/lambda/lambda_service.h"
+#include "services/lineage.h"
 
 #include "gen/lambda/types.gen.h"
 
@@ -17,7 +18,7 @@ namespace {
 // A chain through more functions than this forgets those seen least.
 constexpr size_t kFunctionsMax = 16;
 constexpr int32_t kCountMax = 1'000'000;
-constexpr std::string_view kMember = "Lineage=";
+constexpr std::string_view kMember = kLineageMember;
 constexpr std::string_view kAllow = "Allow";
 constexpr std::string_view kTerminate = "Terminate";
 
@@ -25,28 +26,6 @@ struct Ancestor {
     uint32_t function = 0;
     int32_t count = 0;
 };
-
-// arn:aws:lambda:<region>:<account>:function:<name>, without a qualifier.
-std::string_view WithoutQualifier(std::string_view arn) {
-    size_t end = 0;
-    for (int part = 0; part < 7; ++part) {
-        end = arn.find(':', end);
-        if (end == std::string_view::npos) {
-            return arn;
-        }
-        ++end;
-    }
-    return arn.substr(0, end - 1);
-}
-
-// FNV-1a: names a function within one chain; nothing depends on its being hard to forge.
-uint32_t NameOf(std::string_view arn) {
-    uint32_t hash = 2'166'136'261u;
-    for (const char letter : WithoutQualifier(arn)) {
-        hash = (hash ^ static_cast<unsigned char>(letter)) * 16'777'619u;
-    }
-    return hash;
-}
 
 // Takes the member out of the header. What is malformed in it is left away.
 std::vector<Ancestor> TakeLineage(std::string& header) {
@@ -93,13 +72,13 @@ int32_t ExtendLineage(
     }
     std::vector<Ancestor> ancestors = TakeLineage(trace_header);
     const auto find = [&ancestors](std::string_view arn) {
-        return std::ranges::find(ancestors, NameOf(arn), &Ancestor::function);
+        return std::ranges::find(ancestors, LineageNameOf(arn), &Ancestor::function);
     };
     const auto add = [&ancestors](std::string_view arn, int32_t count) {
         if (ancestors.size() >= kFunctionsMax) {
             ancestors.erase(std::ranges::min_element(ancestors, {}, &Ancestor::count));
         }
-        ancestors.push_back({NameOf(arn), count});
+        ancestors.push_back({LineageNameOf(arn), count});
     };
     // The first of a chain was called by a client without a lineage.
     if (!caller_arn.empty() && find(caller_arn) == ancestors.end()) {

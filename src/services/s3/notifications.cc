@@ -3,6 +3,7 @@
 #include "aws/front/context.h"
 #include "base/log.h"
 #include "base/random.h"
+#include "services/lineage.h"
 #include "services/s3/notification_message.h"
 #include "storage/records/record_codec.h"
 
@@ -137,6 +138,7 @@ Status Announcement::Add(
         .message = NotificationMessage(facts, bucket_, object)};
     if (const std::string* trace = cause_ == nullptr ? nullptr : cause_->Header(kTraceHeader)) {
         parcel.trace_header = *trace;
+        BeginLineage(parcel.trace_header, cause_->calling_function_arn);
     }
     flow::Delivery delivery =
         deps.courier.Make(kKind, LaneOf(bucket_, rule->destination_arn), parcel.Encode());
