@@ -29,6 +29,7 @@
 
 #include <algorithm>
 #include <chrono>
+#include <cstdlib>
 #include <future>
 #include <optional>
 #include <string_view>
@@ -40,6 +41,8 @@ namespace {
 
 // What is in flight may take this long to end after SIGTERM; the keeper waits a little longer.
 constexpr std::chrono::seconds kStopGrace{25};
+// sysexits' EX_TEMPFAIL: the same start may succeed.
+constexpr int kExitForRestart = 75;
 // Deliveries under way may end by themselves for so long; what does not is delivered again by the
 // next process.
 constexpr std::chrono::seconds kDrainGrace{2};
@@ -154,6 +157,14 @@ Status Cloud::Parts::OpenStores(const CloudOptions& options) {
     store.durability = options.sync ? storage::Durability::kSync : storage::Durability::kRelaxed;
     store.clock = monotonic_clock;
     store.pool = blocking_pool.get();
+    store.on_room_again = [] {
+        // Everything acknowledged is on the disk, and nobody was told of anything else: this is
+        // kill -9 with a reason. The keeper starts the next one.
+        log::Error(
+            "the store's log ran out of room and there is room again: this cloud ends, so that the "
+            "next one reads the log and goes on");
+        std::_Exit(kExitForRestart);
+    };
     // A first start makes the secrets and syncs them, which takes as long as making the store; so
     // both at once.
     std::future<Result<Secrets>> secrets =

@@ -6,6 +6,7 @@
 #include "storage/objects/body_core.h"
 #include "storage/objects/object_bodies.h"
 #include "storage/objects/simulated_files.h"
+#include "storage/objects/simulated_owner.h"
 
 #include <fmt/format.h>
 #include <gtest/gtest.h>
@@ -20,138 +21,6 @@ namespace hearth::storage {
 namespace {
 
 using rt::RunTask;
-
-std::string BytesOf(uint64_t number) {
-    std::mt19937_64 random(number);
-    std::string bytes(random() % 3 == 0 ? random() % 30'000 : random() % 400'000, '\0');
-    for (size_t i = 0; i < bytes.size(); i += 97) {
-        bytes[i] = static_cast<char>(random());
-    }
-    return bytes;
-}
-
-using Contents = std::map<std::string, std::string>;
-
-Contents ContentsOf(Kv& kv) {
-    Contents contents;
-    const auto page =
-        RunTask(kv.Range({.begin = std::string(1, '\0'), .end = "\xff", .limit = 10'000}));
-    for (const KeyValue& item : page->items) {
-        contents[item.key] = item.value;
-    }
-    return contents;
-}
-
-// An owner of bodies as S3 is one: slot names, each with one or several bodies.
-class Owner final {
-  public:
-    Owner(Kv& kv, ObjectBodies& bodies) : kv_(kv), bodies_(bodies) {}
-
-    // `committed` is called between the commit and what follows from it.
-    Task<Status> Put(
-        std::string slot, std::vector<uint64_t> numbers, std::function<Task<void>()> committed) {
-        std::vector<FinishedBody> finished;
-        for (const uint64_t number : numbers) {
-            BodyOptions options;
-            const std::string bytes = BytesOf(number);
-            if (number % 2 == 0) {
-                options.expected_length = bytes.size();
-            }
-            HEARTH_CO_TRY(auto sink, co_await bodies_.Create(options));
-            HEARTH_CO_RETURN_IF_ERROR(co_await sink->Write(bytes));
-            HEARTH_CO_TRY(FinishedBody body, co_await sink->Finish());
-            finished.push_back(std::move(body));
-        }
-        std::vector<StoredBody> old;
-        auto commit = [&](Transaction& transaction) -> Task<Status> {
-            old.clear();
-            HEARTH_CO_TRY(const auto before, co_await transaction.Get(slot));
-            if (before) {
-                HEARTH_CO_TRY(old, Decode(*before));
-                bodies_.Drop(transaction, old);
-            }
-            std::string record;
-            for (size_t i = 0; i < finished.size(); ++i) {
-                bodies_.Refer(transaction, finished[i].body(), slot);
-                const StoredBody& body = finished[i].body();
-                const std::string encoded = body.Encode();
-                record += fmt::format(
-                    "{} {} {} {}{}",
-                    numbers[i],
-                    encoded.size(),
-                    body.inline_bytes.size(),
-                    encoded,
-                    body.inline_bytes);
-            }
-            if (numbers.empty()) {
-                transaction.Delete(slot);
-            } else {
-                transaction.Put(slot, record);
-            }
-            co_return Status();
-        };
-        HEARTH_CO_RETURN_IF_ERROR(co_await kv_.Transact(commit));
-        co_await committed();
-        for (FinishedBody& body : finished) {
-            body.Keep();
-        }
-        bodies_.Dropped(old);
-        co_return Status();
-    }
-
-    // Whether the slot's bytes are those that its numbers say.
-    Task<Status> Check(const std::string& record) {
-        std::vector<uint64_t> numbers;
-        HEARTH_CO_TRY(const std::vector<StoredBody> stored, Decode(record, &numbers));
-        HEARTH_CO_TRY(auto source, co_await bodies_.Open(stored, {}));
-        std::string read;
-        while (true) {
-            HEARTH_CO_TRY(const std::string_view bytes, co_await source->Next());
-            if (bytes.empty()) {
-                break;
-            }
-            read += bytes;
-        }
-        std::string expected;
-        for (const uint64_t number : numbers) {
-            expected += BytesOf(number);
-        }
-        if (read != expected) {
-            co_return errors::Internal("other bytes");
-        }
-        co_return Status();
-    }
-
-    static Result<std::vector<StoredBody>> Decode(
-        std::string_view record, std::vector<uint64_t>* numbers = nullptr) {
-        std::vector<StoredBody> bodies;
-        while (!record.empty()) {
-            size_t fields[3];
-            for (size_t& field : fields) {
-                const size_t space = record.find(' ');
-                field = std::stoull(std::string(record.substr(0, space)));
-                record.remove_prefix(space + 1);
-            }
-            HEARTH_TRY(StoredBody body, StoredBody::Decode(record.substr(0, fields[1])));
-            body.inline_bytes = record.substr(fields[1], fields[2]);
-            record.remove_prefix(fields[1] + fields[2]);
-            bodies.push_back(std::move(body));
-            if (numbers != nullptr) {
-                numbers->push_back(fields[0]);
-            }
-        }
-        return bodies;
-    }
-
-  private:
-    Kv& kv_;
-    ObjectBodies& bodies_;
-};
-
-const codec::MasterKey& Key() {
-    static const codec::MasterKey key({1, 2, 3});
-    return key;
-}
 
 // A start on what a cut left, and everything that must hold then.
 void ExpectWhole(SimulatedFiles::Image image, const Contents& contents) {
@@ -217,8 +86,8 @@ TEST(BodyFaults, ACutAtAnyStepLeavesWholeBodiesAndNothingElse) {
     const char* const soak = ::getenv("HEARTH_SOAK_COUNT");
     const int rounds = soak != nullptr ? ::atoi(soak) : 4;
     const char* const replayed = ::getenv("HEARTH_SEED");
-    const uint64_t seed = replayed != nullptr ? ::strtoull(replayed, nullptr, 10)
-                                              : std::random_device{}();
+    const uint64_t seed =
+        replayed != nullptr ? ::strtoull(replayed, nullptr, 10) : std::random_device{}();
     SCOPED_TRACE(fmt::format("seed {}", seed));
     std::mt19937_64 random(seed);
     for (int round = 0; round < rounds; ++round) {
@@ -359,6 +228,60 @@ TEST(BodyFaults, AFullDiskRefusesBodiesBeforeTheyComeAndReadsGoOn) {
     EXPECT_EQ(refused.error().code(), kDiskFull);
     EXPECT_EQ(refused.error().kind(), Error::Kind::kUnavailable);
     EXPECT_TRUE(RunTask(owner.Check(**RunTask(kv->Get("slot")))).ok());
+}
+
+// A file that cannot be read is an error of whoever reads it, and of nobody else.
+TEST(BodyFaults, AFailedReadIsAClearErrorAndOthersGoOn) {
+    const auto random = Random::System();
+    const auto kv = MakeMemoryKv();
+    auto files = std::make_unique<SimulatedFiles>();
+    SimulatedFiles& disk = *files;
+    auto opened = OpenObjectBodiesOn(BodyPlaces(std::move(files)), *kv, Key(), *random, {});
+    ASSERT_TRUE(opened.ok());
+    Owner owner(*kv, **opened);
+    auto nothing = []() -> Task<void> { co_return; };
+    std::vector<uint64_t> large;
+    for (uint64_t number = 5; large.size() < 2; ++number) {
+        // More than a download has in its two buffers' first half, so that some is read later.
+        if (BytesOf(number).size() > 300'000) {
+            large.push_back(number);
+        }
+    }
+    ASSERT_TRUE(RunTask(owner.Put("slot-bad", {large[0]}, nothing)).ok());
+    ASSERT_TRUE(RunTask(owner.Put("slot-good", {large[1]}, nothing)).ok());
+    const std::string bad = **RunTask(kv->Get("slot-bad"));
+    const std::string good = **RunTask(kv->Get("slot-good"));
+    const std::string path = BodyEpochs::PathOf((*Owner::Decode(bad))[0].id);
+    for (int failing = 0; failing < 3; ++failing) {
+        SCOPED_TRACE(fmt::format("read {} fails", failing));
+        int reads = 0;
+        disk.before_read = [&](const std::string& read) {
+            if (read == path && reads++ >= failing) {
+                return Status(errors::System("reading a body", EIO));
+            }
+            return Status();
+        };
+        const Status failed = RunTask(owner.Check(bad));
+        if (reads <= failing) {
+            EXPECT_TRUE(failed.ok()) << failed.error().message();
+            continue;
+        }
+        ASSERT_FALSE(failed.ok());
+        EXPECT_EQ(failed.error().kind(), Error::Kind::kInternal);
+        EXPECT_NE(failed.error().code(), kBodyGone);
+        EXPECT_NE(failed.error().message().find("Input/output error"), std::string::npos)
+            << failed.error().message();
+        // What the scrub calls for bodies whose key it does not have.
+        reads = failing;
+        auto check = [&]() -> Task<Status> {
+            auto checked = co_await (*opened)->Check((*Owner::Decode(bad))[0], 0);
+            co_return checked.ok() ? Status() : Status(std::move(checked).error());
+        };
+        EXPECT_FALSE(RunTask(check()).ok());
+        EXPECT_TRUE(RunTask(owner.Check(good)).ok());
+    }
+    disk.before_read = nullptr;
+    EXPECT_TRUE(RunTask(owner.Check(bad)).ok());
 }
 
 }  // namespace

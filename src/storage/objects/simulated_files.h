@@ -47,9 +47,17 @@ class SimulatedFiles final : public BodyFiles {
 
     // Called before each step that changes something, with the disk locked; an error is the step's.
     std::function<Status(const std::string& step)> before_step;
+    // Called before each read of a file, with the disk locked; an error is the read's.
+    std::function<Status(const std::string& path)> before_read;
     uint64_t free_bytes = uint64_t{1} << 40;
 
-    // Within before_step only.
+    // Nothing happens on the disk while `look` runs, as within before_step.
+    void WhileStill(const std::function<void()>& look) const {
+        const std::lock_guard lock(mutex_);
+        look();
+    }
+
+    // Within before_step or WhileStill only.
     Image Cut(std::mt19937_64& random) const {
         std::map<std::string, std::shared_ptr<Inode>> names = durable_names_;
         for (const auto& [path, inode] : names_) {
@@ -99,7 +107,7 @@ class SimulatedFiles final : public BodyFiles {
         }
         auto inode = std::make_shared<Inode>();
         names_[path] = inode;
-        return std::unique_ptr<File>(std::make_unique<SimulatedFile>(*this, inode));
+        return std::unique_ptr<File>(std::make_unique<SimulatedFile>(*this, path, inode));
     }
 
     Result<std::unique_ptr<File>> Open(const std::string& path) override {
@@ -108,7 +116,7 @@ class SimulatedFiles final : public BodyFiles {
         if (found == names_.end() || found->second == nullptr) {
             return Error(Error::Kind::kNotFound, kBodyGone, "no file", 500);
         }
-        return std::unique_ptr<File>(std::make_unique<SimulatedFile>(*this, found->second));
+        return std::unique_ptr<File>(std::make_unique<SimulatedFile>(*this, path, found->second));
     }
 
     Result<bool> MakeDirectory(const std::string& path) override {
@@ -216,8 +224,8 @@ class SimulatedFiles final : public BodyFiles {
 
     class SimulatedFile final : public File {
       public:
-        SimulatedFile(SimulatedFiles& disk, std::shared_ptr<Inode> inode)
-            : disk_(disk), inode_(std::move(inode)) {}
+        SimulatedFile(SimulatedFiles& disk, std::string path, std::shared_ptr<Inode> inode)
+            : disk_(disk), path_(std::move(path)), inode_(std::move(inode)) {}
 
         Status Write(uint64_t offset, std::string_view bytes) override {
             const std::lock_guard lock(disk_.mutex_);
@@ -230,6 +238,9 @@ class SimulatedFiles final : public BodyFiles {
 
         Status Read(uint64_t offset, std::span<iovec> parts) override {
             const std::lock_guard lock(disk_.mutex_);
+            if (disk_.before_read) {
+                HEARTH_RETURN_IF_ERROR(disk_.before_read(path_));
+            }
             for (const iovec& part : parts) {
                 if (inode_->bytes.size() < offset + part.iov_len) {
                     return Error(Error::Kind::kInternal, kBodyDamaged, "short file", 500);
@@ -270,6 +281,7 @@ class SimulatedFiles final : public BodyFiles {
 
       private:
         SimulatedFiles& disk_;
+        const std::string path_;
         const std::shared_ptr<Inode> inode_;
     };
 

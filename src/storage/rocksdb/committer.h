@@ -11,6 +11,7 @@
 #include <atomic>
 #include <chrono>
 #include <condition_variable>
+#include <functional>
 #include <memory>
 #include <mutex>
 #include <thread>
@@ -23,7 +24,9 @@ namespace hearth::storage {
 class Committer final {
   public:
     // `db` and `snapshots` outlive the committer.
-    Committer(rocksdb::DB& db, OpenSnapshots& snapshots, bool sync);
+    // `on_room_again`: see RocksDbOptions.
+    Committer(
+        rocksdb::DB& db, OpenSnapshots& snapshots, bool sync, std::function<void()> on_room_again);
     // Ends after everything queued is answered.
     ~Committer();
 
@@ -49,10 +52,12 @@ class Committer final {
     void WakeAll(std::vector<Waiting*>& batch);
     // Whether writing goes on after a failure: the disk was full and is not any more.
     bool Resumed();
+    bool HasRoom() const;
 
     rocksdb::DB& db_;
     OpenSnapshots& snapshots_;
     const bool sync_;
+    const std::function<void()> on_room_again_;
 
     // Of the committer thread alone.
     RecentWrites recent_;

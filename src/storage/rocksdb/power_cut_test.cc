@@ -1,4 +1,5 @@
 #include "rt/loops.h"
+#include "storage/rocksdb/recorded_disk.h"
 #include "storage/rocksdb/rocksdb_kv.h"
 
 #include <gtest/gtest.h>
@@ -16,228 +17,9 @@
 #include <set>
 #include <thread>
 
-// Power cuts: the engine's writes and syncs are recorded, and the disk is rebuilt as it would be
-// after a cut at a sync boundary. Fault model: of a file, what was synced is there, and of the rest
-// a random beginning; a name (made, renamed, removed) counts once its directory was synced, before
-// that by chance. Every acknowledged write must be there after the cut.
+// Every acknowledged write must be there after a cut of power.
 namespace hearth::storage {
 namespace {
-
-struct Operation {
-    enum class Type { kCreate, kAppend, kTruncate, kSync, kRename, kRemove, kSyncDirectory };
-
-    Type type;
-    // Of the file's contents; names move, contents stay.
-    int file = -1;
-    std::string name;
-    std::string target;
-    std::string bytes;
-    uint64_t size = 0;
-};
-
-class Recording final {
-  public:
-    int Create(const std::string& name) {
-        const std::lock_guard lock(mutex_);
-        const int file = next_file_++;
-        operations_.push_back({.type = Operation::Type::kCreate, .file = file, .name = name});
-        return file;
-    }
-
-    void Add(Operation operation) {
-        const std::lock_guard lock(mutex_);
-        operations_.push_back(std::move(operation));
-    }
-
-    size_t size() const {
-        const std::lock_guard lock(mutex_);
-        return operations_.size();
-    }
-
-    const std::vector<Operation>& operations() const { return operations_; }
-
-  private:
-    mutable std::mutex mutex_;
-    std::vector<Operation> operations_;
-    int next_file_ = 0;
-};
-
-class RecordedFile final : public rocksdb::FSWritableFileOwnerWrapper {
-  public:
-    RecordedFile(std::unique_ptr<rocksdb::FSWritableFile>&& file, Recording& recording, int id)
-        : FSWritableFileOwnerWrapper(std::move(file)), recording_(recording), id_(id) {}
-
-    using FSWritableFileOwnerWrapper::Append;
-
-    rocksdb::IOStatus Append(
-        const rocksdb::Slice& data,
-        const rocksdb::IOOptions& options,
-        rocksdb::IODebugContext* debug) override {
-        recording_.Add({.type = Operation::Type::kAppend, .file = id_, .bytes = data.ToString()});
-        return FSWritableFileOwnerWrapper::Append(data, options, debug);
-    }
-
-    rocksdb::IOStatus Truncate(
-        uint64_t size, const rocksdb::IOOptions& options, rocksdb::IODebugContext* debug) override {
-        recording_.Add({.type = Operation::Type::kTruncate, .file = id_, .size = size});
-        return FSWritableFileOwnerWrapper::Truncate(size, options, debug);
-    }
-
-    // The recording is the disk: what it has seen synced is safe, and the real sync is not needed.
-    rocksdb::IOStatus Sync(const rocksdb::IOOptions&, rocksdb::IODebugContext*) override {
-        recording_.Add({.type = Operation::Type::kSync, .file = id_});
-        return rocksdb::IOStatus::OK();
-    }
-
-    rocksdb::IOStatus Fsync(const rocksdb::IOOptions&, rocksdb::IODebugContext*) override {
-        recording_.Add({.type = Operation::Type::kSync, .file = id_});
-        return rocksdb::IOStatus::OK();
-    }
-
-  private:
-    Recording& recording_;
-    const int id_;
-};
-
-class RecordedDirectory final : public rocksdb::FSDirectory {
-  public:
-    explicit RecordedDirectory(Recording& recording) : recording_(recording) {}
-
-    rocksdb::IOStatus Fsync(const rocksdb::IOOptions&, rocksdb::IODebugContext*) override {
-        recording_.Add({.type = Operation::Type::kSyncDirectory});
-        return rocksdb::IOStatus::OK();
-    }
-
-    size_t GetUniqueId(char*, size_t) const override { return 0; }
-
-  private:
-    Recording& recording_;
-};
-
-class RecordingFileSystem final : public rocksdb::FileSystemWrapper {
-  public:
-    explicit RecordingFileSystem(Recording& recording)
-        : FileSystemWrapper(rocksdb::FileSystem::Default()), recording_(recording) {}
-
-    const char* Name() const override { return "RecordingFileSystem"; }
-
-    rocksdb::IOStatus NewWritableFile(
-        const std::string& name,
-        const rocksdb::FileOptions& options,
-        std::unique_ptr<rocksdb::FSWritableFile>* result,
-        rocksdb::IODebugContext* debug) override {
-        std::unique_ptr<rocksdb::FSWritableFile> file;
-        rocksdb::IOStatus status = FileSystemWrapper::NewWritableFile(name, options, &file, debug);
-        if (status.ok()) {
-            const int id = recording_.Create(name);
-            *result = std::make_unique<RecordedFile>(std::move(file), recording_, id);
-        }
-        return status;
-    }
-
-    rocksdb::IOStatus ReuseWritableFile(
-        const std::string&,
-        const std::string&,
-        const rocksdb::FileOptions&,
-        std::unique_ptr<rocksdb::FSWritableFile>*,
-        rocksdb::IODebugContext*) override {
-        return rocksdb::IOStatus::NotSupported("logs are never reused");
-    }
-
-    rocksdb::IOStatus NewDirectory(
-        const std::string&,
-        const rocksdb::IOOptions&,
-        std::unique_ptr<rocksdb::FSDirectory>* result,
-        rocksdb::IODebugContext*) override {
-        *result = std::make_unique<RecordedDirectory>(recording_);
-        return rocksdb::IOStatus::OK();
-    }
-
-    rocksdb::IOStatus RenameFile(
-        const std::string& from,
-        const std::string& to,
-        const rocksdb::IOOptions& options,
-        rocksdb::IODebugContext* debug) override {
-        recording_.Add({.type = Operation::Type::kRename, .name = from, .target = to});
-        return FileSystemWrapper::RenameFile(from, to, options, debug);
-    }
-
-    rocksdb::IOStatus DeleteFile(
-        const std::string& name,
-        const rocksdb::IOOptions& options,
-        rocksdb::IODebugContext* debug) override {
-        recording_.Add({.type = Operation::Type::kRemove, .name = name});
-        return FileSystemWrapper::DeleteFile(name, options, debug);
-    }
-
-  private:
-    Recording& recording_;
-};
-
-// The disk while the recording plays.
-class Disk final {
-  public:
-    void Play(const Operation& operation) {
-        using Type = Operation::Type;
-        switch (operation.type) {
-            case Type::kCreate:
-                names_[operation.name] = operation.file;
-                files_[operation.file] = {};
-                break;
-            case Type::kAppend:
-                files_[operation.file].bytes += operation.bytes;
-                break;
-            case Type::kTruncate: {
-                File& file = files_[operation.file];
-                file.bytes.resize(operation.size);
-                file.synced = std::min<size_t>(file.synced, operation.size);
-                break;
-            }
-            case Type::kSync: {
-                File& file = files_[operation.file];
-                file.synced = file.bytes.size();
-                break;
-            }
-            case Type::kRename:
-                names_[operation.target] = names_.at(operation.name);
-                names_.erase(operation.name);
-                break;
-            case Type::kRemove:
-                names_.erase(operation.name);
-                break;
-            case Type::kSyncDirectory:
-                synced_names_ = names_;
-                break;
-        }
-    }
-
-    // Puts what is left after a cut into `directory`.
-    void CutInto(const std::string& directory, std::mt19937_64& random) const {
-        std::filesystem::create_directories(directory);
-        const auto& names = random() % 2 == 0 ? synced_names_ : names_;
-        for (const auto& [name, id] : names) {
-            const File& file = files_.at(id);
-            size_t kept = file.synced;
-            if (const size_t unsynced = file.bytes.size() - file.synced; unsynced > 0) {
-                kept += random() % (unsynced + 1);
-            }
-            std::ofstream out(
-                directory + "/" + std::filesystem::path(name).filename().string(),
-                std::ios::binary);
-            out.write(file.bytes.data(), static_cast<std::streamsize>(kept));
-        }
-    }
-
-  private:
-    struct File {
-        std::string bytes;
-        size_t synced = 0;
-    };
-
-    std::map<int, File> files_;
-    std::map<std::string, int> names_;
-    std::map<std::string, int> synced_names_;
-};
 
 TEST(PowerCut, AcknowledgedWritesSurviveACutAtAnySync) {
     const char* const soak = ::getenv("HEARTH_SOAK_COUNT");
@@ -362,6 +144,18 @@ class FailingFileSystem final : public rocksdb::FileSystemWrapper {
         return status;
     }
 
+    rocksdb::IOStatus GetFreeSpace(
+        const std::string& path,
+        const rocksdb::IOOptions& options,
+        uint64_t* free_bytes,
+        rocksdb::IODebugContext* debug) override {
+        if (broken_ && full_) {
+            *free_bytes = 0;
+            return rocksdb::IOStatus::OK();
+        }
+        return FileSystemWrapper::GetFreeSpace(path, options, free_bytes, debug);
+    }
+
   private:
     const std::atomic<bool>& broken_;
     const bool full_;
@@ -444,6 +238,139 @@ TEST(BrokenDisk, AFullDiskRefusesWritesUntilThereIsRoom) {
         EXPECT_EQ(rt::RunTask((*kv)->Get(key + " lost")).value(), std::nullopt);
         EXPECT_EQ(rt::RunTask((*kv)->Get(key + " refused")).value(), std::nullopt);
     }
+    kv->reset();
+    std::filesystem::remove_all(root);
+}
+
+// As in the cloud, which ends there and is started again.
+TEST(BrokenDisk, WhoEndsAfterAFullDiskIsToldOnceThereIsRoom) {
+    char pattern[] = "/tmp/hearth-room-XXXXXX";
+    const std::string root = mkdtemp(pattern);
+    for (int round = 0; round < 3; ++round) {
+        SCOPED_TRACE(round);
+        std::atomic<bool> full = false;
+        std::atomic<int> told = 0;
+        const auto env = rocksdb::NewCompositeEnv(std::make_shared<FailingFileSystem>(full, true));
+        RocksDbOptions options;
+        options.env = env.get();
+        options.on_room_again = [&told] { ++told; };
+        auto kv = OpenRocksDb(root + "/kv", options);
+        ASSERT_TRUE(kv.ok()) << kv.error().message();
+        const auto put = [&](const std::string& key) { return rt::RunTask((*kv)->Put(key, "1")); };
+        if (round > 0) {
+            EXPECT_EQ(rt::RunTask((*kv)->Get("before")).value(), "1");
+        }
+        EXPECT_TRUE(put("before").ok());
+        full = true;
+        EXPECT_EQ(put("lost").error().code(), "Unknown");
+        EXPECT_EQ(put("refused").error().kind(), Error::Kind::kUnavailable);
+        EXPECT_EQ(told, 0);
+        full = false;
+        while (told == 0) {
+            EXPECT_EQ(put("refused").error().kind(), Error::Kind::kUnavailable);
+        }
+        EXPECT_EQ(rt::RunTask((*kv)->Get("before")).value(), "1");
+        EXPECT_EQ(rt::RunTask((*kv)->Get("refused")).value(), std::nullopt);
+    }
+    std::filesystem::remove_all(root);
+}
+
+class UnreadableFile final : public rocksdb::FSRandomAccessFileOwnerWrapper {
+  public:
+    UnreadableFile(
+        std::unique_ptr<rocksdb::FSRandomAccessFile>&& file, const std::atomic<bool>& broken)
+        : FSRandomAccessFileOwnerWrapper(std::move(file)), broken_(broken) {}
+
+    rocksdb::IOStatus Read(
+        uint64_t offset,
+        size_t bytes,
+        const rocksdb::IOOptions& options,
+        rocksdb::Slice* result,
+        char* scratch,
+        rocksdb::IODebugContext* debug) const override {
+        if (broken_) {
+            return rocksdb::IOStatus::IOError("Input/output error");
+        }
+        return FSRandomAccessFileOwnerWrapper::Read(offset, bytes, options, result, scratch, debug);
+    }
+
+    rocksdb::IOStatus Prefetch(
+        uint64_t, size_t, const rocksdb::IOOptions&, rocksdb::IODebugContext*) override {
+        return rocksdb::IOStatus::NotSupported("every read is a Read");
+    }
+
+  private:
+    const std::atomic<bool>& broken_;
+};
+
+class UnreadableFileSystem final : public rocksdb::FileSystemWrapper {
+  public:
+    explicit UnreadableFileSystem(const std::atomic<bool>& broken)
+        : FileSystemWrapper(rocksdb::FileSystem::Default()), broken_(broken) {}
+
+    const char* Name() const override { return "UnreadableFileSystem"; }
+
+    rocksdb::IOStatus NewRandomAccessFile(
+        const std::string& name,
+        const rocksdb::FileOptions& options,
+        std::unique_ptr<rocksdb::FSRandomAccessFile>* result,
+        rocksdb::IODebugContext* debug) override {
+        std::unique_ptr<rocksdb::FSRandomAccessFile> file;
+        rocksdb::IOStatus status =
+            FileSystemWrapper::NewRandomAccessFile(name, options, &file, debug);
+        if (status.ok()) {
+            *result = std::make_unique<UnreadableFile>(std::move(file), broken_);
+        }
+        return status;
+    }
+
+  private:
+    const std::atomic<bool>& broken_;
+};
+
+// What lies in a table that cannot be read is an error of whoever asks for it; what is in memory is
+// answered, writes go on, and so does everything once the disk answers again.
+TEST(BrokenDisk, AFailedReadIsAClearErrorAndNothingElse) {
+    char pattern[] = "/tmp/hearth-unread-XXXXXX";
+    const std::string root = mkdtemp(pattern);
+    const auto key_of = [](int number) { return fmt::format("old{:04}", number); };
+    {
+        auto kv = OpenRocksDb(root + "/kv");
+        ASSERT_TRUE(kv.ok());
+        for (int number = 0; number < 1'000; ++number) {
+            ASSERT_TRUE(rt::RunTask((*kv)->Put(key_of(number), std::string(2'000, 'x'))).ok());
+        }
+    }
+    std::atomic<bool> broken = false;
+    const auto env = rocksdb::NewCompositeEnv(std::make_shared<UnreadableFileSystem>(broken));
+    RocksDbOptions options;
+    options.env = env.get();
+    auto kv = OpenRocksDb(root + "/kv", options);
+    ASSERT_TRUE(kv.ok()) << kv.error().message();
+    ASSERT_TRUE(rt::RunTask((*kv)->Put("new", "1")).ok());
+    // Opens the table, but brings few of its blocks into memory.
+    ASSERT_TRUE(rt::RunTask((*kv)->Get(key_of(0))).ok());
+    broken = true;
+    const auto read = rt::RunTask((*kv)->Get(key_of(999)));
+    ASSERT_FALSE(read.ok());
+    EXPECT_EQ(read.error().kind(), Error::Kind::kInternal);
+    EXPECT_NE(read.error().message().find("Input/output error"), std::string::npos);
+    const auto page = rt::RunTask((*kv)->Range({.begin = "old", .end = "ole", .limit = 1'000}));
+    ASSERT_FALSE(page.ok());
+    EXPECT_EQ(page.error().kind(), Error::Kind::kInternal);
+    // A transaction that cannot read what it depends on changes nothing.
+    const Kv::Body body = [&](Transaction& transaction) -> Task<Status> {
+        transaction.Put("half", "1");
+        HEARTH_CO_TRY(const auto old, co_await transaction.Get(key_of(998)));
+        co_return Status();
+    };
+    EXPECT_FALSE(rt::RunTask((*kv)->Transact(body)).ok());
+    EXPECT_EQ(rt::RunTask((*kv)->Get("new")).value(), "1");
+    EXPECT_TRUE(rt::RunTask((*kv)->Put("newer", "1")).ok());
+    broken = false;
+    EXPECT_EQ(rt::RunTask((*kv)->Get(key_of(999))).value(), std::string(2'000, 'x'));
+    EXPECT_EQ(rt::RunTask((*kv)->Get("half")).value(), std::nullopt);
+    EXPECT_EQ(rt::RunTask((*kv)->Get("newer")).value(), "1");
     kv->reset();
     std::filesystem::remove_all(root);
 }

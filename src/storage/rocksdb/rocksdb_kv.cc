@@ -270,7 +270,8 @@ class EmbeddedKv final : public RocksDbKv {
   public:
     EmbeddedKv(std::unique_ptr<rocksdb::DB> db, RocksDbOptions options)
         : options_(std::move(options)), db_(std::move(db)) {
-        committer_.emplace(*db_, open_, options_.durability == Durability::kSync);
+        committer_.emplace(
+            *db_, open_, options_.durability == Durability::kSync, options_.on_room_again);
     }
 
     ~EmbeddedKv() override {

@@ -5,6 +5,7 @@
 
 #include <chrono>
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <string>
 
@@ -36,6 +37,10 @@ struct RocksDbOptions {
     rt::BlockingPool* pool = nullptr;
     // For tests that record or break the disk's work; must outlive the store.
     rocksdb::Env* env = nullptr;
+    // The log once ran full, and there is room again: called by the writing thread with the next
+    // write, which is refused. The engine cannot be trusted to go on with that log, so this ends
+    // the process, to be started anew. Null: the engine is asked to go on all the same.
+    std::function<void()> on_room_again;
     // For tests that want many flushes; 0: the usual size.
     size_t memtable_bytes = 0;
 };
@@ -55,8 +60,8 @@ struct RocksDbStatistics {
 // their loops with one post each; meanwhile the next batch gathers.
 //
 // After a failed log write the store refuses commits (kUnavailable) until it is opened anew,
-// because only a replay of the log tells what is in it; reads go on. A full disk is no such
-// failure: commits are refused until there is room again.
+// because only a replay of the log tells what is in it; reads go on. Where the failure was a full
+// disk, RocksDbOptions::on_room_again is called once there is room.
 //
 // Destroying it waits for commits under way and flushes, so the next start replays nothing. No
 // Transact may be running then.
