@@ -1,5 +1,6 @@
 #include "base/check.h"
 #include "codec/crypto/crypto.h"
+#include "services/lineage.h"
 #include "services/sqs/attribute_values.h"
 #include "services/sqs/batches.h"
 #include "services/sqs/errors.h"
@@ -90,6 +91,14 @@ Result<Prepared> Prepare(
             TakeSystemAttributes(*std::move(entry.message_system_attributes)));
         message.trace_header = std::move(system.trace_header);
         prepared.system_attributes_md5 = std::move(system.md5);
+    }
+    if (!context.calling_function_arn.empty()) {
+        // So that a function which calls itself through a queue is found.
+        const std::string* trace = context.Header("x-amzn-trace-id");
+        if (trace != nullptr && message.trace_header.empty()) {
+            message.trace_header = *trace;
+        }
+        BeginLineage(message.trace_header, context.calling_function_arn);
     }
     const size_t bytes_max = MaximumMessageSize(record);
     if (entry.message_body->size() + BytesOf(message.attributes) > bytes_max) {
