@@ -4,6 +4,7 @@
 #include "services/lambda/lambda_service.h"
 #include "services/logs/logs_service.h"
 #include "services/s3/s3_service.h"
+#include "services/sqs/sqs_service.h"
 #include "services/sts/sts_service.h"
 
 #include <utility>
@@ -25,9 +26,12 @@ AllServices MakeAllServices(const ServiceDeps& deps) {
     add(std::make_unique<sts::StsService>(deps, &iam));
     logs::LogsService& logs = add(std::make_unique<logs::LogsService>(deps, targets));
     s3::S3Service& objects = add(s3::MakeS3Service(deps, targets));
+    sqs::SqsService& queues = add(std::make_unique<sqs::SqsService>(deps));
+    targets.Add("sqs", queues.events());
     lambda::LambdaService& functions =
         add(lambda::MakeLambdaService(deps, &iam, &logs, &objects, &targets));
     targets.Add("lambda", functions.event_target());
+    targets.Add("s3", objects.event_target());
     return all;
 }
 
