@@ -4,7 +4,8 @@
 
 namespace hearth::s3 {
 
-Task<Status> S3Service::PutText(BucketHandle bucket, std::string key, std::string text) {
+Task<Status> S3Service::PutText(
+    BucketHandle bucket, std::string key, std::string text, std::string content_type) {
     UploadChecks checks;
     storage::BodyOptions options;
     options.expected_length = text.size();
@@ -16,7 +17,7 @@ Task<Status> S3Service::PutText(BucketHandle bucket, std::string key, std::strin
     record.key = std::move(key);
     record.modified = deps_.wall_clock.Now();
     record.modified_cloud_ms = UnixMs(deps_.cloud_clock.Now());
-    record.content_type = "text/plain";
+    record.content_type = std::move(content_type);
     record.encryption = Encryption::kS3;
     const std::string inline_bytes = KeepBody(finished, record);
     FinishRecord(

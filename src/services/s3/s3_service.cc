@@ -23,6 +23,12 @@ S3Service::S3Service(
           [this](BucketHandle bucket, std::string key, std::string text) {
               return PutText(std::move(bucket), std::move(key), std::move(text));
           }),
+      object_target_(
+          store_,
+          [this](BucketHandle bucket, std::string key, std::string text, std::string content_type) {
+              return PutText(
+                  std::move(bucket), std::move(key), std::move(text), std::move(content_type));
+          }),
       body_moves_(store_, *bodies_, part_removal_),
       lifecycle_(deps, store_, uploads_, part_removal_, body_moves_, notifications_),
       restores_(deps, store_, body_moves_, notifications_),

@@ -12,6 +12,7 @@
 #include "services/s3/lifecycle_engine.h"
 #include "services/s3/names.h"
 #include "services/s3/notifications.h"
+#include "services/s3/object_event_target.h"
 #include "services/s3/object_restores.h"
 #include "services/s3/part_removal.h"
 #include "services/s3/read_request.h"
@@ -54,6 +55,9 @@ class S3Service final : public aws::ServiceApi, public ObjectReader {
     Task<void> Stop() override;
 
     Task<Result<std::string>> ReadObject(Name name, uint64_t bytes_max) override;
+
+    // Buckets as targets of other services' events.
+    EventTarget& event_target() { return object_target_; }
 
   private:
     // --- Common to all operations (request_checks.cc) ---
@@ -133,7 +137,11 @@ class S3Service final : public aws::ServiceApi, public ObjectReader {
         Told told);
 
     // An object of Hearth's own making, such as a piece of an access log.
-    Task<Status> PutText(BucketHandle bucket, std::string key, std::string text);
+    Task<Status> PutText(
+        BucketHandle bucket,
+        std::string key,
+        std::string text,
+        std::string content_type = "text/plain");
 
     // Of a body that an object has alone: entity tag, check sum, what it is encrypted with.
     void FinishRecord(
@@ -265,6 +273,7 @@ class S3Service final : public aws::ServiceApi, public ObjectReader {
     S3Store store_;
     UploadStore uploads_;
     AccessLog access_log_;
+    ObjectEventTarget object_target_;
     BodyMoves body_moves_;
     LifecycleEngine lifecycle_;
     ObjectRestores restores_;
