@@ -339,11 +339,11 @@ Task<Status> LogStore::AppendBatch(
         }
         co_return Status();
     };
-    HEARTH_CO_RETURN_IF_ERROR(co_await deps_.kv.Transact(body));
+    const Status committed = co_await deps_.kv.Transact(body);
     if (!deliveries.empty()) {
-        deps_.subscriptions->Committed(std::move(deliveries));
+        deps_.subscriptions->End(committed, std::move(deliveries));
     }
-    co_return Status();
+    co_return committed;
 }
 
 std::optional<CloudClock::time_point> LogStore::ExpiryOf(

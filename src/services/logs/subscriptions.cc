@@ -246,9 +246,14 @@ Task<Result<std::vector<flow::Delivery>>> Subscriptions::Add(
     co_return deliveries;
 }
 
-void Subscriptions::Committed(std::vector<flow::Delivery> deliveries) {
+void Subscriptions::End(const Status& status, std::vector<flow::Delivery> deliveries) {
     for (flow::Delivery& delivery : deliveries) {
-        deps_.courier.Committed(std::move(delivery));
+        if (status.ok()) {
+            deps_.courier.Committed(std::move(delivery));
+        } else if (!status.error().is_client_fault()) {
+            // Whether it was committed is not known; this is only a hint.
+            deps_.courier.LookAgain(delivery.kind, delivery.lane);
+        }
     }
 }
 

@@ -51,11 +51,12 @@ class Subscriptions final {
         std::string_view stream_id;
     };
 
-    // In the transaction that writes `chunks`, whose events have their sequences. Then Committed
-    // with what it returned. The body may run again.
+    // In the transaction that writes `chunks`, whose events have their sequences. Then End with
+    // what it returned. The body may run again.
     Task<Result<std::vector<flow::Delivery>>> Add(
         storage::Transaction& transaction, const Source& source, std::span<const Chunk> chunks);
-    void Committed(std::vector<flow::Delivery> deliveries);
+    // With what became of the transaction, before it is acknowledged.
+    void End(const Status& status, std::vector<flow::Delivery> deliveries);
 
     // Whether a group's events may go there. Errors: those of EventTarget::Check.
     Task<Status> Check(const GroupName& group, const std::string& destination_arn);
