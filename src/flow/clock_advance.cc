@@ -36,9 +36,10 @@ Task<Result<AdvanceReport>> ClockAdvance::Advance(CloudClock::duration by) {
     const Clear clear(advancing_);
     AdvanceReport report;
     const CloudClock::time_point target = clock_.Now() + by;
+    const std::map<std::string, uint64_t> before = Attempts();
     HEARTH_CO_RETURN_IF_ERROR(co_await Rest(report));
     while (true) {
-        HEARTH_CO_TRY(const auto next, co_await schedule_.NextDue());
+        HEARTH_CO_TRY(const auto next, co_await NextDue());
         if (!next || *next > target) {
             break;
         }
@@ -49,13 +50,48 @@ Task<Result<AdvanceReport>> ClockAdvance::Advance(CloudClock::duration by) {
     schedule_.ClockMoved();
     HEARTH_CO_RETURN_IF_ERROR(co_await Rest(report));
     report.now = clock_.Now();
+    for (const auto& [kind, count] : Attempts()) {
+        const auto earlier = before.find(kind);
+        const uint64_t more = count - (earlier == before.end() ? 0 : earlier->second);
+        if (more > 0) {
+            report.attempts.emplace(kind, more);
+        }
+    }
     co_return report;
+}
+
+Task<Result<std::optional<CloudClock::time_point>>> ClockAdvance::NextDue() {
+    HEARTH_CO_TRY(std::optional<CloudClock::time_point> next, co_await schedule_.NextDue());
+    const auto deadline = due_times_ != nullptr ? due_times_->NextDue() : std::nullopt;
+    if (deadline && (!next || *deadline < *next)) {
+        next = deadline;
+    }
+    co_return next;
+}
+
+std::map<std::string, uint64_t> ClockAdvance::Attempts() const {
+    std::map<std::string, uint64_t> attempts;
+    if (courier_ != nullptr) {
+        for (const auto& [kind, counts] : courier_->Counts()) {
+            attempts.emplace(kind, counts.delivered + counts.retried);
+        }
+    }
+    return attempts;
 }
 
 Task<Status> ClockAdvance::Rest(AdvanceReport& report) {
     for (int round = 0; round < kRoundsMax; ++round) {
         std::vector<DueTimer> fired;
+        const std::map<std::string, uint64_t> before = Attempts();
+        size_t called = 0;
         HEARTH_CO_RETURN_IF_ERROR(co_await schedule_.Settle(&fired, kRestLimit));
+        if (due_times_ != nullptr) {
+            called = co_await due_times_->RunDue();
+            HEARTH_CO_RETURN_IF_ERROR(co_await due_times_->WaitForQuiet());
+        }
+        if (courier_ != nullptr) {
+            HEARTH_CO_RETURN_IF_ERROR(co_await courier_->Settle(kRestLimit));
+        }
         for (const Quiet& quiet : quiet_) {
             HEARTH_CO_RETURN_IF_ERROR(co_await quiet());
         }
@@ -65,7 +101,7 @@ Task<Status> ClockAdvance::Rest(AdvanceReport& report) {
                 report.fired.push_back(std::move(timer));
             }
         }
-        if (fired.empty()) {
+        if (fired.empty() && called == 0 && Attempts() == before) {
             co_return Status();
         }
     }

@@ -1,12 +1,17 @@
 #pragma once
 
 #include "base/result.h"
+#include "flow/courier.h"
+#include "flow/due_times.h"
 #include "flow/durable_cloud_clock.h"
 #include "flow/schedule.h"
 
 #include <atomic>
 #include <chrono>
+#include <cstdint>
 #include <functional>
+#include <map>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -19,6 +24,8 @@ struct AdvanceReport {
     // In the order in which they fired; the first kFiredKept of `fired_count`.
     std::vector<DueTimer> fired;
     size_t fired_count = 0;
+    // Attempts of deliveries that ended meanwhile, by kind; those at rest are not counted.
+    std::map<std::string, uint64_t> attempts;
 
     static constexpr size_t kFiredKept = 1'000;
 };
@@ -31,9 +38,13 @@ class ClockAdvance final {
     // Returns when the work of one part of the cloud has come to rest.
     using Quiet = std::function<Task<Status>()>;
 
-    // Both must outlive this.
-    ClockAdvance(DurableCloudClock& clock, Schedule& schedule)
-        : clock_(clock), schedule_(schedule) {}
+    // All must outlive this. Those after the schedule may be null.
+    ClockAdvance(
+        DurableCloudClock& clock,
+        Schedule& schedule,
+        DueTimes* due_times = nullptr,
+        Courier* courier = nullptr)
+        : clock_(clock), schedule_(schedule), due_times_(due_times), courier_(courier) {}
 
     // For parts that go on after their timer has ended (deliveries, consumers). Before the first
     // call.
@@ -44,9 +55,14 @@ class ClockAdvance final {
 
   private:
     Task<Status> Rest(AdvanceReport& report);
+    // When the next thing is due: a timer or a deadline.
+    Task<Result<std::optional<CloudClock::time_point>>> NextDue();
+    std::map<std::string, uint64_t> Attempts() const;
 
     DurableCloudClock& clock_;
     Schedule& schedule_;
+    DueTimes* const due_times_;
+    Courier* const courier_;
     std::vector<Quiet> quiet_;
     std::atomic<bool> advancing_{false};
 };

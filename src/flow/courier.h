@@ -143,6 +143,8 @@ class Courier final {
         size_t lane_window = 256;
         size_t loop_window = 32'768;
         size_t loop_payload_bytes = 32 * 1024 * 1024;
+        // Until the store is asked again after it failed; real time.
+        std::chrono::milliseconds store_pause = std::chrono::seconds(1);
     };
 
     // What one lane looks like.

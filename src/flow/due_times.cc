@@ -151,6 +151,7 @@ struct DueTimes::State {
     rt::Loops& loops;
     std::vector<Shard> shards;
     std::atomic<uint64_t> last_sequence{0};
+    std::vector<DueTimes::Quiet> quiet;
 };
 
 class DueTimes::State::OneEntry final : public DueTimes::Entry {
@@ -209,6 +210,17 @@ Task<size_t> DueTimes::RunDue() {
         count += co_await rt::RunOn(state_->loops, i, run);
     }
     co_return count;
+}
+
+void DueTimes::AddQuiet(Quiet quiet) {
+    state_->quiet.push_back(std::move(quiet));
+}
+
+Task<Status> DueTimes::WaitForQuiet() {
+    for (const Quiet& quiet : state_->quiet) {
+        HEARTH_CO_RETURN_IF_ERROR(co_await quiet());
+    }
+    co_return Status();
 }
 
 void DueTimes::ClockMoved() {

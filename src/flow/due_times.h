@@ -1,6 +1,7 @@
 #pragma once
 
 #include "base/clock.h"
+#include "base/result.h"
 #include "rt/task.h"
 
 #include <cstddef>
@@ -49,6 +50,13 @@ class DueTimes final {
     Task<size_t> RunDue();
     // Says that the clock was moved. From any thread.
     void ClockMoved();
+
+    // Says how to wait until what the owner's deadlines caused has come to rest (a batch that is
+    // under way, say); the test clock waits for all of them before it goes on. Returns an error
+    // when that takes minutes. Before the first request.
+    using Quiet = std::function<Task<Status>()>;
+    void AddQuiet(Quiet quiet);
+    Task<Status> WaitForQuiet();
 
   private:
     struct State;

@@ -196,7 +196,7 @@ Status Cloud::Parts::OpenStores(const CloudOptions& options) {
         .loops = *loops,
         .metrics = &metrics});
     if (options.test_clock) {
-        clock_advance.emplace(*cloud_clock, *schedule);
+        clock_advance.emplace(*cloud_clock, *schedule, due_times.get(), courier.get());
     }
     return Status();
 }
