@@ -2,6 +2,8 @@
 
 import json
 
+import deployed
+import hearth_up
 from s3_notifications_support import tell
 
 HEARTH_OPTIONS = ("--test-clock",)
@@ -88,3 +90,48 @@ def test_after_a_day_it_is_given_up(hearth, s3, sqs, bucket, queue):
     advance(hearth, "10m")
     assert queue.event()["s3"]["object"]["key"] == "kept"
     assert f"an event of {bucket} for {queue.arn} is dropped" in hearth.log()
+
+
+LOOP = '''
+import boto3
+
+s3 = boto3.client("s3")
+
+def handler(event, context):
+    for record in event["Records"]:
+        bucket = record["s3"]["bucket"]["name"]
+        number = int(record["s3"]["object"]["key"]) + 1
+        s3.put_object(Bucket=bucket, Key=str(number), Body=b"again")
+'''
+
+
+def test_a_function_that_calls_itself_through_a_bucket_is_stopped(hearth, s3, bucket):
+    client = hearth.client("lambda")
+    deployed.function(client, "loop", LOOP)
+    client.add_permission(
+        FunctionName="loop",
+        StatementId="s3",
+        Action="lambda:InvokeFunction",
+        Principal="s3.amazonaws.com",
+    )
+    arn = client.get_function(FunctionName="loop")["Configuration"]["FunctionArn"]
+    s3.put_bucket_notification_configuration(
+        Bucket=bucket,
+        NotificationConfiguration={
+            "LambdaFunctionConfigurations": [
+                {"LambdaFunctionArn": arn, "Events": ["s3:ObjectCreated:*"]}
+            ]
+        },
+    )
+    s3.put_object(Bucket=bucket, Key="0", Body=b"begin")
+
+    def count():
+        return s3.list_objects_v2(Bucket=bucket)["KeyCount"]
+
+    # AWS stops a chain after about 16 runs. Moving the clock waits for what is under way.
+    hearth_up.wait_for(lambda: count() >= 16, "a chain of 16 runs")
+    advance(hearth, "1s")
+    stopped = count()
+    assert stopped <= 20
+    advance(hearth, "1s")
+    assert count() == stopped
