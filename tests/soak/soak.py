@@ -62,9 +62,17 @@ SOAKS = {
         "kill -9 of the cloud while objects are put, copied, uploaded in parts and deleted", 200,
         [*PYTEST, "tests/crash/test_s3_kill.py"],
     ),
+    "s3_notifications": (
+        "kill -9 of the cloud while a bucket tells a queue of every object put", 200,
+        [*PYTEST, "tests/crash/test_s3_notifications_kill.py"],
+    ),
     "s3_power": (
         "lives of three writers of bodies, each with 40 cuts of power between any two steps", 200,
         ["{build}/src/storage/objects/storage_objects_test", "--gtest_filter=BodyFaults.ACut*"],
+    ),
+    "s3_cut": (
+        "lives of the engine and of bodies' files, each with 40 cuts of power to both at one moment", 100,
+        ["{build}/src/storage/objects/storage_objects_test", "--gtest_filter=BodiesPowerCut.*"],
     ),
     "s3_model": (
         "operations of each of ten S3 clients, which agree with some serial order", 1_500,
