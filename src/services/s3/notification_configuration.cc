@@ -19,7 +19,8 @@ namespace hearth::s3 {
 namespace {
 
 constexpr size_t kNotificationsMax = 100;
-constexpr size_t kFilterValueCharsMax = 1'024;
+constexpr size_t kFilterValueBytesMax = 1'024;
+constexpr size_t kIdBytesMax = 255;
 constexpr std::string_view kIgnoredHeader = "x-hearth-ignored";
 
 std::string LowerCase(std::string text) {
@@ -50,7 +51,7 @@ Status NormaliseFilter(std::optional<model::NotificationConfigurationFilter>& fi
                 "FilterRule.Name",
                 name);
         }
-        if (rule.value->size() > kFilterValueCharsMax) {
+        if (rule.value->size() > kFilterValueBytesMax) {
             return errors::InvalidArgument(
                 "Size of filter rule value cannot exceed 1024 bytes in UTF-8 representation",
                 "FilterRule.Value",
@@ -104,6 +105,11 @@ Status CheckOne(
     if (!configuration.id || configuration.id->empty()) {
         // As AWS: a UUID in base64.
         configuration.id = codec::Base64Encode(checked.random.Uuid());
+    }
+    // Each event carries it.
+    if (configuration.id->size() > kIdBytesMax) {
+        return errors::InvalidArgument(
+            "ID length should not exceed allowed limit of 255", "Id", *configuration.id);
     }
     if (!checked.ids.insert(*configuration.id).second) {
         return errors::InvalidArgument(

@@ -46,6 +46,16 @@ def test_a_queue_gets_the_test_event(s3, bucket, queue):
         ),
         ({"Events": []}, "MalformedXML", None),
         (
+            {"Id": "i" * 256},
+            "InvalidArgument",
+            "ID length should not exceed allowed limit of 255",
+        ),
+        (
+            {"Filter": only("suffix", "x" * 1025)},
+            "InvalidArgument",
+            "Size of filter rule value cannot exceed 1024 bytes in UTF-8 representation",
+        ),
+        (
             {"Filter": only("infix", "x")},
             "InvalidArgument",
             "filter rule name must be either prefix or suffix",
