@@ -23,6 +23,15 @@ Error NoSuchMapping() {
     return errors::ResourceNotFound("The resource you requested does not exist.");
 }
 
+constexpr std::string_view kMappingPart = ":event-source-mapping:";
+
+// The id in the ARN of a mapping of this caller; empty for anybody else's.
+std::string OwnId(const aws::RequestContext& context, std::string_view arn) {
+    const std::string own = fmt::format(
+        "arn:aws:lambda:{}:{}{}", context.region.text(), context.account.text(), kMappingPart);
+    return arn.starts_with(own) ? std::string(arn.substr(own.size())) : std::string();
+}
+
 void NameIgnored(aws::RequestContext& context, const std::vector<std::string>& ignored) {
     if (!ignored.empty()) {
         context.response_headers.emplace_back(
@@ -219,6 +228,36 @@ Task<Result<model::ListEventSourceMappings::Output>> EventSourceMappings::List(
         }
         at.name = page.mappings.back().id;
     }
+}
+
+bool EventSourceMappings::IsMapping(std::string_view arn) {
+    return arn.starts_with("arn:aws:lambda:") && arn.find(kMappingPart) != std::string_view::npos;
+}
+
+Task<Result<EventSourceMappings::Tags>> EventSourceMappings::ListTags(
+    const aws::RequestContext& context, std::string arn) {
+    HEARTH_CO_TRY(
+        auto found, co_await store_.Find(context.account, context.region, OwnId(context, arn)));
+    if (!found) {
+        co_return NoSuchMapping();
+    }
+    co_return std::move(found->tags);
+}
+
+Task<Status> EventSourceMappings::ChangeTags(
+    const aws::RequestContext& context,
+    std::string arn,
+    Tags added,
+    std::vector<std::string> removed) {
+    const MappingStore::Change change = [&](MappingRecord& record) -> Status {
+        for (const std::string& key : removed) {
+            record.tags.erase(key);
+        }
+        return AddTags(added, record.tags);
+    };
+    HEARTH_CO_RETURN_IF_ERROR(
+        co_await store_.Update(context.account, context.region, OwnId(context, arn), change));
+    co_return Status();
 }
 
 }  // namespace hearth::lambda

@@ -14,7 +14,10 @@
 
 #include <cstdint>
 #include <functional>
+#include <map>
 #include <string>
+#include <string_view>
+#include <vector>
 
 namespace hearth::lambda {
 
@@ -53,6 +56,18 @@ class EventSourceMappings final {
         aws::RequestContext& context, model::DeleteEventSourceMapping::Input input);
     Task<Result<model::ListEventSourceMappings::Output>> List(
         aws::RequestContext& context, model::ListEventSourceMappings::Input input);
+
+    // Whether an ARN names a mapping, rather than a function.
+    static bool IsMapping(std::string_view arn);
+    // The three tag operations, for mappings.
+    //   errors  ResourceNotFoundException
+    using Tags = std::map<std::string, std::string>;
+    Task<Result<Tags>> ListTags(const aws::RequestContext& context, std::string arn);
+    Task<Status> ChangeTags(
+        const aws::RequestContext& context,
+        std::string arn,
+        Tags added,
+        std::vector<std::string> removed);
 
   private:
     // The queue of an ARN, when this caller may have it as a source.

@@ -1,5 +1,6 @@
 #include "services/lambda/errors.h"
 #include "services/lambda/lambda_service.h"
+#include "services/lambda/mapping_operations.h"
 #include "services/lambda/settings.h"
 
 #include "gen/lambda/types.gen.h"
@@ -7,7 +8,7 @@
 namespace hearth::lambda {
 namespace {
 
-// Of what can have tags at AWS; of these Hearth has functions.
+// Of what can have tags at AWS; of these Hearth has functions and event source mappings.
 Status CheckResource(const std::string& arn) {
     if (arn.starts_with("arn:aws:lambda:") && arn.find(":function:") != std::string::npos) {
         return Status();
@@ -39,6 +40,12 @@ Status CheckTaggable(const FunctionReference& reference) {
 
 Task<Result<model::TagResource::Output>> LambdaService::TagResource(
     aws::RequestContext& context, model::TagResource::Input input) {
+    if (mappings_ && EventSourceMappings::IsMapping(*input.resource)) {
+        HEARTH_CO_RETURN_IF_ERROR(
+            co_await mappings_->ChangeTags(context, *input.resource, *input.tags, {}));
+        context.response_status = 204;
+        co_return model::TagResource::Output();
+    }
     HEARTH_CO_RETURN_IF_ERROR(CheckResource(*input.resource));
     HEARTH_CO_TRY(
         const FunctionReference reference, co_await SharedReference(context, input.resource));
@@ -64,6 +71,12 @@ Task<Result<model::TagResource::Output>> LambdaService::TagResource(
 
 Task<Result<model::UntagResource::Output>> LambdaService::UntagResource(
     aws::RequestContext& context, model::UntagResource::Input input) {
+    if (mappings_ && EventSourceMappings::IsMapping(*input.resource)) {
+        HEARTH_CO_RETURN_IF_ERROR(
+            co_await mappings_->ChangeTags(context, *input.resource, {}, *input.tag_keys));
+        context.response_status = 204;
+        co_return model::UntagResource::Output();
+    }
     HEARTH_CO_RETURN_IF_ERROR(CheckResource(*input.resource));
     HEARTH_CO_TRY(
         const FunctionReference reference, co_await SharedReference(context, input.resource));
@@ -87,6 +100,11 @@ Task<Result<model::UntagResource::Output>> LambdaService::UntagResource(
 
 Task<Result<model::ListTags::Output>> LambdaService::ListTags(
     aws::RequestContext& context, model::ListTags::Input input) {
+    if (mappings_ && EventSourceMappings::IsMapping(*input.resource)) {
+        model::ListTags::Output output;
+        HEARTH_CO_TRY(output.tags, co_await mappings_->ListTags(context, *input.resource));
+        co_return output;
+    }
     HEARTH_CO_RETURN_IF_ERROR(CheckResource(*input.resource));
     HEARTH_CO_TRY(
         const FunctionReference reference, co_await SharedReference(context, input.resource));
