@@ -30,6 +30,7 @@ AllServices MakeAllServices(const ServiceDeps& deps) {
     targets.Add("sqs", queues.events());
     lambda::LambdaService& functions =
         add(lambda::MakeLambdaService(deps, &iam, &logs, &objects, &targets));
+    functions.UseQueues(queues.queues());
     targets.Add("lambda", functions.event_target());
     targets.Add("s3", objects.event_target());
     return all;
