@@ -72,6 +72,19 @@ std::string ShortId(std::string_view uuid) {
     return id;
 }
 
+// For the answer 405: what would have been taken where the request went.
+std::string AllowedMethods(const model::Service& service, protocol::RequestParts parts) {
+    std::string allowed;
+    for (const std::string_view method : {"HEAD", "GET", "PUT", "POST", "DELETE"}) {
+        parts.method = method;
+        if (protocol::FindOperation(service, parts).ok()) {
+            allowed += allowed.empty() ? "" : ", ";
+            allowed += method;
+        }
+    }
+    return allowed;
+}
+
 Task<Result<std::string>> ReadDocument(RequestBody& body, uint64_t bytes_max) {
     std::string text;
     std::vector<char> piece(
@@ -234,7 +247,11 @@ Task<http::Response> Gateway::AnswerS3(
         co_return walk.Fail(s3_errors::AccessDenied(ForeignPage().message()));
     }
     if (route_error) {
-        co_return walk.Fail(*route_error);
+        http::Response response = walk.Fail(*route_error);
+        if (route_error->http_status() == 405) {
+            response.headers.emplace_back("allow", AllowedMethods(*walk.service, routed));
+        }
+        co_return response;
     }
     const OperationTable::Entry* entry = parts_.dispatcher.Find(*walk.service, *walk.operation);
     if (entry == nullptr) {

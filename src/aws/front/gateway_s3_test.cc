@@ -296,5 +296,22 @@ TEST_F(GatewayS3Test, OperationsThatAreNotThereSaySo) {
     EXPECT_EQ(Code(Send("PATCH", "/b/k")), "405 MethodNotAllowed");
 }
 
+TEST_F(GatewayS3Test, WhatIsNotAllowedSaysWhatIs) {
+    const auto allow = [&](const std::string& method, const std::string& target) {
+        const http::Response response = Send(method, target);
+        EXPECT_EQ(Code(response), "405 MethodNotAllowed") << method << " " << target;
+        for (const auto& [name, value] : response.headers) {
+            if (name == "allow") {
+                return value;
+            }
+        }
+        return std::string("not told");
+    };
+    EXPECT_EQ(allow("POST", "/b/k"), "HEAD, GET, PUT, DELETE");
+    EXPECT_EQ(allow("PATCH", "/b"), "HEAD, GET, PUT, DELETE");
+    EXPECT_EQ(allow("DELETE", "/"), "GET");
+    EXPECT_EQ(allow("PUT", "/"), "GET");
+}
+
 }  // namespace
 }  // namespace hearth::aws

@@ -18,11 +18,18 @@ std::string_view FirstLabel(std::string_view host) {
     return dot == std::string_view::npos ? std::string_view() : host.substr(0, dot);
 }
 
-// "POST /bucket?uploads" and the like; every other POST without a signature is a query.
+// "POST /bucket?uploads" and the like, and what goes to an object and is no form; every other POST
+// without a signature is a query. (A queue's address has two parts, too, and takes forms.)
 bool IsPostOfS3(const protocol::RequestParts& head) {
     const std::string_view type = head.Header("content-type");
     const std::string_view query = head.query;
     const std::string_view first = query.substr(0, query.find_first_of("=&"));
+    const bool is_form = type.starts_with("application/x-www-form-urlencoded") ||
+                         type.starts_with("application/x-amz-json");
+    const bool to_object = head.path.size() > 1 && head.path.find('/', 1) + 1 < head.path.size();
+    if (to_object && !is_form && protocol::QueryAction(head).empty()) {
+        return true;
+    }
     return type.starts_with("multipart/form-data") || first == "delete" || first == "uploads" ||
            first == "uploadId" || first == "restore" || first == "select";
 }
@@ -96,7 +103,7 @@ bool Router::MayBeForS3(const protocol::RequestParts& head) const {
     if (head.method == "POST") {
         return has_bucket && IsPostOfS3(head);
     }
-    return (has_bucket || head.method == "GET") && protocol::QueryAction(head).empty();
+    return (has_bucket || head.method != "OPTIONS") && protocol::QueryAction(head).empty();
 }
 
 std::string Router::PathOfS3(const protocol::RequestParts& head) {
