@@ -2,7 +2,6 @@
 
 #include "aws/front/context.h"
 #include "base/log.h"
-#include "base/random.h"
 #include "services/lineage.h"
 #include "services/s3/notification_message.h"
 #include "storage/records/record_codec.h"
@@ -101,8 +100,7 @@ bool IsOfOneMessage(const Error& error) {
 
 }  // namespace
 
-Notifications::Notifications(const ServiceDeps& deps, EventTarget& targets)
-    : deps_(deps), targets_(targets) {
+Notifications::Notifications(const Deps& deps) : deps_(deps) {
     deps_.courier.Register(
         kKind,
         [this](const flow::Delivery& delivery) { return Deliver(delivery); },
@@ -118,7 +116,7 @@ Status Announcement::Add(
     if (rule == nullptr) {
         return Status();
     }
-    const ServiceDeps& deps = notifications_.deps_;
+    const Deps& deps = notifications_.deps_;
     NotificationFacts facts{
         .event = event,
         .configuration_id = rule->id,
@@ -189,7 +187,7 @@ EventTarget::Origin Notifications::OriginOf(const BucketRecord& bucket) const {
 
 Task<Status> Notifications::Check(const BucketRecord& bucket, const std::string& destination_arn) {
     EventTarget::Origin origin = OriginOf(bucket);
-    co_return co_await targets_.Check(std::move(origin), destination_arn);
+    co_return co_await deps_.targets.Check(std::move(origin), destination_arn);
 }
 
 Task<Status> Notifications::SendTest(
@@ -199,7 +197,7 @@ Task<Status> Notifications::SendTest(
     EventTarget::Origin origin = OriginOf(bucket);
     EventTarget::Event event;
     event.body = NotificationTestMessage(bucket.name, deps_.wall_clock.Now(), context.request_id);
-    co_return co_await targets_.Send(std::move(origin), destination_arn, std::move(event));
+    co_return co_await deps_.targets.Send(std::move(origin), destination_arn, std::move(event));
 }
 
 Task<Result<flow::Verdict>> Notifications::Deliver(const flow::Delivery& delivery) {
@@ -220,7 +218,7 @@ Task<Result<flow::Verdict>> Notifications::Deliver(const flow::Delivery& deliver
     event.request_id = std::move(parcel->request_id);
     event.trace_header = std::move(parcel->trace_header);
     const Status sent =
-        co_await targets_.Send(std::move(origin), parcel->destination_arn, std::move(event));
+        co_await deps_.targets.Send(std::move(origin), parcel->destination_arn, std::move(event));
     if (sent.ok()) {
         co_return flow::Verdict::Done();
     }

@@ -1,6 +1,7 @@
 #pragma once
 
 #include "base/clock.h"
+#include "base/random.h"
 #include "base/result.h"
 #include "flow/courier.h"
 #include "rt/task.h"
@@ -8,11 +9,11 @@
 #include "services/s3/bucket_cache.h"
 #include "services/s3/notification_event.h"
 #include "services/s3/notification_rules.h"
-#include "services/service_deps.h"
 #include "storage/kv.h"
 
 #include <atomic>
 #include <cstdint>
+#include <memory>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -37,8 +38,16 @@ namespace hearth::s3 {
 // Safe on any loop.
 class Notifications final {
   public:
-    // All must outlive it. Registers its kind with the courier, so before that starts.
-    Notifications(const ServiceDeps& deps, EventTarget& targets);
+    struct Deps {
+        flow::Courier& courier;
+        EventTarget& targets;
+        const WallClock& wall_clock;
+        const CloudClock& cloud_clock;
+        Random& random;
+    };
+
+    // Registers its kind with the courier, so before that starts.
+    explicit Notifications(const Deps& deps);
 
     // What one request, or one step of S3's own, tells. Lives on the frame that runs the
     // transaction:
@@ -107,8 +116,7 @@ class Notifications final {
     EventTarget::Origin OriginOf(const BucketRecord& bucket) const;
     Task<Result<flow::Verdict>> Deliver(const flow::Delivery& delivery);
 
-    ServiceDeps deps_;
-    EventTarget& targets_;
+    Deps deps_;
     std::atomic<uint64_t> sequencer_ = 0;
 };
 

@@ -12,7 +12,12 @@ S3Service::S3Service(
     EventTarget& event_targets,
     std::unique_ptr<storage::ObjectBodies> bodies)
     : deps_(deps),
-      notifications_(deps, event_targets),
+      notifications_(
+          {.courier = deps.courier,
+           .targets = event_targets,
+           .wall_clock = deps.wall_clock,
+           .cloud_clock = deps.cloud_clock,
+           .random = deps.random}),
       bodies_(std::move(bodies)),
       part_removal_(deps.kv, *bodies_),
       store_(deps.kv, deps.random, *bodies_, part_removal_),
