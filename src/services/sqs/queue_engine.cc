@@ -135,6 +135,7 @@ class Engine final : public QueueEngine, public MessageQueues {
 
     Task<Status> Start() override;
     Task<void> Stop() override;
+    void EndWaits() override;
 
     MessageQueues& queues() override { return *this; }
 
@@ -340,6 +341,7 @@ class Engine final : public QueueEngine, public MessageQueues {
     const QueueShard::Shared shared_;
     std::vector<std::unique_ptr<LoopState>> loops_;
     std::atomic<bool> stopping_{false};
+    std::atomic<bool> no_waits_{false};
 
     std::mutex moves_mutex_;
     std::map<std::string, std::shared_ptr<Running>> moves_;
@@ -422,6 +424,23 @@ Task<void> Engine::Stop() {
     }
 }
 
+void Engine::EndWaits() {
+    no_waits_ = true;
+    for (int i = 0; i < deps_.loops.size(); ++i) {
+        deps_.loops.Post(i, [this, i] {
+            const std::unique_ptr<LoopState>& state = loops_[static_cast<size_t>(i)];
+            if (state == nullptr) {
+                return;
+            }
+            for (const auto& [name, shard] : state->shards) {
+                if (shard != nullptr) {
+                    shard->EndWaits();
+                }
+            }
+        });
+    }
+}
+
 // Sets a receiver's answer when its coroutine ends early, so that nobody gives it messages.
 class Abandonment final {
   public:
@@ -438,6 +457,9 @@ class Abandonment final {
 
 Task<Result<std::vector<MessageQueues::Message>>> Engine::Receive(
     const QueueAddress& queue, ReceiveRequest request) {
+    if (no_waits_) {
+        request.wait = std::chrono::milliseconds(0);
+    }
     const std::chrono::milliseconds wait = request.wait;
     const auto call = std::make_shared<ReceiveCall>(std::move(request));
     const auto deadline = std::chrono::steady_clock::now() + wait;

@@ -175,6 +175,9 @@ class QueueEngine {
     virtual Task<Status> Start() = 0;
     // Lets waiting receivers go with nothing and ends background work. Before destruction.
     virtual Task<void> Stop() = 0;
+    // Lets waiting receivers go with nothing; from now on nobody waits. From any thread, when the
+    // cloud begins to stop: it waits for the requests that are under way.
+    virtual void EndWaits() = 0;
 
     // Errors: QueueNameExists when there is one (the caller, who knows what counts as the same,
     // calls Find first and again on this error); QueueDeletedRecently within 60 s.

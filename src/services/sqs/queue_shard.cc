@@ -101,6 +101,11 @@ bool QueueShard::Idle() const {
 void QueueShard::Stop() {
     stopping_ = true;
     due_->Set(std::nullopt);
+    EndWaits();
+}
+
+void QueueShard::EndWaits() {
+    no_waits_ = true;
     for (const std::shared_ptr<ReceiveCall>& waiter : waiting_) {
         waiter->done.Set(ReceiveCall::Messages());
     }
@@ -161,7 +166,11 @@ Task<void> QueueShard::Turn() {
         }
         auto receive = std::dynamic_pointer_cast<ReceiveCall>(call);
         if (!broken_ && receive != nullptr && receive->waits_) {
-            waiting_.push_back(std::move(receive));
+            if (no_waits_) {
+                receive->done.Set(ReceiveCall::Messages());
+            } else {
+                waiting_.push_back(std::move(receive));
+            }
         } else {
             ran_.push_back(call);
         }

@@ -160,6 +160,8 @@ class QueueShard final {
 
     // Ends waits; calls that come later fail.
     void Stop();
+    // Lets receivers that wait go with nothing; nobody waits afterwards.
+    void EndWaits();
 
     const QueueAddress& address() const { return address_; }
 
@@ -401,6 +403,7 @@ class QueueShard final {
     bool pumping_ = false;
     bool tick_ = false;
     bool stopping_ = false;
+    bool no_waits_ = false;
     bool loaded_ = false;
 
     std::shared_ptr<const QueueRecord> record_;

@@ -510,7 +510,11 @@ Task<void> QueueShard::ServeWaiters() {
         co_await Receive(*call);
         if (call->waits_) {
             // What seemed receivable was not; who waited longest stays first.
-            waiting_.push_front(call);
+            if (no_waits_) {
+                call->done.Set(ReceiveCall::Messages());
+            } else {
+                waiting_.push_front(call);
+            }
             co_return;
         }
         ran_.push_back(call);

@@ -1,5 +1,6 @@
 #include "services/sqs/sqs_service.h"
 
+#include "aws/front/admin.h"
 #include "services/sqs/access.h"
 #include "services/sqs/addresses.h"
 #include "services/sqs/errors.h"
@@ -21,6 +22,7 @@ SqsService::SqsService(const ServiceDeps& deps)
            .wakes = deps.wakes,
            .due_times = deps.due_times})),
       events_(std::make_unique<SqsEventTarget>(*engine_, deps.wall_clock)) {
+    deps.admin.OnStop([this] { engine_->EndWaits(); });
     operations_.Add<model::AddPermission>(this, &SqsService::AddPermission);
     operations_.Add<model::CancelMessageMoveTask>(this, &SqsService::CancelMessageMoveTask);
     operations_.Add<model::ChangeMessageVisibility>(this, &SqsService::ChangeMessageVisibility);
