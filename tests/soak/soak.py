@@ -66,6 +66,10 @@ SOAKS = {
         "kill -9 of the cloud while a bucket tells a queue of every object put", 200,
         [*PYTEST, "tests/crash/test_s3_notifications_kill.py"],
     ),
+    "async_kill": (
+        "kill -9 of the cloud while functions are invoked asynchronously", 200,
+        [*PYTEST, "tests/crash/test_async_kill.py"],
+    ),
     "mapping_kill": (
         "kill -9 of the cloud while messages go through event source mappings to a function", 200,
         [*PYTEST, "tests/crash/test_mapping_kill.py"],

@@ -69,8 +69,6 @@ def test_event_invoke_config(client, create):
             call(FunctionName=name)
     with refused("ResourceNotFoundException", status=404):
         client.update_function_event_invoke_config(FunctionName=name, MaximumRetryAttempts=1)
-    with refused("NotImplementedException", status=501, contains="PutFunctionEventInvokeConfig"):
-        client.put_function_event_invoke_config(FunctionName=name, MaximumRetryAttempts=1)
 
 
 @pytest.mark.parametrize(

@@ -171,8 +171,8 @@ def test_other_regions_and_accounts(create):
             "Hearth does not support VpcConfig yet.",
         ),
         (
-            {"DeadLetterConfig": {"TargetArn": f"arn:aws:sqs:{REGION}:{ACCOUNT}:q"}},
-            "Hearth does not support DeadLetterConfig yet.",
+            {"DeadLetterConfig": {"TargetArn": f"arn:aws:sns:{REGION}:{ACCOUNT}:t"}},
+            "Hearth does not support SNS topics as dead-letter queues yet.",
         ),
         (
             {"KMSKeyArn": f"arn:aws:kms:{REGION}:{ACCOUNT}:key/1"},

@@ -148,14 +148,11 @@ def test_dry_run(client, create):
         client.invoke(FunctionName="nothing", InvocationType="DryRun")
 
 
-def test_events_say_that_they_are_missing(client, create):
+def test_events_are_accepted(client, create):
     name = create()["FunctionName"]
-    with refused(
-        "InvalidParameterValueException",
-        "Hearth does not support asynchronous invocation (InvocationType Event) yet.",
-        400,
-    ):
-        client.invoke(FunctionName=name, InvocationType="Event")
+    answer = client.invoke(FunctionName=name, InvocationType="Event")
+    assert answer["StatusCode"] == 202
+    assert answer["Payload"].read() == b""
 
 
 def test_client_context(client, create):

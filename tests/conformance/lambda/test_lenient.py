@@ -15,7 +15,7 @@ def test_they_are_kept_and_named(client, create):
     made = create(
         VpcConfig=VPC,
         TracingConfig={"Mode": "Active"},
-        DeadLetterConfig={"TargetArn": "arn:aws:sqs:us-east-1:000000000000:q"},
+        DeadLetterConfig={"TargetArn": "arn:aws:sns:us-east-1:000000000000:t"},
         KMSKeyArn="arn:aws:kms:us-east-1:000000000000:key/1",
         Architectures=["arm64"],
     )
@@ -29,7 +29,7 @@ def test_they_are_kept_and_named(client, create):
     shown = client.get_function_configuration(FunctionName=made["FunctionName"])
     assert shown["VpcConfig"] == {**VPC, "VpcId": ""}
     assert shown["TracingConfig"] == {"Mode": "Active"}
-    assert shown["DeadLetterConfig"] == {"TargetArn": "arn:aws:sqs:us-east-1:000000000000:q"}
+    assert shown["DeadLetterConfig"] == {"TargetArn": "arn:aws:sns:us-east-1:000000000000:t"}
     assert shown["KMSKeyArn"] == "arn:aws:kms:us-east-1:000000000000:key/1"
     assert shown["Architectures"] == ["arm64"]
 
