@@ -53,12 +53,26 @@ def bytes_of_bodies(hearth):
 
 
 def code_of(call):
-    """None when it succeeds, else (status, code)."""
+    """None when it succeeds, else (status, code); no answer counts as 503."""
     try:
         call()
         return None
     except botocore.exceptions.ClientError as error:
         return error.response["ResponseMetadata"]["HTTPStatusCode"], error.response["Error"]["Code"]
+    except botocore.exceptions.HTTPClientError:
+        return 503, "NoAnswer"
+
+
+def policy(number):
+    """Some kilobytes that name a number."""
+    statement = {
+        "Sid": f"n{number}",
+        "Effect": "Allow",
+        "Principal": "*",
+        "Action": "s3:GetObject",
+        "Resource": [f"arn:aws:s3:::{BUCKET}/{'r' * 200}-{n}" for n in range(60)],
+    }
+    return json.dumps({"Version": "2012-10-17", "Statement": [statement]})
 
 
 @contextlib.contextmanager
@@ -142,6 +156,8 @@ def test_a_full_disk_refuses_bodies_and_nothing_else():
         )
         assert read(s3, "after") == content("after", 5 * MIB)
 
+        s3.put_bucket_policy(Bucket=BUCKET, Policy=policy(4_000))
+
         # Somebody else fills the disk to the last byte: no write is acknowledged that is not there.
         filler = os.path.join(data, "filler")
         with open(filler, "wb", buffering=0) as file:
@@ -159,23 +175,37 @@ def test_a_full_disk_refuses_bodies_and_nothing_else():
                 acknowledged[key] = b"x"
             else:
                 assert answer[0] >= 500
-        for number in range(2_000):
-            # Records of the store itself, until its log has no room.
-            answer = code_of(
-                lambda: s3.put_object_tagging(
-                    Bucket=BUCKET,
-                    Key="after",
-                    Tagging={
-                        "TagSet": [
-                            {"Key": f"{tag}{'k' * 100}", "Value": f"{number}{'v' * 200}"}
-                            for tag in range(10)
-                        ]
-                    },
-                )
-            )
-            if answer is not None:
-                assert answer[0] >= 500
+        # Records of the store itself, small and larger, until its log has no room, and on.
+        policies = [4_000]
+        refusals = 0
+        for number in range(3_000):
+            answers = [
+                code_of(
+                    lambda: s3.put_object_tagging(
+                        Bucket=BUCKET,
+                        Key="after",
+                        Tagging={
+                            "TagSet": [
+                                {"Key": f"{tag}{'k' * 100}", "Value": f"{number}{'v' * 200}"}
+                                for tag in range(10)
+                            ]
+                        },
+                    )
+                ),
+                code_of(lambda: s3.put_bucket_policy(Bucket=BUCKET, Policy=policy(number))),
+            ]
+            if answers[1] is None:
+                assert not refusals, "the log had no room, and the disk has no more than before"
+                policies = [number]
+            elif len(policies) == 1:
+                # The one that met the full disk may be there or not.
+                policies.append(number)
+            for answer in answers:
+                assert answer is None or answer[0] >= 500
+            refusals += any(answers)
+            if refusals == 30:
                 break
+        assert refusals == 30
         assert read(s3, "after") == content("after", 5 * MIB)
         os.unlink(filler)
         hearth_up.wait_for(
@@ -186,11 +216,21 @@ def test_a_full_disk_refuses_bodies_and_nothing_else():
             "writes after the disk has room again",
         )
 
+        def policy_is_one_of(numbers):
+            statement = json.loads(s3.get_bucket_policy(Bucket=BUCKET)["Policy"])["Statement"][0]
+            assert statement["Sid"] in [f"n{number}" for number in numbers]
+            return True
+
+        assert policy_is_one_of(policies)
+        # What is written from now on is there, although the log broke off once.
+        s3.put_bucket_policy(Bucket=BUCKET, Policy=policy(5_000))
+
         # And after a start the same.
         hearth.stop(keep_data=True)
         hearth.start()
         s3 = hearth.client("s3")
         assert read(s3, "again") == content("again", 20_000)
+        assert policy_is_one_of([5_000])
         assert read(s3, "after") == content("after", 5 * MIB)
         for key, body in acknowledged.items():
             assert read(s3, key) == body

@@ -221,6 +221,10 @@ class Writing final {
             bytes = packed;
         }
         const size_t size = head.size() + SealedBytes(bytes.size(), is_last);
+        if (size == 0) {
+            // What was packed does not fill a frame yet.
+            return Status();
+        }
         char* stored = ThreadScratch(size);
         std::memcpy(stored, head.data(), head.size());
         Seal(stored + head.size(), bytes, is_last);
