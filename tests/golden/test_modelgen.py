@@ -26,6 +26,36 @@ def facts():
     return json.loads((HERE / "models" / "shelf.json").read_text())
 
 
+def test_a_service_of_two_protocols_has_its_tables_twice(tmp_path):
+    model = facts()
+    model["service"] |= {"protocol": "json", "query_compatible": True, "query_xml_namespace": "urn:shelf"}
+    model["shapes"] = {
+        "Names": {"type": "list", "flattened": True, "member": {"shape": "Name", "query_name": "Name"}},
+        "Name": {"type": "string"},
+        "Notes": {
+            "type": "map", "flattened": True,
+            "key": {"shape": "Name", "query_name": "Key"}, "value": {"shape": "Name", "query_name": "Value"}},
+        "Input": {
+            "type": "structure",
+            "members": {"Names": {"shape": "Names"}, "Notes": {"shape": "Notes", "query_name": "Note"}}},
+        "ShelfGone": {"type": "structure", "exception": True, "members": {}, "query_error": "Shelf.Gone"},
+        "Missing": {"type": "structure", "exception": True, "members": {}, "common": True, "query_message": "No."},
+    }
+    model["operations"] = {"Ping": {"method": "POST", "uri": "/", "status": 200, "input": "Input"}}
+    row = {"Ping": {"action": "shelf:Ping", "resource": "*", "condition_keys": []}}
+    modelgen.generate(model, {}, row, ["Ping"], tmp_path)
+    text = (tmp_path / "model.gen.cc").read_text()
+    json_table, query_table = text.split("struct QueryShapes")
+    assert '.name = "Notes", .wire_name = "Notes", .shape = &Shapes::kNotes' in json_table
+    assert '.name = "Notes", .wire_name = "Note", .shape = &QueryShapes::kNotes' in query_table
+    assert '.name = "Names", .wire_name = "Name", .shape = &QueryShapes::kNames' in query_table
+    assert '.key_name = "Key", .value_name = "Value"' in query_table
+    assert '"com.amazonaws.shelf#ShelfGone", "Shelf.Gone"}' in text
+    assert '"com.amazon.coral.service#Missing", "Missing", "No."}' in text
+    assert ".protocol = am::Protocol::kQuery" in query_table
+    assert ".query_form = &kQueryService" in query_table
+
+
 def test_an_operation_without_an_authorization_row_is_refused(tmp_path):
     with pytest.raises(modelgen.ModelError, match="no row for the operation Ping"):
         modelgen.generate(facts(), {}, {}, ["Ping"], tmp_path)
