@@ -109,6 +109,9 @@ void MappingPoller::Stop() {
     window_.reset();
     growth_.reset();
     pause_.reset();
+    for (rt::Event* const waiting : waiting_) {
+        waiting->Set();
+    }
     std::vector<std::string> handles;
     for (Held& held : held_) {
         handles.push_back(std::move(held.handle));
@@ -306,7 +309,7 @@ void MappingPoller::ArmGrowth() {
 
 Task<bool> MappingPoller::WaitTurn(CloudClock::time_point until, int attempt) {
     const CloudClock::time_point now = world_.clock.Now();
-    if (now >= until) {
+    if (now >= until || stopped_) {
         co_return false;
     }
     rt::Event turn;
@@ -315,7 +318,9 @@ Task<bool> MappingPoller::WaitTurn(CloudClock::time_point until, int attempt) {
     const MappingTurns::Waiting waiting(world_.turns, record_.function_name, turn);
     // This wait ends by the cloud's clock, which must not wait for it.
     world_.activity.Leave();
+    waiting_.insert(&turn);
     co_await turn.Wait();
+    waiting_.erase(&turn);
     world_.activity.Enter();
     co_return !stopped_ && world_.clock.Now() < until;
 }
@@ -369,6 +374,13 @@ Task<void> MappingPoller::Run(Batch batch) {
         --throttled_;
         if (!may_try) {
             last_result_ = "PROBLEM: Function call was throttled";
+            if (stopped_) {
+                std::vector<std::string> handles;
+                for (Held& held : batch.messages) {
+                    handles.push_back(std::move(held.handle));
+                }
+                co_await GiveBack(std::move(handles));
+            }
             break;
         }
     }

@@ -20,6 +20,7 @@
 #include <functional>
 #include <memory>
 #include <optional>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -153,6 +154,7 @@ class MappingPoller final : public std::enable_shared_from_this<MappingPoller> {
     // Running batches, and those of them that wait their turn.
     int32_t running_ = 0;
     int32_t throttled_ = 0;
+    std::set<rt::Event*> waiting_;
     std::deque<Held> held_;
     size_t held_bytes_ = 0;
     CloudClock::time_point held_since_;

@@ -4,6 +4,7 @@
 #include "rt/loops.h"
 #include "services/lambda/concurrency.h"
 #include "services/lambda/mapping_store.h"
+#include "services/lambda/recursion.h"
 #include "storage/memory/memory_kv.h"
 #include "testing/fake_clock.h"
 
@@ -37,6 +38,7 @@ class FakeQueues final : public MessageQueues {
     Task<Result<Facts>> Find(std::string) override {
         Facts facts;
         facts.visibility_timeout = visibility;
+        facts.max_receive_count = max_receive_count;
         co_return facts;
     }
 
@@ -73,6 +75,7 @@ class FakeQueues final : public MessageQueues {
     size_t in_flight() const { return in_flight_.size(); }
 
     seconds visibility{30};
+    std::optional<int> max_receive_count;
     int receives = 0;
     std::vector<std::string> deleted;
     std::vector<std::string> given_back;
@@ -328,6 +331,34 @@ TEST_F(PollerTest, ThrottledBatchesTryAgainUntilTheyWouldComeBack) {
     EXPECT_LT(refuse, 1'000);
     // It gave up, so that the message is not worked on twice.
     EXPECT_FALSE(due_times_.NextDue().has_value());
+}
+
+TEST_F(PollerTest, WhatIsThrottledGoesBackWhenTheMappingStops) {
+    answer_ = [](const std::string&) -> Result<InvokeResult> {
+        return TooManyRequests("ReservedFunctionConcurrentInvocationLimitExceeded");
+    };
+    queues_.Add("a", "1");
+    Start();
+    EXPECT_TRUE(due_times_.NextDue().has_value());
+    Run([this]() -> Task<void> {
+        poller_->Stop();
+        co_await world_->tasks.Join();
+    });
+    EXPECT_EQ(queues_.given_back, std::vector<std::string>{"handle-a"});
+    EXPECT_FALSE(due_times_.NextDue().has_value());
+}
+
+TEST_F(PollerTest, LoopsEnd) {
+    answer_ = [](const std::string&) -> Result<InvokeResult> { return RecursiveInvocation(); };
+    queues_.Add("a", "1");
+    Start();
+    EXPECT_EQ(queues_.deleted, std::vector<std::string>{"handle-a"});
+    // The function goes on with what else there is.
+    queues_.max_receive_count = 3;
+    queues_.Add("b", "2");
+    Wake();
+    EXPECT_EQ(calls_, 2);
+    EXPECT_EQ(queues_.in_flight(), 1u);
 }
 
 TEST_F(PollerTest, OtherErrorsPause) {

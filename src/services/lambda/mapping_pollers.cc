@@ -166,8 +166,9 @@ Task<void> MappingPollers::BeginStop() {
     }
     co_await rt::RunOn(deps_.loops, home_, [&]() -> Task<void> {
         stopping_ = true;
-        const rt::Semaphore::Units turn = co_await changes_.Take();
         co_await background_.Join();
+        // A change that has its turn ends first; those after it do nothing.
+        const rt::Semaphore::Units turn = co_await changes_.Take();
     });
     for (int i = 0; i < deps_.loops.size(); ++i) {
         co_await rt::RunOn(deps_.loops, i, [&]() -> Task<void> {
