@@ -98,8 +98,8 @@ AsyncInvocations::AsyncInvocations(LambdaService& service)
         {.running_per_lane = kReportsRunningPerTarget, .running_max = kReportsRunningMax});
 }
 
-std::string AsyncInvocations::LaneOf(const FunctionKey& key) const {
-    return fmt::format("{}/{}/{}", key.account.text(), key.region.text(), key.name);
+std::string AsyncInvocations::LaneOf(const FunctionKey& key, std::string_view function_id) {
+    return fmt::format("{}/{}/{}/{}", key.account.text(), key.region.text(), key.name, function_id);
 }
 
 std::map<std::string, AsyncInvocations::Lane, std::less<>>& AsyncInvocations::Lanes() {
@@ -138,15 +138,15 @@ Task<Status> AsyncInvocations::Accept(
     }
     event.recursions = ExtendLineage(
         event.trace_header, FunctionArn(key.account, key.region, key.name), caller_arn);
-    HEARTH_CO_RETURN_IF_ERROR(co_await service_.deps_.courier.Send(
-        service_.deps_.courier.Make(std::string(kEvents), LaneOf(key), EncodeAsyncEvent(event))));
+    HEARTH_CO_RETURN_IF_ERROR(co_await service_.deps_.courier.Send(service_.deps_.courier.Make(
+        std::string(kEvents), LaneOf(key, event.function_id), EncodeAsyncEvent(event))));
     received_.Add();
     co_return Status();
 }
 
-Task<void> AsyncInvocations::Drop(FunctionKey key) {
+Task<void> AsyncInvocations::Drop(FunctionKey key, std::string function_id) {
     const Status dropped =
-        co_await service_.deps_.courier.DropLane(std::string(kEvents), LaneOf(key));
+        co_await service_.deps_.courier.DropLane(std::string(kEvents), LaneOf(key, function_id));
     if (!dropped.ok()) {
         // They are dropped one by one as their turn comes: the function they are for is gone.
         log::Warn("lambda: events of {}: {}", key.name, dropped.error().message());

@@ -48,7 +48,7 @@ class AsyncInvocations final {
     Task<Status> Accept(FunctionReference reference, InvokeRequest request, std::string caller_arn);
 
     // Forgets the events of a deleted function.
-    Task<void> Drop(FunctionKey key);
+    Task<void> Drop(FunctionKey key, std::string function_id);
 
   private:
     // What the events of one function share; on the lane's loop.
@@ -88,7 +88,9 @@ class AsyncInvocations final {
     Task<Status> Send(const AsyncReport& report);
     // How long a lane rests that has to: longer with each time in a row.
     CloudClock::duration Rest(LaneUse& lane, CloudClock::duration longest);
-    std::string LaneOf(const FunctionKey& key) const;
+    // A function made anew under its old name has another one, which forgetting the old leaves
+    // alone.
+    static std::string LaneOf(const FunctionKey& key, std::string_view function_id);
     std::map<std::string, Lane, std::less<>>& Lanes();
 
     LambdaService& service_;

@@ -43,7 +43,7 @@ Task<Result<model::DeleteFunction::Output>> LambdaService::DeleteFunction(
     };
     HEARTH_CO_RETURN_IF_ERROR(co_await store_.Transact(body));
     // From here the function is gone, whatever happens to its remains.
-    co_await async_.Drop(key);
+    co_await async_.Drop(key, head.id);
     co_await Retire(key, {}, {});
     if (const Status loaded = co_await concurrency_.Load(key.account, key.region); !loaded.ok()) {
         log::Warn("lambda: reserves after deleting {}: {}", key.name, loaded.error().message());
