@@ -182,6 +182,10 @@ class Runtime:
         """The answer to restore/next: this is a copy, go on."""
         self.api.events.put(({}, b""))
 
+    def rehearse(self):
+        """An event that nobody sent, for a copy that waits for its first one."""
+        self.api.events.put(REHEARSAL)
+
     def answer(self):
         return self.api.answers.get(timeout=DEADLINE_S)
 

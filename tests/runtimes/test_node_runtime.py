@@ -324,6 +324,23 @@ def test_snapshot_hooks_run_in_order_and_random_numbers_stay_random():
             "/2018-06-01/runtime/restore/next", "/2018-06-01/runtime/invocation/next"]
 
 
+UNHOOKED = """
+const seen = [];
+exports.handler = async (event) => { seen.push(event); return seen; };
+"""
+
+
+@pytest.mark.parametrize("ahead", [False, True], ids=["for a call", "ahead"])
+def test_without_hooks_a_copy_waits_for_its_event(ahead):
+    with node(UNHOOKED, AWS_LAMBDA_INITIALIZATION_TYPE="snap-start") as runtime:
+        if ahead:
+            runtime.rehearse()
+        assert runtime.invoke({"n": 1}).json() == [{"n": 1}]
+        assert runtime.invoke({"n": 2}).json() == [{"n": 1}, {"n": 2}]
+        plain = "/2018-06-01/runtime/invocation/next"
+        assert runtime.api.paths[:2] == [plain + "?rehearse", plain]
+
+
 DRAWS = """
 const crypto = require('crypto');
 const draw = () => [crypto.randomUUID(), crypto.webcrypto.randomUUID(), crypto.randomUUID({disableEntropyCache: true}),
@@ -354,7 +371,7 @@ def test_without_hooks_it_waits_for_its_first_event_and_draws_afresh():
         assert answer["different"] == answer["count"]
         assert answer["wrong"] == "ERR_INVALID_ARG_TYPE"
         assert answer["name"] == "randomUUID" and answer["shape"]
-        assert runtime.api.paths[0] == "/2018-06-01/runtime/invocation/next"
+        assert runtime.api.paths[0] == "/2018-06-01/runtime/invocation/next?rehearse"
 
 
 @pytest.mark.parametrize("when, kind, status", [("BeforeSnapshot", "init", 64), ("AfterRestore", "restore", 65)])

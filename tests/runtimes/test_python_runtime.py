@@ -242,6 +242,33 @@ def test_snapshot_hooks_run_in_order_and_randomness_is_fresh():
             "/2018-06-01/runtime/restore/next", "/2018-06-01/runtime/invocation/next"]
 
 
+UNHOOKED = """
+import random, tempfile
+random.seed(7)
+names = tempfile._get_candidate_names()
+seen = []
+def handler(event, context):
+    seen.append(event)
+    return [seen, random.random(), tempfile._name_sequence is names]
+"""
+
+
+@pytest.mark.parametrize("ahead", [False, True], ids=["for a call", "ahead"])
+def test_without_hooks_a_copy_waits_for_its_event_and_randomness_is_fresh(ahead):
+    import random
+
+    with python(UNHOOKED, AWS_LAMBDA_INITIALIZATION_TYPE="snap-start") as runtime:
+        if ahead:
+            runtime.rehearse()
+        seen, number, same_names = runtime.invoke({"n": 1}).json()
+        assert seen == [{"n": 1}]
+        assert number != random.Random(7).random()
+        assert not same_names
+        assert runtime.invoke({"n": 2}).json()[0] == [{"n": 1}, {"n": 2}]
+        plain = "/2018-06-01/runtime/invocation/next"
+        assert runtime.api.paths[:2] == [plain + "?rehearse", plain]
+
+
 @pytest.mark.parametrize("when, kind, status", [("before_snapshot", "init", 64), ("after_restore", "restore", 65)])
 def test_a_hook_that_fails(when, kind, status):
     source = """

@@ -9,7 +9,10 @@ import sys
 
 
 def before_snapshot():
-    """The function's hooks, the one registered last first; then a heap that copies touch little of."""
+    """The function's hooks, the one registered last first; then a heap that copies touch little of.
+
+    True: copies run no hook before their first event, and need not be told ahead of it that they are copies.
+    """
     hooks = sys.modules.get("snapshot_restore_py")
     if hooks is not None:
         registered = hooks.get_before_snapshot()
@@ -19,6 +22,7 @@ def before_snapshot():
     gc.collect()
     # A collection in a copy would write to every object that was there at the freeze.
     gc.freeze()
+    return hooks is None or not hooks.get_after_restore()
 
 
 def after_restore():

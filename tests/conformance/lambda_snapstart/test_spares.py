@@ -18,6 +18,20 @@ def handler(event, context):
     mine = mine or str(uuid.uuid4())
     return {"calls": calls, "mine": mine}
 """
+# With hooks, so that it waits to be told that it goes on; without, it waits for its first event.
+HOOKED = COUNTS + """
+from snapshot_restore_py import register_after_restore
+register_after_restore(lambda: None)
+"""
+COUNTS_JS = """
+const crypto = require('crypto');
+let calls = 0, mine = null;
+const counts = async () => ({ calls: ++calls, mine: mine ??= crypto.randomUUID() });
+exports.handler = counts;
+"""
+HOOKED_JS = COUNTS_JS + """
+awslambda.registerAfterRestore(async () => {});
+"""
 HOLDS = """
 held = bytearray(40 << 20)
 for page in range(0, len(held), 4096):
@@ -46,17 +60,23 @@ def evict(hearth, name, more=""):
     return json.load(hearth.get(f"/_hearth/slots?function={name}{more}", method="DELETE"))["evicted"]
 
 
-def version_of(hearth, unique, source):
+def version_of(hearth, unique, source, **more):
     client = hearth.client("lambda")
     name = deployed.function(
-        client, unique("fn"), source, SnapStart={"ApplyOn": "PublishedVersions"}, MemorySize=256).name
+        client, unique("fn"), source, SnapStart={"ApplyOn": "PublishedVersions"}, MemorySize=256, **more).name
     version = Version(client, name, client.publish_version(FunctionName=name)["Version"])
     assert version.settled()["SnapStart"]["OptimizationStatus"] == "On"
     return version
 
 
-def test_a_call_takes_a_spare_and_another_one_is_made(spared, unique):
-    version = version_of(spared, unique, COUNTS)
+NODE = {"runtime": "nodejs20.x", "handler": "index.handler"}
+
+
+@pytest.mark.parametrize(
+    "source, more", [(COUNTS, {}), (HOOKED, {}), (COUNTS_JS, NODE), (HOOKED_JS, NODE)],
+    ids=["python", "python-hooks", "node", "node-hooks"])
+def test_a_call_takes_a_spare_and_another_one_is_made(spared, unique, source, more):
+    version = version_of(spared, unique, source, **more)
     first = version.invoke().json()
     hearth_up.wait_for(lambda: states(spared, version.name).count("spare") == 2, "two spares")
     # The one that has been used goes first, as it is warm.
