@@ -3,8 +3,8 @@
 
 usage: bench.py BUILD_DIR [SECTION ...] [--seconds S] [--json FILE]
 
-Sections: gateway, invoke, cold, layers, extensions, snapshots, s3_listing, s3_objects, burst, start, idle, size, logs, stream,
-tls, enforce. Nothing here passes or fails by a time; docs/performance.md says what the figures were and how they are meant.
+Sections: gateway, invoke, cold, layers, extensions, snapshots, mappings, s3_listing, s3_objects, burst, start, idle, size, logs,
+stream, tls, enforce. Nothing here passes or fails by a time; docs/performance.md says what the figures were and how they are meant.
 """
 
 import argparse
@@ -29,6 +29,7 @@ import botocore.credentials
 TESTS = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 sys.path.insert(0, TESTS)
 
+import bench_mappings  # noqa: E402  (needs the path above)
 import bench_s3_listing  # noqa: E402  (likewise)
 import bench_s3_objects  # noqa: E402  (likewise)
 import bench_snapshots  # noqa: E402  (needs the path above)
@@ -725,6 +726,10 @@ def bench_snapshots_section(options, directory, load):
     bench_snapshots.run(sys.modules[__name__], options, load)
 
 
+def bench_mappings_section(options, directory, load):
+    bench_mappings.run(sys.modules[__name__], options)
+
+
 def bench_s3_listing_section(options, directory, load):
     bench_s3_listing.run(sys.modules[__name__], options)
 
@@ -740,6 +745,7 @@ SECTIONS = {
     "layers": bench_layers,
     "extensions": bench_extensions,
     "snapshots": bench_snapshots_section,
+    "mappings": bench_mappings_section,
     "s3_listing": bench_s3_listing_section,
     "s3_objects": bench_s3_objects_section,
     "burst": bench_burst,
