@@ -46,6 +46,20 @@ def test_partial_failures_come_again(hearth, queue, recorder, mapping):
     function.wait_bodies(["item", "item", "fine"])
 
 
+def test_a_time_out_ends_in_the_dead_letter_queue(hearth, queue, recorder, mapping):
+    dead = queue()
+    source = queue(
+        RedrivePolicy=json.dumps({"deadLetterTargetArn": dead.arn, "maxReceiveCount": 1})
+    )
+    function = recorder(Timeout=1)
+    mapping(source, function)
+    source.send("sleep")
+    function.wait_bodies(["sleep"])
+    source.wait_counts((0, 1))
+    advance(hearth, "31s")
+    dead.wait_counts((1, 0))
+
+
 def test_a_window_gathers(hearth, queue, recorder, mapping):
     source, function = queue(VisibilityTimeout="300"), recorder()
     mapping(source, function, BatchSize=100, MaximumBatchingWindowInSeconds=60)

@@ -197,3 +197,52 @@ def test_another_function(client, queue, recorder, mapping):
     source.send("hello")
     second.wait_bodies(["hello"])
     assert first.bodies() == []
+
+
+def test_many_queues_share_a_function(client, sqs, queue, recorder, mapping):
+    function = recorder()
+    client.put_function_concurrency(FunctionName=function.name, ReservedConcurrentExecutions=1)
+    sources = [queue() for _ in range(20)]
+    for number, source in enumerate(sources):
+        source.send(f"of {number}")
+        mapping(source, function)
+    function.wait_bodies([f"of {number}" for number in range(len(sources))])
+    for source in sources:
+        source.wait_counts((0, 0))
+
+
+LOOP = """
+import boto3, os
+
+sqs = boto3.client("sqs")
+
+def handler(event, context):
+    print("SAW " + __import__("json").dumps(event))
+    for record in event["Records"]:
+        sqs.send_message(QueueUrl=os.environ["QUEUE"], MessageBody=str(int(record["body"]) + 1))
+"""
+
+
+def test_a_loop_ends(queue, recorder, mapping):
+    source = queue()
+    function = recorder(LOOP, Environment={"Variables": {"QUEUE": source.url}})
+    mapping(source, function)
+    source.send("0")
+    function.wait_bodies([str(n) for n in range(16)])
+    # The seventeenth is not passed on, and there is no dead-letter queue that takes it.
+    source.wait_counts((0, 0))
+    assert len(function.bodies()) == 16
+
+
+def test_pauses_while_there_is_no_function(client, queue, recorder, mapping):
+    source, function = queue(VisibilityTimeout="10"), recorder()
+    uuid = mapping(source, function)["UUID"]
+    client.delete_function(FunctionName=function.name)
+    source.send("nobody")
+
+    def problem():
+        shown = client.get_event_source_mapping(UUID=uuid)
+        assert shown["State"] == "Enabled"
+        return "Function not found" in shown.get("LastProcessingResult", "")
+
+    hearth_up.wait_for(problem, "the mapping to say what is wrong")
