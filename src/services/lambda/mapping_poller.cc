@@ -10,6 +10,8 @@
 
 #include <algorithm>
 #include <chrono>
+#include <cstddef>
+#include <iterator>
 #include <utility>
 
 namespace hearth::lambda {
@@ -253,19 +255,22 @@ MappingPoller::Batch MappingPoller::TakeBatch() {
     Batch batch;
     batch.received = held_since_;
     size_t bytes = kRecordsOverhead;
-    while (!held_.empty() && batch.messages.size() < static_cast<size_t>(record_.batch_size)) {
-        const size_t more = held_.front().record.size() + 1;
-        const bool recursive = held_.front().recursions >= kRecursionsMax;
-        if (!batch.messages.empty() &&
-            (bytes + more > limits::kBatchPayloadBytesMax ||
-             recursive != (batch.messages.front().recursions >= kRecursionsMax))) {
+    size_t count = 0;
+    const auto recursive = [this](size_t index) {
+        return held_[index].recursions >= kRecursionsMax;
+    };
+    for (; count < std::min(held_.size(), static_cast<size_t>(record_.batch_size)); ++count) {
+        const size_t more = held_[count].record.size() + 1;
+        if (count > 0 &&
+            (bytes + more > limits::kBatchPayloadBytesMax || recursive(count) != recursive(0))) {
             break;
         }
         bytes += more;
         held_bytes_ -= more;
-        batch.messages.push_back(std::move(held_.front()));
-        held_.pop_front();
     }
+    const auto end = held_.begin() + static_cast<std::ptrdiff_t>(count);
+    batch.messages.assign(std::make_move_iterator(held_.begin()), std::make_move_iterator(end));
+    held_.erase(held_.begin(), end);
     if (record_.fifo && !held_.empty()) {
         // They may be of the same groups and would overtake; their groups wait for this batch.
         std::vector<std::string> rest;

@@ -16,7 +16,6 @@
 
 #include <chrono>
 #include <cstdint>
-#include <deque>
 #include <functional>
 #include <memory>
 #include <optional>
@@ -155,7 +154,8 @@ class MappingPoller final : public std::enable_shared_from_this<MappingPoller> {
     int32_t running_ = 0;
     int32_t throttled_ = 0;
     std::set<rt::Event*> waiting_;
-    std::deque<Held> held_;
+    // In the order received.
+    std::vector<Held> held_;
     size_t held_bytes_ = 0;
     CloudClock::time_point held_since_;
     bool window_over_ = false;
