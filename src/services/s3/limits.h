@@ -16,6 +16,8 @@ inline constexpr uint64_t kObjectBytesMax = 50ull * 1024 * 1024 * 1024 * 1024;
 inline constexpr uint64_t kCopyBytesMax = 5ull * 1024 * 1024 * 1024;
 inline constexpr int32_t kPartsMax = 10'000;
 inline constexpr size_t kDeleteObjectsMax = 1'000;
+// Bodies of at most so many sealed bytes stand in their object's record.
+inline constexpr size_t kBytesInRecordMax = 2 * 1024;
 // Keys of one transaction of DeleteObjects.
 inline constexpr size_t kDeleteBatch = 100;
 inline constexpr size_t kBucketsPerAccountMax = 10'000;

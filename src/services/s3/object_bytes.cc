@@ -110,7 +110,7 @@ Task<Result<std::vector<storage::StoredBody>>> S3Service::BodiesOf(
     if (record.parts_id.empty()) {
         HEARTH_CO_TRY(storage::StoredBody body, storage::StoredBody::Decode(record.body));
         if (record.body_inline) {
-            HEARTH_CO_TRY(body.inline_bytes, co_await store_.InlineBody(bucket, record.unique));
+            HEARTH_CO_TRY(body.inline_bytes, co_await store_.InlineBody(bucket, record));
         }
         bodies.push_back(std::move(body));
         co_return bodies;

@@ -61,6 +61,7 @@ enum : uint8_t {
     kAccessedCloud = 36,
     kPartsPlace = 37,
     kRestoredBody = 38,
+    kInlineBytes = 39,
 };
 }  // namespace object_field
 
@@ -167,6 +168,9 @@ Status DecodeField(ObjectRecord& record, const FieldReader::Field& field) {
             break;
         case kRestoredBody:
             record.restored_body = text();
+            break;
+        case kInlineBytes:
+            record.inline_bytes = text();
             break;
         case kMetadata: {
             HEARTH_TRY(const auto pair, FieldReader::Pair(field));
@@ -359,6 +363,7 @@ std::string ObjectRecord::Encode() const {
     TextIfAny(writer, kTier, tier);
     IntegerIfAny(writer, kAccessedCloud, accessed_cloud_ms);
     TextIfAny(writer, kRestoredBody, restored_body);
+    TextIfAny(writer, kInlineBytes, inline_bytes);
     return writer.Take();
 }
 

@@ -92,10 +92,13 @@ struct ObjectRecord {
     // Somebody has switched it, so that "OFF" is told instead of nothing.
     bool legal_hold_known = false;
 
-    // The bytes: storage::objects::StoredBody, encoded. An inline body's bytes are apart
-    // (keys::Inline) so that listings stay short. Empty for markers and for objects in parts.
+    // The bytes: storage::objects::StoredBody, encoded. An inline body's bytes are in
+    // `inline_bytes` when they are few (kBytesInRecordMax): one key to write instead of two, or of
+    // three in an overwrite. Else they are apart (keys::Inline) so that listings stay short. Empty
+    // for markers and for objects in parts.
     std::string body;
     bool body_inline = false;
+    std::string inline_bytes;
     // Sixteen random bytes; names what belongs to this version alone (the inline body).
     std::string unique;
 

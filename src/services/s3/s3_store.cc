@@ -2,6 +2,7 @@
 
 #include "codec/timestamp/timestamp.h"
 #include "services/s3/errors.h"
+#include "services/s3/limits.h"
 #include "services/s3/s3_keys.h"
 #include "services/s3/version_id.h"
 
@@ -247,6 +248,14 @@ Task<Result<ObjectRecord>> S3Store::UpdateObject(
     co_return updated;
 }
 
+Task<Result<std::string>> S3Store::InlineBody(
+    const BucketRecord& bucket, const ObjectRecord& record) {
+    if (!record.inline_bytes.empty()) {
+        co_return record.inline_bytes;
+    }
+    co_return co_await InlineBody(bucket, record.unique);
+}
+
 Task<Result<std::string>> S3Store::InlineBody(const BucketRecord& bucket, std::string_view unique) {
     HEARTH_CO_TRY(auto bytes, co_await kv_.Get(keys::Inline(bucket, unique)));
     if (!bytes) {
@@ -278,7 +287,9 @@ Task<Result<S3Store::PartPage>> S3Store::Parts(
 void S3Store::Displace(
     Transaction& transaction, const BucketRecord& bucket, const ObjectRecord& record) {
     if (record.body_inline) {
-        transaction.Delete(keys::Inline(bucket, record.unique));
+        if (record.inline_bytes.empty()) {
+            transaction.Delete(keys::Inline(bucket, record.unique));
+        }
     } else if (!record.body.empty()) {
         // What does not decode was not written by us; its record goes all the same.
         if (auto body = storage::StoredBody::Decode(record.body); body.ok()) {
@@ -366,8 +377,13 @@ Task<Result<S3Store::Written>> S3Store::Put(
             PutOld(transaction, bucket, *current);
         }
     }
+    record.inline_bytes.clear();
     if (record.body_inline && inline_bytes != nullptr) {
-        transaction.Put(keys::Inline(bucket, record.unique), *inline_bytes);
+        if (inline_bytes->size() <= kBytesInRecordMax) {
+            record.inline_bytes = *inline_bytes;
+        } else {
+            transaction.Put(keys::Inline(bucket, record.unique), *inline_bytes);
+        }
     } else if (!record.body.empty()) {
         HEARTH_CO_TRY(const auto body, storage::StoredBody::Decode(record.body));
         bodies_.Refer(transaction, body, bucket.name + "/" + record.key);

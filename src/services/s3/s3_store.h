@@ -104,7 +104,8 @@ class S3Store final {
         std::function<Status(ObjectRecord&)> change,
         Headers* headers = nullptr,
         Within within = nullptr);
-    // The bytes of an inline body.
+    // The bytes of an inline body: of an object, which may have them itself, or of a part.
+    Task<Result<std::string>> InlineBody(const BucketRecord& bucket, const ObjectRecord& record);
     Task<Result<std::string>> InlineBody(const BucketRecord& bucket, std::string_view unique);
 
     // What inline bodies are to a client.
@@ -130,7 +131,8 @@ class S3Store final {
 
     // Makes `record` the key's current version: assigns sequence and version id as the bucket's
     // versioning says (`bucket` as ReadBucket returned it in this transaction). `check` sees the
-    // current version (null: none, or a marker) first. `inline_bytes` go below record.unique.
+    // current version (null: none, or a marker) first. Few `inline_bytes` go into the record, else
+    // below record.unique.
     using Check = std::function<Status(const ObjectRecord* current)>;
     Task<Result<Written>> Put(
         storage::Transaction& transaction,

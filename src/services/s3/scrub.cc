@@ -8,6 +8,7 @@
 #include "rt/timer.h"
 #include "services/s3/checksums.h"
 #include "services/s3/s3_keys.h"
+#include "services/s3/upload_store.h"
 #include "storage/objects/body_hasher.h"
 
 #include <fmt/format.h>
@@ -34,7 +35,8 @@ constexpr std::chrono::milliseconds kProgressEvery{500};
 constexpr size_t kVersionsPerPage = 256;
 constexpr size_t kDamageShownMax = 1'000;
 constexpr size_t kForgottenAtOnce = 500;
-constexpr std::string_view kTables[] = {"o", "v"};
+constexpr std::string_view kTables[] = {"o", "u", "v"};
+constexpr int32_t kPartsUnknown = -1;
 
 Error Stopping() {
     return hearth::errors::Unavailable("Hearth is stopping");
@@ -256,6 +258,11 @@ Task<Status> Scrub::WalkBucket(
         while (true) {
             HEARTH_CO_TRY(const RangePage page, co_await store_.kv().Range(range));
             for (const storage::KeyValue& item : page.items) {
+                if (each == "u") {
+                    HEARTH_CO_RETURN_IF_ERROR(
+                        co_await CheckUpload(bucket, item.key, item.value, walk));
+                    continue;
+                }
                 HEARTH_CO_TRY(
                     auto parsed,
                     each == "o" ? keys::ParseCurrent(bucket, item.key)
@@ -306,18 +313,7 @@ Task<Status> Scrub::CheckVersion(
                 .version_id = record.version_id,
                 .what = *what,
                 .found_ms = UnixMs(deps_.wall_clock.Now())};
-            log::Error(
-                "s3: object {} of bucket {}, version {}, is damaged: {}",
-                record.key,
-                bucket.name,
-                record.version_id,
-                *what);
-            HEARTH_CO_RETURN_IF_ERROR(
-                co_await store_.kv().Put(keys::Damage(bucket, record.unique), damage.Encode()));
-            HEARTH_CO_RETURN_IF_ERROR(co_await CountDamage());
-            if (walk.on_damage) {
-                HEARTH_CO_RETURN_IF_ERROR(co_await walk.on_damage(damage));
-            }
+            HEARTH_CO_RETURN_IF_ERROR(co_await Report(bucket, record.unique, damage, walk));
         }
     }
     if (record.size < kVersionBytesMin) {
@@ -329,13 +325,68 @@ Task<Status> Scrub::CheckVersion(
     co_return Status();
 }
 
+Task<Status> Scrub::Report(
+    const BucketRecord& bucket,
+    std::string_view damage_of,
+    const DamageRecord& damage,
+    Walk& walk) {
+    log::Error(
+        "s3: object {} of bucket {}, version {}, is damaged: {}",
+        damage.key,
+        damage.bucket,
+        damage.version_id,
+        damage.what);
+    const std::string key = keys::Damage(bucket, damage_of);
+    HEARTH_CO_RETURN_IF_ERROR(co_await store_.kv().Put(key, damage.Encode()));
+    HEARTH_CO_RETURN_IF_ERROR(co_await CountDamage());
+    if (walk.on_damage) {
+        HEARTH_CO_RETURN_IF_ERROR(co_await walk.on_damage(damage));
+    }
+    co_return Status();
+}
+
+Task<Status> Scrub::CheckUpload(
+    const BucketRecord& bucket, std::string storage_key, std::string value, Walk& walk) {
+    if (stopping_) {
+        co_return Stopping();
+    }
+    HEARTH_CO_TRY(const UploadRecord upload, UploadStore::Read(bucket, storage_key, value));
+    ObjectRecord parts = upload.object;
+    parts.parts_id = upload.parts_id;
+    parts.parts_count = kPartsUnknown;
+    std::optional<std::string> what;
+    // A part may be uploaded again while its former bytes are looked at, but hardly twice.
+    for (int attempt = 0; attempt < 2; ++attempt) {
+        HEARTH_CO_TRY(what, co_await Look(bucket, parts, walk));
+        if (!what) {
+            co_return walk.on_step ? co_await walk.on_step() : Status();
+        }
+        HEARTH_CO_TRY(const auto now, co_await store_.kv().Get(storage_key));
+        if (now != value) {
+            co_return Status();
+        }
+    }
+    const DamageRecord damage{
+        .account = bucket.account,
+        .bucket = bucket.name,
+        .key = upload.key,
+        .version_id = "upload " + upload.id,
+        .what = *what,
+        .found_ms = UnixMs(deps_.wall_clock.Now())};
+    co_return co_await Report(bucket, upload.parts_id, damage, walk);
+}
+
 Task<Result<std::optional<std::string>>> Scrub::Look(
     const BucketRecord& bucket, const ObjectRecord& record, Walk& walk) {
     const bool sealed = record.encryption == Encryption::kCustomer;
     const auto body_of = [&](const auto& piece) -> Task<Result<StoredBody>> {
         HEARTH_CO_TRY(StoredBody body, StoredBody::Decode(piece.body));
         if (piece.body_inline) {
-            HEARTH_CO_TRY(body.inline_bytes, co_await store_.InlineBody(bucket, piece.unique));
+            if constexpr (std::is_same_v<std::decay_t<decltype(piece)>, ObjectRecord>) {
+                HEARTH_CO_TRY(body.inline_bytes, co_await store_.InlineBody(bucket, piece));
+            } else {
+                HEARTH_CO_TRY(body.inline_bytes, co_await store_.InlineBody(bucket, piece.unique));
+            }
         }
         co_return body;
     };
@@ -387,7 +438,7 @@ Task<Result<std::optional<std::string>>> Scrub::Look(
         }
         from = std::move(page.next);
     } while (from);
-    if (count != record.parts_count) {
+    if (record.parts_count != kPartsUnknown && count != record.parts_count) {
         co_return std::optional(fmt::format("{} parts are there of {}", count, record.parts_count));
     }
     co_return std::nullopt;

@@ -70,7 +70,16 @@ class Scrub final {
     Task<Status> WalkBucket(
         const BucketRecord& bucket, std::string table, std::string position, Walk& walk);
     Task<Status> CheckVersion(const BucketRecord& bucket, const ObjectRecord& record, Walk& walk);
-    // What is wrong with it, if anything is.
+    // The parts of an upload in progress: `value` is what the store has of it.
+    Task<Status> CheckUpload(
+        const BucketRecord& bucket, std::string storage_key, std::string value, Walk& walk);
+    Task<Status> Report(
+        const BucketRecord& bucket,
+        std::string_view damage_of,
+        const DamageRecord& damage,
+        Walk& walk);
+    // What is wrong with it, if anything is. Any number of parts will do for a record that has
+    // kPartsUnknown.
     Task<Result<std::optional<std::string>>> Look(
         const BucketRecord& bucket, const ObjectRecord& record, Walk& walk);
     static Result<Piece> RestoredCopy(const ObjectRecord& record);

@@ -8,6 +8,7 @@
 #include "rt/timer.h"
 #include "services/s3/part_removal.h"
 #include "services/s3/s3_keys.h"
+#include "services/s3/upload_store.h"
 #include "storage/memory/memory_kv.h"
 #include "testing/fake_clock.h"
 
@@ -279,6 +280,68 @@ TEST_F(ScrubTest, WhatIsNotWhatWasPromisedIsDamageUntilItIsWholeOrGone) {
     EXPECT_EQ(Damaged().size(), 1u);
     EXPECT_NE(metrics_->Render().find("hearth_s3_damaged_objects 1"), std::string::npos);
     MustPut(second_, "lost", large);
+    Pass();
+    EXPECT_TRUE(Damaged().empty());
+}
+
+TEST_F(ScrubTest, PartsOfUploadsInProgressAreLookedAt) {
+    UploadStore uploads(*kv_, *random_);
+    UploadRecord upload;
+    upload.key = "a/\x01key";
+    upload.id = uploads.NewId(clock_.Now());
+    upload.parts_id = UploadStore::PartsIdOf(upload.id);
+    upload.object.encryption = Encryption::kS3;
+    const std::string small = "small";
+    const std::string large(300'000, 'p');
+    auto begin = [&](const std::string& large_etag) -> Task<Status> {
+        std::vector<storage::FinishedBody> bodies;
+        for (const std::string& bytes : {small, large}) {
+            HEARTH_CO_TRY(auto sink, co_await bodies_->Create({}));
+            HEARTH_CO_RETURN_IF_ERROR(co_await sink->Write(bytes));
+            HEARTH_CO_TRY(auto finished, co_await sink->Finish());
+            bodies.push_back(std::move(finished));
+        }
+        const storage::Kv::Body put = [&](storage::Transaction& transaction) -> Task<Status> {
+            UploadStore::Put(transaction, first_, upload);
+            for (int32_t number = 1; number <= 2; ++number) {
+                storage::StoredBody body = bodies[static_cast<size_t>(number - 1)].body();
+                PartRecord part;
+                part.size = body.length;
+                part.unique = store_->Unique();
+                part.etag = number == 1 ? codec::Md5Hex(small) : large_etag;
+                part.body_inline = body.is_inline();
+                if (part.body_inline) {
+                    transaction.Put(keys::Inline(first_, part.unique), body.inline_bytes);
+                    body.inline_bytes.clear();
+                } else {
+                    bodies_->Refer(transaction, body, "part");
+                }
+                part.body = body.Encode();
+                transaction.Put(keys::Part(first_, upload.parts_id, number), part.Encode());
+            }
+            co_return Status();
+        };
+        HEARTH_CO_RETURN_IF_ERROR(co_await kv_->Transact(put));
+        for (storage::FinishedBody& body : bodies) {
+            body.Keep();
+        }
+        co_return Status();
+    };
+    ASSERT_TRUE(RunTask(begin(codec::Md5Hex(large))).ok());
+    Pass();
+    EXPECT_TRUE(Damaged().empty());
+    ASSERT_TRUE(RunTask(begin(codec::Md5Hex("other bytes"))).ok());
+    Pass();
+    EXPECT_EQ(Damaged()["first/a/\x01key"], "part 2: its MD5 is not its entity tag");
+    // It may have become an object, or been aborted.
+    auto abort = [&]() -> Task<Status> {
+        const storage::Kv::Body gone = [&](storage::Transaction& transaction) -> Task<Status> {
+            UploadStore::Delete(transaction, first_, upload.key, upload.id);
+            co_return Status();
+        };
+        co_return co_await kv_->Transact(gone);
+    };
+    ASSERT_TRUE(RunTask(abort()).ok());
     Pass();
     EXPECT_TRUE(Damaged().empty());
 }

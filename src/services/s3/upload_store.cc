@@ -184,6 +184,23 @@ std::string UploadStore::NewId(WallClock::time_point now) {
     return HexOfTime(now) + random_.Hex(kIdRandomBytes);
 }
 
+Result<UploadRecord> UploadStore::Read(
+    const BucketRecord& bucket, std::string_view storage_key, std::string_view value) {
+    const size_t head = keys::Table(bucket, "u").size();
+    const size_t tail = 1 + 2 * (kIdTimeBytes + kIdRandomBytes);
+    if (storage_key.size() <= head + tail) {
+        return hearth::errors::Internal("s3: a key of uploads is too short");
+    }
+    std::string key(storage_key.substr(head, storage_key.size() - head - tail));
+    for (char& byte : key) {
+        byte = static_cast<char>(static_cast<uint8_t>(byte) - 1);
+    }
+    return UploadRecord::Decode(
+        std::move(key),
+        std::string(storage_key.substr(storage_key.size() - 2 * (kIdTimeBytes + kIdRandomBytes))),
+        value);
+}
+
 bool UploadStore::IsId(std::string_view id) {
     return id.size() == 2 * (kIdTimeBytes + kIdRandomBytes) &&
            id.find_first_not_of("0123456789abcdef") == std::string_view::npos;

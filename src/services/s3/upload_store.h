@@ -68,6 +68,9 @@ class UploadStore final {
     std::string NewId(WallClock::time_point now);
     static bool IsId(std::string_view id);
     static std::string PartsIdOf(std::string_view upload_id);
+    // Of an item of "u".
+    static Result<UploadRecord> Read(
+        const BucketRecord& bucket, std::string_view storage_key, std::string_view value);
 
     // Empty: no such upload.
     Task<Result<std::optional<UploadRecord>>> Find(
