@@ -202,6 +202,7 @@ Task<void> QueueShard::Turn() {
     }
     if (!leaving_.empty()) {
         ++moves_running_;
+        leaving_bytes_ = 0;
         group_.Spawn(MoveAway(std::exchange(leaving_, {})));
     }
     TrimLanes();
@@ -231,6 +232,7 @@ void QueueShard::Forget() {
     dirty_lanes_.clear();
     idle_lanes_.clear();
     leaving_.clear();
+    leaving_bytes_ = 0;
     broken_.reset();
     receivable_news_ = false;
 }
@@ -505,6 +507,7 @@ Task<Status> QueueShard::Delete() {
     memory_.reset();
     idle_lanes_.clear();
     leaving_.clear();
+    leaving_bytes_ = 0;
     record_ = nullptr;
     HEARTH_CO_RETURN_IF_ERROR(co_await Flush());
     shared_.show(address_, nullptr);
@@ -532,6 +535,7 @@ Task<Status> QueueShard::Purge() {
     }
     idle_lanes_.clear();
     leaving_.clear();
+    leaving_bytes_ = 0;
     memory_ = std::make_unique<Memory>();
     memory_->advanced_ms = now_ms;
     memory_->shard.epoch = shard.epoch + 1;

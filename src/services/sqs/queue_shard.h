@@ -355,6 +355,8 @@ class QueueShard final {
 
     bool Receivable() const;
     bool InFlightFull() const;
+    // Enough are on their way to the dead-letter queue; the others wait for the next turn.
+    bool LeavingFull() const;
     // Takes the next messages there are.
     Task<Status> Pick(Picking& picking);
     Task<Status> PickStandard(Picking& picking);
@@ -367,6 +369,7 @@ class QueueShard final {
     Task<Result<std::optional<std::string>>> BodyOf(const Place& place);
     // Deletes what is too old to be given out, whatever state it is in.
     Task<Status> Expire(const Place& place);
+    Task<Status> ForgetPlace(const Place& place);
     // The message in front of the lane leaves it.
     Fresh PopFresh(Lane& lane);
     bool Expired(int64_t sent_ms) const;
@@ -419,6 +422,7 @@ class QueueShard final {
     std::optional<Error> broken_;
     bool receivable_news_ = false;
     std::vector<LeavingMessage> leaving_;
+    size_t leaving_bytes_ = 0;
     // Messages on their way to the dead-letter queue keep the shard in memory.
     size_t moves_running_ = 0;
 

@@ -24,6 +24,8 @@ constexpr int64_t kAttemptMs = 5 * 60 * 1'000;
 constexpr size_t kAttemptsMax = 1'000;
 // How long a message that moves is hidden; it comes back if the move never ended.
 constexpr int64_t kMoveMs = 5 * 60 * 1'000;
+// Dead letters that leave together, as long as the queue over there has not taken them.
+constexpr size_t kLeavingMax = 100;
 constexpr size_t kMoveBytesMax = 2 * 1024 * 1024;
 // Retention is looked at in steps, so that a big queue goes on working meanwhile.
 constexpr size_t kSweepLanes = 32;
@@ -64,6 +66,10 @@ bool QueueShard::Receivable() const {
            !memory.returned.places.empty() || memory.returned.more ||
            (!memory.delays.places.empty() &&
             memory.delays.places.begin()->first.first <= memory.advanced_ms);
+}
+
+bool QueueShard::LeavingFull() const {
+    return leaving_.size() >= kLeavingMax || leaving_bytes_ >= kMoveBytesMax;
 }
 
 Task<Result<std::optional<std::string>>> QueueShard::BodyOf(const Place& place) {
@@ -151,6 +157,7 @@ void QueueShard::Take(Picking& picking, Place place, std::string encoded) {
 void QueueShard::LeaveForDeadLetters(Place place, std::string encoded) {
     ++LaneStub(place.group).in_flight;
     memory_->moving.emplace(place.sequence, place);
+    leaving_bytes_ += encoded.size();
     leaving_.push_back(
         {.place = std::move(place), .epoch = memory_->shard.epoch, .encoded = std::move(encoded)});
 }
@@ -172,7 +179,8 @@ Task<Status> QueueShard::Pick(Picking& picking) {
 Task<Status> QueueShard::PickStandard(Picking& picking) {
     Memory& memory = *memory_;
     bool full = false;
-    while (!full && picking.picked.size() < picking.options.max && !InFlightFull()) {
+    while (!full && picking.picked.size() < picking.options.max && !InFlightFull() &&
+           !LeavingFull()) {
         HEARTH_CO_RETURN_IF_ERROR(co_await FlushIfLarge());
         if (memory.returned.places.empty() && memory.returned.more) {
             HEARTH_CO_RETURN_IF_ERROR(co_await FillReturned());
@@ -225,12 +233,8 @@ Task<Status> QueueShard::PickPlace(Picking& picking, PlaceWindow& from, bool& fu
     }
     HEARTH_CO_TRY(std::optional<std::string> encoded, co_await BodyOf(place));
     if (!encoded) {
-        // It was deleted when nobody knew its place.
         from.places.erase(key);
-        Erase(
-            from.is_delays ? memory_->keys->Delay(key.first, key.second)
-                           : memory_->keys->PlaceOf(key.first, key.second));
-        co_return Status();
+        co_return co_await ForgetPlace(place);
     }
     if (!picking.options.moving && IsDead(place)) {
         from.places.erase(key);
@@ -285,7 +289,8 @@ Task<Status> QueueShard::PickFresh(Picking& picking, Lane& lane, bool& full) {
 Task<Status> QueueShard::PickFifo(Picking& picking) {
     Memory& memory = *memory_;
     bool full = false;
-    while (!full && picking.picked.size() < picking.options.max && !InFlightFull()) {
+    while (!full && picking.picked.size() < picking.options.max && !InFlightFull() &&
+           !LeavingFull()) {
         if (memory.active.empty() && memory.lanes_here < memory.shard.lanes) {
             HEARTH_CO_RETURN_IF_ERROR(co_await WalkLanes());
         }
@@ -317,7 +322,7 @@ Task<Status> QueueShard::PickFromFifoLane(Picking& picking, Lane& lane, bool& fu
             HEARTH_CO_TRY(std::optional<std::string> encoded, co_await BodyOf(place));
             if (!encoded) {
                 lane.returned.erase(place.sequence);
-                Erase(memory_->keys->PlaceOf(place.ready_ms, place.sequence));
+                HEARTH_CO_RETURN_IF_ERROR(co_await ForgetPlace(place));
                 continue;
             }
             if (!picking.options.moving && IsDead(place)) {
@@ -789,10 +794,31 @@ Task<Status> QueueShard::Moved(std::vector<LeavingMessage> messages, bool moved)
 
 Task<Status> QueueShard::Expire(const Place& place) {
     HEARTH_CO_TRY(const std::optional<std::string> body, co_await BodyOf(place));
-    if (body) {
-        Remove(place);
+    if (!body) {
+        co_return co_await ForgetPlace(place);
+    }
+    Remove(place);
+    const auto tenth = memory_->tenths.find((place.ready_ms + 99) / 100);
+    if (place.was_delayed && place.generation == 0 && tenth != memory_->tenths.end()) {
+        --tenth->second;
+        Put(memory_->keys->Tenth(tenth->first), std::to_string(tenth->second));
+    }
+    co_return Status();
+}
+
+// A place without its message: that was deleted when nobody knew its place, or another queue took
+// it over and the answer was lost.
+Task<Status> QueueShard::ForgetPlace(const Place& place) {
+    if (place.was_delayed && place.generation == 0) {
+        Erase(memory_->keys->Delay(place.ready_ms, place.sequence));
     } else {
         Erase(memory_->keys->PlaceOf(place.ready_ms, place.sequence));
+    }
+    const std::string gone = memory_->keys->Gone(place.sequence).bytes();
+    HEARTH_CO_TRY(const std::optional<std::string> mark, co_await shared_.kv.Get(gone));
+    if (mark) {
+        --memory_->shard.total;
+        Erase(gone);
     }
     co_return Status();
 }
