@@ -189,7 +189,8 @@ class QueueEngine {
     // The record does not change any more; it may be kept for the length of a request. Cheap: from
     // memory on the caller's loop when the queue is in use.
     virtual Task<Result<std::shared_ptr<const QueueRecord>>> Find(const QueueAddress& queue) = 0;
-    // Changes the record in a transaction: `change` may run several times; its error is returned.
+    // Changes the record in a transaction; an error of `change` is returned. It runs on the queue's
+    // loop, so it owns what it uses.
     // `fifo` cannot change. Sets `modified` itself, unless `change` only touched tags.
     virtual Task<Status> Update(
         const QueueAddress& queue, std::function<Status(QueueRecord&)> change) = 0;
