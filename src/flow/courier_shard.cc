@@ -180,6 +180,8 @@ struct CourierShard::Lane {
     std::optional<CloudClock::time_point> forget_at;
 
     bool in_line = false;
+    // Pump holds it.
+    bool starting = false;
     std::optional<CloudClock::time_point> held_until;
     std::unique_ptr<DueTimes::Entry> timer;
     std::string last_error;
@@ -427,38 +429,47 @@ void CourierShard::Consider(Lane& lane) {
         lane.unannounced_order.clear();
         lane.forget_at.reset();
     }
+    bool read = false;
     if (lane.beyond && !lane.reading && lane.dropping == 0 &&
         lane.window.size() <= common_.limits.lane_window / kRefillShare) {
         lane.reading = true;
         ++reading_;
-        group_.Spawn(Read(lane));
+        read = true;
     }
     Report(lane);
     const bool empty = lane.window.empty() && lane.running.empty() && !lane.beyond &&
                        !lane.reading && !lane.in_line && !lane.held_until && lane.dropping == 0;
-    if (empty && lane.unannounced.empty()) {
+    if (empty && lane.unannounced.empty() && !lane.starting) {
         lanes_.erase(LaneId(lane.kind.name, lane.name));
         return;
     }
-    if (Runnable(lane)) {
-        lane.timer->Set(std::nullopt);
-        if (!lane.in_line) {
-            lane.in_line = true;
-            ready_[&lane.kind].push_back(&lane);
-        }
-        return;
+    lane.timer->Set(NextLook(lane, empty, now));
+    if (Runnable(lane) && !lane.in_line) {
+        lane.in_line = true;
+        ready_[&lane.kind].push_back(&lane);
     }
-    std::optional<CloudClock::time_point> due = lane.held_until;
-    if (!due && !lane.window.empty() && lane.window.begin()->second.due > now) {
-        due = lane.window.begin()->second.due;
+    if (read) {
+        // Last: it may run to its end at once.
+        group_.Spawn(Read(lane));
     }
+}
+
+// When time alone changes something for the lane.
+std::optional<CloudClock::time_point> CourierShard::NextLook(
+    Lane& lane, bool empty, CloudClock::time_point now) const {
     if (empty) {
         if (!lane.forget_at) {
             lane.forget_at = now + kForgetAfter;
         }
-        due = lane.forget_at;
+        return lane.forget_at;
     }
-    lane.timer->Set(due);
+    if (lane.held_until) {
+        return lane.held_until;
+    }
+    if (!lane.window.empty() && lane.window.begin()->second.due > now) {
+        return lane.window.begin()->second.due;
+    }
+    return std::nullopt;
 }
 
 void CourierShard::Report(Lane& lane) {
@@ -487,7 +498,10 @@ void CourierShard::Pump() {
             line.pop_front();
             lane.in_line = false;
             if (start) {
+                // It may run to its end at once.
+                lane.starting = true;
                 StartOne(lane);
+                lane.starting = false;
             }
             Consider(lane);
         }

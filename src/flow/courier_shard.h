@@ -127,6 +127,8 @@ class CourierShard final {
     // Does what the lane's state asks for: reading on, standing in line, a timer, its end. The lane
     // may be gone afterwards.
     void Consider(Lane& lane);
+    std::optional<CloudClock::time_point> NextLook(
+        Lane& lane, bool empty, CloudClock::time_point now) const;
     bool Runnable(const Lane& lane) const;
     void StartOne(Lane& lane);
     bool AcquirePlace(CourierKind& kind);

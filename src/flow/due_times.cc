@@ -143,6 +143,8 @@ struct DueTimes::State {
         }
         if (shard.entries > 0) {
             Arm(shard);
+        } else {
+            shard.next_ms = kNever;
         }
         return count;
     }

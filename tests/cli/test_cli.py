@@ -11,7 +11,7 @@ import hearth_up
 from hearth_up import wait_for
 
 HEARTH_OPTIONS = ("--test-clock",)
-COMMANDS = ["up", "status", "functions", "invoke", "logs", "top", "dev", "aws", "credentials", "ca", "clock",
+COMMANDS = ["up", "status", "functions", "invoke", "logs", "deliveries", "top", "dev", "aws", "credentials", "ca", "clock",
             "completion"]
 HANDLER = """
 def handler(event, context):
@@ -182,6 +182,12 @@ def test_clock_advance(hearth):
     assert moved.returncode == 0, moved.stderr
     wrong = program("clock", "advance", "soon", "--data", hearth.data)
     assert wrong.returncode == 1
+
+
+def test_deliveries(hearth):
+    assert "nothing waits" in hearth.hearth("deliveries").stdout
+    shown = json.loads(hearth.hearth("deliveries", "--json", "--kind", "lambda-async", "shown").stdout)
+    assert shown == {"lane_count": 0, "lanes": []}
 
 
 def test_dev_makes_a_saved_file_live(hearth):

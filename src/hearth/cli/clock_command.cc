@@ -27,6 +27,13 @@ Result<int> Advance(CloudClient& cloud, const CloudOptions& options, const std::
             Print("    " + (text != nullptr ? *text : codec::WriteJson(timer)) + "\n");
         }
     }
+    const auto* attempts = answer.Find("deliveries");
+    if (attempts != nullptr && attempts->AsObject() != nullptr) {
+        for (const auto& kind : *attempts->AsObject()) {
+            Print(fmt::format(
+                "{} deliveries of {} were tried\n", codec::WriteJson(kind.value), kind.name));
+        }
+    }
     return 0;
 }
 

@@ -11,6 +11,7 @@ void AddStatusCommand(CLI::App* app, int* exit_status);
 void AddFunctionsCommand(CLI::App* app, int* exit_status);
 void AddInvokeCommand(CLI::App* app, int* exit_status);
 void AddLogsCommand(CLI::App* app, int* exit_status);
+void AddDeliveriesCommand(CLI::App* app, int* exit_status);
 void AddTopCommand(CLI::App* app, int* exit_status);
 void AddDevCommand(CLI::App* app, int* exit_status);
 void AddAwsCommand(CLI::App* app, int* exit_status);

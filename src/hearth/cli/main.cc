@@ -29,6 +29,7 @@ int main(int argc, char** argv) {
     cli::AddFunctionsCommand(&app, &exit_status);
     cli::AddInvokeCommand(&app, &exit_status);
     cli::AddLogsCommand(&app, &exit_status);
+    cli::AddDeliveriesCommand(&app, &exit_status);
     cli::AddTopCommand(&app, &exit_status);
     cli::AddDevCommand(&app, &exit_status);
     cli::AddAwsCommand(&app, &exit_status);

@@ -248,7 +248,8 @@ Status Cloud::Parts::MakeServices(const CloudOptions& options) {
         .wall_clock = *wall_clock,
         .cloud_clock = *cloud_clock,
         .sandbox = sandbox.get(),
-        .clock_advance = clock_advance ? &*clock_advance : nullptr});
+        .clock_advance = clock_advance ? &*clock_advance : nullptr,
+        .courier = courier.get()});
     AddOwnEndpoints(admin, *own_endpoints);
     gateway = std::make_unique<aws::Gateway>(aws::Gateway::Parts{
         .dispatcher = *dispatcher,

@@ -5,6 +5,7 @@
 
 #include <fmt/format.h>
 
+#include <limits>
 #include <utility>
 
 #ifndef HEARTH_VERSION
@@ -112,6 +113,50 @@ Task<Result<AdminAnswer>> AdvanceClock(flow::ClockAdvance& advance, AdminRequest
         "now", codec::FormatIso8601(WallClock::time_point(report.now.time_since_epoch()), true));
     answer.Set("fired_count", static_cast<int64_t>(report.fired_count));
     answer.Set("fired", std::move(fired));
+    Json attempts(Json::Object{});
+    for (const auto& [kind, count] : report.attempts) {
+        attempts.Set(kind, static_cast<int64_t>(count));
+    }
+    answer.Set("deliveries", std::move(attempts));
+    co_return JsonAnswer(answer);
+}
+
+Json TimeOrNull(std::optional<CloudClock::time_point> time) {
+    if (!time) {
+        return Json();
+    }
+    return codec::FormatIso8601(WallClock::time_point(time->time_since_epoch()), true);
+}
+
+Task<Result<AdminAnswer>> Deliveries(flow::Courier& courier, AdminRequest request) {
+    // More would be a page nobody reads.
+    constexpr size_t kLanesMax = 1'000;
+    const std::string kind = request.Query("kind");
+    const std::string part = request.Query("lane");
+    const std::string own = request.account.text();
+    const std::vector<flow::Courier::LaneFacts> all =
+        co_await courier.List(kind, own, std::numeric_limits<size_t>::max());
+    Json::Array lanes;
+    size_t count = 0;
+    for (const flow::Courier::LaneFacts& facts : all) {
+        if (!facts.lane.contains(part) || ++count > kLanesMax) {
+            continue;
+        }
+        Json lane;
+        lane.Set("kind", facts.kind);
+        lane.Set("lane", facts.lane);
+        lane.Set("pending", static_cast<int64_t>(facts.pending));
+        lane.Set("pending_exact", facts.pending_exact);
+        lane.Set("running", static_cast<int64_t>(facts.running));
+        lane.Set("oldest_accepted", TimeOrNull(facts.oldest_accepted));
+        lane.Set("next_due", TimeOrNull(facts.next_due));
+        lane.Set("held_until", TimeOrNull(facts.held_until));
+        lane.Set("last_error", facts.last_error);
+        lanes.emplace_back(std::move(lane));
+    }
+    Json answer;
+    answer.Set("lane_count", static_cast<int64_t>(count));
+    answer.Set("lanes", std::move(lanes));
     co_return JsonAnswer(answer);
 }
 
@@ -137,6 +182,11 @@ void AddOwnEndpoints(aws::AdminEndpoints& endpoints, OwnEndpointsView& view) {
         answer.body = view.metrics.Render();
         return Immediately(std::move(answer));
     });
+    if (view.courier != nullptr) {
+        endpoints.Add("GET", "/_hearth/deliveries", [&view](AdminRequest request) {
+            return Deliveries(*view.courier, std::move(request));
+        });
+    }
     if (view.clock_advance != nullptr) {
         endpoints.Add("POST", "/_hearth/clock/advance", [&view](AdminRequest request) {
             return AdvanceClock(*view.clock_advance, std::move(request));

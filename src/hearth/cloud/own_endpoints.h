@@ -3,6 +3,7 @@
 #include "aws/front/admin.h"
 #include "aws/front/gateway.h"
 #include "flow/clock_advance.h"
+#include "flow/courier.h"
 #include "hearth/cloud/options.h"
 #include "sandbox/host_sandbox.h"
 
@@ -20,6 +21,8 @@ struct OwnEndpointsView {
     sandbox::HostSandbox* sandbox = nullptr;
     // Null without --test-clock.
     flow::ClockAdvance* clock_advance = nullptr;
+    // Null: it shows no deliveries.
+    flow::Courier* courier = nullptr;
     // Set before the first request.
     aws::Gateway* gateway = nullptr;
 };
@@ -27,8 +30,9 @@ struct OwnEndpointsView {
 // GET  /_hearth/health         what monitors ask; served only when everything has started
 // GET  /_hearth/metrics        Prometheus
 // GET  /_hearth/status         what `hearth status` shows
-// POST /_hearth/clock/advance  {"by": "90d"} or ?by=90d; with --test-clock
-// `view` must outlive the endpoints.
+// GET  /_hearth/deliveries     lanes of the caller's account with anything pending;
+// ?kind=K&lane=PART POST /_hearth/clock/advance  {"by": "90d"} or ?by=90d; with --test-clock `view`
+// must outlive the endpoints.
 void AddOwnEndpoints(aws::AdminEndpoints& endpoints, OwnEndpointsView& view);
 
 }  // namespace hearth::cloud
