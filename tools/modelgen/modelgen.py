@@ -298,7 +298,7 @@ class Writer:
             wire_name = wire_name.lower()
         if self.form == "Query":
             held = self.model.shapes[member["shape"]]
-            wire_name = member.get("query_name", member_name)
+            wire_name = member.get("query_name", held.get("query_name", member_name))
             # Elements of a flat list have the name of an element.
             if held["type"] == "list" and held.get("flattened"):
                 wire_name = held["member"].get("query_name", wire_name)

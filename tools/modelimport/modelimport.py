@@ -111,6 +111,8 @@ def merge_query_names(facts, folder, version):
         for member, member_before in parts:
             if member and member_before and "locationName" in member_before:
                 member["query_name"] = member_before["locationName"]
+        if "locationName" in before:
+            shape["query_name"] = before["locationName"]
         if "error" in before:
             shape["query_error"] = before["error"]["code"]
 

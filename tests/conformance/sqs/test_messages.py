@@ -187,6 +187,12 @@ def test_the_largest_message(sqs, queue):
     assert receive_one(sqs, queue)["Body"] == body
 
 
+def test_a_message_whose_bytes_are_all_escaped(sqs, queue):
+    body = "%" * MESSAGE_BYTES_MAX
+    sqs.send_message(QueueUrl=queue, MessageBody=body)
+    assert receive_one(sqs, queue)["Body"] == body
+
+
 def test_a_queue_may_want_shorter_messages(sqs, make_queue, fails):
     url = make_queue(MaximumMessageSize="1024")
     sqs.send_message(QueueUrl=url, MessageBody="x" * 1024)

@@ -105,7 +105,7 @@ def test_tasks_are_checked(call, letters, arn_of, make_queue):
         assert answer["__type"].endswith("#" + kind), answer
         assert message in answer["message"]
     status, answer = call("CancelMessageMoveTask", TaskHandle="nonsense")
-    assert answer["__type"].endswith("#ResourceNotFoundException"), answer
+    assert answer["message"] == "Value for parameter TaskHandle is invalid."
     assert call("ListMessageMoveTasks", SourceArn=arn_of(dead), MaxResults=11)[0] == 400
 
 

@@ -188,7 +188,11 @@ def test_required_members(wire, url):
 
 
 @pytest.mark.parametrize(
-    "text", ["", "[]", "{", '"x"', '{"QueueName": 1}', '{"QueueName": {}}', '{"Attributes": []}', "\ud800".encode("utf-8", "surrogatepass")]
+    "text",
+    [
+        "", "[]", "{", '"x"', '{"QueueName": 1}', '{"QueueName": {}}', '{"Attributes": []}',
+        "\ud800".encode("utf-8", "surrogatepass"),
+    ],
 )
 def test_what_is_no_json(wire, text):
     status, headers, answer = wire.json_text("CreateQueue", text)
@@ -228,9 +232,6 @@ def test_numbers_of_list_items_may_have_holes(wire, url):
 
 
 def test_a_large_message_in_its_longest_form(wire, url):
-    body = "%" * (1024 * 1024)
-    status, _, text = wire.query({"Action": "SendMessage", "QueueUrl": url, "MessageBody": body})
-    assert status == 200, text[:500]
     status, headers, answer = wire.json_text(
         "SendMessage", '{"QueueUrl":"' + url + '","MessageBody":"' + "\\u0041" * (1024 * 1024) + '"}'
     )
