@@ -378,6 +378,7 @@ TEST_F(QueueEngineTest, AMessageReceivedTooOftenMovesToTheDeadLetterQueue) {
     }
     EXPECT_EQ(Bodies(dead), (std::vector<std::string>{"0", "1"}));
     EXPECT_EQ(dead[0].system_attributes.at("DeadLetterQueueSourceArn"), Queue("q").Arn());
+    EXPECT_EQ(dead[0].system_attributes.at("ApproximateReceiveCount"), "3");
     EXPECT_EQ(Counts("q"), (C{0, 0, 0}));
     Restart();
     EXPECT_EQ(Counts("q"), (C{0, 0, 0}));
@@ -471,13 +472,15 @@ TEST_F(QueueEngineTest, AQuietGroupDoesNotWaitForANoisyOne) {
     for (int i = 0; i < 500; ++i) {
         Send("q", {InGroup("noisy", "n")});
     }
-    EXPECT_EQ(Receive("q").size(), 10u);
+    for (int i = 0; i < 4; ++i) {
+        EXPECT_EQ(Receive("q").size(), 10u);
+    }
     Send("q", {InGroup("quiet", "q1"), InGroup("quiet", "q2")});
     EXPECT_EQ(Bodies(Receive("q", 2)), (std::vector<std::string>{"q1", "q2"}));
     Restart();
     Send("q", {InGroup("quiet", "q3")});
     EXPECT_EQ(Bodies(Receive("q", 1)), std::vector<std::string>{"q3"});
-    EXPECT_EQ(Counts("q"), (C{490, 13, 0}));
+    EXPECT_EQ(Counts("q"), (C{460, 43, 0}));
 }
 
 TEST_F(QueueEngineTest, RetentionDeletesInEveryState) {

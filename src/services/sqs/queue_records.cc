@@ -163,6 +163,10 @@ std::string EncodeMessage(const MessageRecord& message) {
     PutText(writer, 7, message.deduplication_id);
     PutText(writer, 8, message.dead_letter_source);
     PutText(writer, 9, message.attributes_md5);
+    if (message.earlier_receives > 0) {
+        writer.Integer(11, message.earlier_receives);
+        writer.Integer(12, message.first_received_ms);
+    }
     for (const auto& [name, value] : message.attributes) {
         // Types are words without a zero byte.
         std::string typed = value.data_type;
@@ -211,6 +215,10 @@ Result<MessageRecord> DecodeMessage(std::string_view bytes) {
                 return Into(message.dead_letter_source, field);
             case 9:
                 return Into(message.attributes_md5, field);
+            case 11:
+                return Into(message.earlier_receives, field);
+            case 12:
+                return Into(message.first_received_ms, field);
             case 10: {
                 HEARTH_TRY(const FieldReader::KeyAndValue pair, FieldReader::Pair(field));
                 const size_t end = pair.value.find('\0');

@@ -36,6 +36,9 @@ struct MessageRecord {
     std::string group;
     std::string deduplication_id;
     std::string dead_letter_source;
+    // In the queues it was in before: dead letters keep their history.
+    int64_t earlier_receives = 0;
+    int64_t first_received_ms = 0;
     std::string body;
     std::string body_md5;
     std::map<std::string, MessageQueues::AttributeValue> attributes;

@@ -111,8 +111,10 @@ struct LeavingMessage {
 struct ArrivingMessage {
     std::string encoded;
     std::string source_arn;
-    // Redriven messages begin a new life: id and time of sending.
+    // Redriven messages begin a new life: id, time of sending, receive count.
     bool anew = false;
+    int64_t receives = 0;
+    int64_t first_received_ms = 0;
     // In the queue it leaves: written in the same transaction.
     std::vector<std::string> deletes;
     std::string gone_key;

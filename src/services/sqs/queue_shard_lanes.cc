@@ -14,6 +14,9 @@ using storage::RangePage;
 using storage::RangeRequest;
 using storage::keys::KeyReader;
 
+// A group is noisy that has so many in flight, and more than this part of all, as AWS documents.
+constexpr int64_t kNoisyInFlight = 30;
+constexpr int64_t kNoisyShare = 10;
 // Lanes in memory; more are walked through in storage.
 constexpr size_t kLanesMax = 8'192;
 constexpr size_t kLanesPerWalk = 256;
@@ -94,9 +97,12 @@ void QueueShard::Rerank(Lane& lane) {
             NoteIdle(lane);
             return;
         }
-        // Who has the least in flight goes first, and among equals who waited longest: a noisy
-        // group gets what others leave. Messages without a group are nobody's noise.
-        lane.rank = {lane.group.empty() ? 0 : lane.in_flight, lane.turn};
+        // Quiet groups take turns. A noisy one gets what they leave, and of several the one with
+        // the least in flight goes first. Messages without a group are nobody's noise.
+        const auto in_flight = static_cast<int64_t>(memory.in_flight.size());
+        const bool noisy = !lane.group.empty() && lane.in_flight >= kNoisyInFlight &&
+                           lane.in_flight * kNoisyShare > in_flight;
+        lane.rank = {noisy ? lane.in_flight : 0, lane.turn};
     } else {
         if (lane.in_flight > 0) {
             return;

@@ -483,8 +483,9 @@ MessageQueues::Message QueueShard::Show(const Place& place, const MessageRecord&
     auto& facts = message.system_attributes;
     facts["SenderId"] = record.sender_id;
     facts["SentTimestamp"] = std::to_string(record.sent_ms);
-    facts["ApproximateReceiveCount"] = std::to_string(place.receives);
-    facts["ApproximateFirstReceiveTimestamp"] = std::to_string(place.first_received_ms);
+    facts["ApproximateReceiveCount"] = std::to_string(record.earlier_receives + place.receives);
+    facts["ApproximateFirstReceiveTimestamp"] = std::to_string(
+        record.first_received_ms > 0 ? record.first_received_ms : place.first_received_ms);
     if (!record.group.empty()) {
         facts["MessageGroupId"] = record.group;
     }
@@ -709,6 +710,8 @@ ArrivingMessage QueueShard::Departure(const LeavingMessage& message, bool anew) 
     arriving.encoded = message.encoded;
     arriving.source_arn = address_.Arn();
     arriving.anew = anew;
+    arriving.receives = place.receives;
+    arriving.first_received_ms = place.first_received_ms;
     arriving.deletes.push_back(keys.Body(place.group, place.sequence, place.was_delayed));
     arriving.deletes.push_back(keys.PlaceOf(place.ready_ms, place.sequence));
     arriving.gone_key = keys.Gone(place.sequence).bytes();

@@ -138,8 +138,14 @@ Task<Status> QueueShard::Accept(std::vector<ArrivingMessage>& messages) {
         if (message.anew) {
             record.message_id = shared_.random.Uuid();
             record.dead_letter_source.clear();
+            record.earlier_receives = 0;
+            record.first_received_ms = 0;
         } else {
             record.dead_letter_source = message.source_arn;
+            record.earlier_receives += message.receives;
+            if (record.first_received_ms == 0) {
+                record.first_received_ms = message.first_received_ms;
+            }
         }
         // A standard queue's dead letters keep their age.
         if (message.anew || record_->settings.fifo) {
