@@ -1,7 +1,10 @@
 #include "flow/courier.h"
 
 #include "base/random.h"
+#include "flow/clock_advance.h"
 #include "flow/due_times.h"
+#include "flow/durable_cloud_clock.h"
+#include "flow/schedule.h"
 #include "rt/event.h"
 #include "rt/loops.h"
 #include "rt/task_group.h"
@@ -590,6 +593,79 @@ TEST_F(CourierTest, ItStopsWhileHandlersWait) {
     Settle();
     EXPECT_EQ(seen_.size(), 2u);
     EXPECT_EQ(StoredKeys(), 0u);
+}
+
+// `hearth clock advance` lives through deadlines and timers in their order.
+TEST(ClockAdvanceOverAll, GoesFromDeadlineToDeadline) {
+    testing::FakeWallClock wall;
+    const std::unique_ptr<storage::Kv> kv = storage::MakeMemoryKv();
+    rt::Loops loops(2);
+    const auto random = Random::Seeded(3);
+    auto loaded = rt::BlockOn(loops, 0, [&] { return DurableCloudClock::Load(*kv, wall); });
+    ASSERT_TRUE(loaded.ok());
+    DurableCloudClock& clock = **loaded;
+    Schedule schedule(*kv, clock, loops, {});
+    DueTimes due_times(clock, loops);
+    Courier courier(
+        {.kv = *kv, .clock = clock, .due_times = due_times, .random = *random, .loops = loops});
+    const CloudClock::time_point start = clock.Now();
+    std::vector<std::string> seen;
+    std::mutex mutex;
+    const auto note = [&](const std::string& what) {
+        const std::lock_guard lock(mutex);
+        seen.push_back(fmt::format("{}@{}", what, (clock.Now() - start) / minutes(1)));
+    };
+    courier.Register(
+        "mail",
+        [&](const Delivery& delivery) -> Task<Result<Verdict>> {
+            note(delivery.payload);
+            // Retried on its first two attempts; each time a day later.
+            if (delivery.attempts < 2) {
+                co_return Verdict::Retry(hours(24));
+            }
+            co_return Verdict::Done();
+        },
+        {});
+    courier.Register(
+        "never",
+        [](const Delivery&) -> Task<Result<Verdict>> { co_return errors::Unavailable("x"); },
+        {});
+    schedule.Register("daily", [&](const DueTimer&) -> Task<Status> {
+        note("timer");
+        // What a timer causes is there before the next one fires.
+        co_return co_await courier.Send(courier.Make("mail", "lane", "caused"));
+    });
+    auto test = [&]() -> Task<void> {
+        CHECK((co_await courier.Start()).ok());
+        CHECK((co_await schedule.Start()).ok());
+        const DueTimer timer{.kind = "daily", .key = "k", .due = start + hours(36), .payload = ""};
+        CHECK((co_await schedule.PutAlone(timer)).ok());
+        CHECK((co_await courier.Send(courier.Make("mail", "lane", "sent"))).ok());
+        CHECK((co_await courier.Send(courier.Make("never", "lane", ""))).ok());
+        ClockAdvance advance(clock, schedule, &due_times, &courier);
+        const auto report = co_await advance.Advance(hours(24 * 90));
+        CHECK(report.ok(), "{}", report.error().message());
+        EXPECT_EQ(report->fired_count, 1u);
+        // The first one was tried before.
+        EXPECT_EQ(report->attempts.at("mail"), 5u);
+        // One hour at most between two attempts, half of that at least.
+        EXPECT_GE(report->attempts.at("never"), 24u * 90);
+        EXPECT_LE(report->attempts.at("never"), 2u * 24 * 90 + 20);
+        EXPECT_EQ(report->now, start + hours(24 * 90));
+        co_await schedule.Stop();
+        co_await courier.Stop();
+    };
+    rt::BlockOn(loops, 0, test);
+    EXPECT_EQ(
+        seen,
+        (Texts{
+            "sent@0",
+            "sent@1440",
+            "timer@2160",
+            "caused@2160",
+            "sent@2880",
+            "caused@3600",
+            "caused@5040"}));
 }
 
 TEST_F(CourierTest, IdsGrow) {
