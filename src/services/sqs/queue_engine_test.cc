@@ -161,6 +161,15 @@ class QueueEngineTest : public ::testing::Test {
         return {counts->visible, counts->in_flight, counts->delayed};
     }
 
+    // A move tells its source last; each question lets it go on.
+    std::array<int64_t, 3> CountsAfterMoves(const std::string& name) {
+        std::array<int64_t, 3> counts = Counts(name);
+        while (counts[1] > 0) {
+            counts = Counts(name);
+        }
+        return counts;
+    }
+
     using C = std::array<int64_t, 3>;
 
     testing::FakeCloudClock clock_;
@@ -379,7 +388,7 @@ TEST_F(QueueEngineTest, AMessageReceivedTooOftenMovesToTheDeadLetterQueue) {
     EXPECT_EQ(Bodies(dead), (std::vector<std::string>{"0", "1"}));
     EXPECT_EQ(dead[0].system_attributes.at("DeadLetterQueueSourceArn"), Queue("q").Arn());
     EXPECT_EQ(dead[0].system_attributes.at("ApproximateReceiveCount"), "3");
-    EXPECT_EQ(Counts("q"), (C{0, 0, 0}));
+    EXPECT_EQ(CountsAfterMoves("q"), (C{0, 0, 0}));
     Restart();
     EXPECT_EQ(Counts("q"), (C{0, 0, 0}));
     EXPECT_EQ(Counts("dead"), (C{0, 2, 0}));
