@@ -184,9 +184,10 @@ Task<Status> ControlOperations::ValidateDestinations(
     int count = 0;
     const auto refuse = [&](const std::string& arn, const std::string& why) {
         ++count;
-        refused = std::move(refused)
-                      .WithField(fmt::format("ArgumentName{}", count), arn)
-                      .WithField(fmt::format("ArgumentValue{}", count), why);
+        // In place; it returns the error itself.
+        static_cast<void>(std::move(refused)
+                              .WithField(fmt::format("ArgumentName{}", count), arn)
+                              .WithField(fmt::format("ArgumentValue{}", count), why));
     };
     for (const std::string& arn : destinations) {
         if (IsQueue(arn) && arn.ends_with(".fifo")) {
