@@ -144,8 +144,10 @@ Task<Status> LambdaService::CheckAsyncTarget(FunctionReference reference, std::s
 }
 
 Task<Status> LambdaService::CheckDeadLetter(FunctionReference reference, std::string target_arn) {
-    // A queue may be made after the function where not all of a stack is there.
-    if (deps_.options.lenient || !target_arn.starts_with("arn:aws:sqs:")) {
+    // A queue may be made after the function where not all of a stack is there. What is no standard
+    // queue is refused by the settings themselves.
+    if (deps_.options.lenient || !target_arn.starts_with("arn:aws:sqs:") ||
+        target_arn.ends_with(".fifo")) {
         co_return Status();
     }
     const Status checked = co_await CheckAsyncTarget(std::move(reference), target_arn);
