@@ -291,13 +291,16 @@ Task<Status> QueueShard::PickFifo(Picking& picking) {
     bool full = false;
     while (!full && picking.picked.size() < picking.options.max && !InFlightFull() &&
            !LeavingFull()) {
-        if (memory.active.empty() && memory.lanes_here < memory.shard.lanes) {
+        // Lanes in storage get their turn, however much comes to those that are here.
+        if (memory.lanes_here < memory.shard.lanes &&
+            memory.picks_since_walk >= static_cast<int64_t>(memory.active.size())) {
             HEARTH_CO_RETURN_IF_ERROR(co_await WalkLanes());
         }
         if (memory.active.empty()) {
             break;
         }
         Lane& lane = *memory.active.begin()->second;
+        ++memory.picks_since_walk;
         Status picked = co_await PickFromFifoLane(picking, lane, full);
         Rerank(lane);
         HEARTH_CO_RETURN_IF_ERROR(std::move(picked));
