@@ -69,6 +69,10 @@ def test_a_day(hearth, unique, tmp_path):
 
 
 def test_missing_operations_say_so(hearth):
-    failed = hearth.aws_raw("lambda", "list-event-source-mappings")
+    failed = hearth.aws_raw(
+        "lambda",
+        "put-provisioned-concurrency-config",
+        *("--function-name", "f", "--qualifier", "1", "--provisioned-concurrent-executions", "1"),
+    )
     assert failed.returncode != 0
     assert "Hearth" in failed.stderr or "not implemented" in failed.stderr.lower(), failed.stderr
