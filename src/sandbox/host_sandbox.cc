@@ -4,6 +4,7 @@
 #include "os/channel.h"
 #include "os/file.h"
 #include "rt/fd_watch.h"
+#include "rt/timer.h"
 #include "sandbox/protocol/init_protocol.h"
 #include "sandbox/protocol/unpack_tmp.h"
 
@@ -70,16 +71,9 @@ class HostEnvironment final : public Environment {
           ended_(1 + request.companions.size()) {
         std::vector<os::Fd>& fds = created.fds;
         flags_ = created.answer.flags;
-        if (request.template_id != 0) {
-            const auto& phases = created.answer.phases;
-            using std::chrono::nanoseconds;
-            phases_ = RestorePhases{
-                .sandbox = nanoseconds(phases[0]),
-                .clone = nanoseconds(phases[1]),
-                .join = nanoseconds(phases[2]),
-                .descriptors = nanoseconds(phases[3]),
-                .threads = nanoseconds(phases[4]),
-                .filter = nanoseconds(phases[5])};
+        restored_ = std::move(created.restored);
+        if (request.template_id != 0 && restored_ == nullptr) {
+            SetPhases(created.answer);
         }
         control_ = std::move(fds[0]);
         stdout_ = std::move(fds[1]);
@@ -124,6 +118,14 @@ class HostEnvironment final : public Environment {
     }
 
     std::vector<os::Fd> TakeConnections() override { return std::move(connections_); }
+
+    Task<Status> WaitRestored() override {
+        if (const auto wait = std::move(restored_); wait != nullptr) {
+            HEARTH_CO_TRY(const CreateAnswer answer, co_await wait->Wait());
+            SetPhases(answer);
+        }
+        co_return Status();
+    }
 
     std::optional<RestorePhases> restore_phases() const override { return phases_; }
 
@@ -205,6 +207,18 @@ class HostEnvironment final : public Environment {
     }
 
   private:
+    void SetPhases(const CreateAnswer& answer) {
+        const auto& phases = answer.phases;
+        using std::chrono::nanoseconds;
+        phases_ = RestorePhases{
+            .sandbox = nanoseconds(phases[0]),
+            .clone = nanoseconds(phases[1]),
+            .join = nanoseconds(phases[2]),
+            .descriptors = nanoseconds(phases[3]),
+            .threads = nanoseconds(phases[4]),
+            .filter = nanoseconds(phases[5])};
+    }
+
     Task<Result<ProcessExit>> WaitReport() {
         HEARTH_CO_TRY(rt::FdWatch watch, rt::FdWatch::Make(control_.get()));
         for (;;) {
@@ -380,6 +394,9 @@ class HostEnvironment final : public Environment {
         if (!memory_.valid()) {
             co_return;
         }
+        // Making the mark keeps a processor and all others' grace periods busy, just while the
+        // first call runs. What grows that fast is found above the mark when it is made.
+        co_await rt::Sleep(kOverseeAfter);
         const bool v2 = (flags_ & kMemoryV2) != 0;
         uint64_t mark = memory_bytes_;
         for (;;) {
@@ -420,12 +437,10 @@ class HostEnvironment final : public Environment {
         co_return co_await sandbox_.pool_->Run([this, bytes] { return WatchThreshold(bytes); });
     }
 
-    // A v1 threshold tells of crossings only: not of one that came before it was made.
+    // Both kinds of marks tell of crossings only: not of one that came before they were made.
     bool IsAbove(bool v2, uint64_t bytes) const {
-        if (v2) {
-            return false;
-        }
-        const auto usage = os::ReadFile(memory_.get(), "memory.usage_in_bytes", 4096);
+        const auto usage =
+            os::ReadFile(memory_.get(), v2 ? "memory.current" : "memory.usage_in_bytes", 4096);
         return usage.ok() && ParseNumber(*usage) >= bytes;
     }
 
@@ -468,6 +483,7 @@ class HostEnvironment final : public Environment {
     }
 
     static constexpr std::chrono::seconds kSocketPatience{5};
+    static constexpr std::chrono::milliseconds kOverseeAfter{10};
 
     HostSandbox& sandbox_;
     uint64_t id_;
@@ -478,6 +494,8 @@ class HostEnvironment final : public Environment {
     uint64_t memory_bytes_;
     uint64_t template_bytes_;
     std::optional<RestorePhases> phases_;
+    // Of a clone that joins.
+    std::shared_ptr<HostSandbox::RestoreWait> restored_;
     // The runtime and the companions.
     std::vector<bool> ended_;
     std::vector<os::Fd> companion_outputs_;
@@ -706,9 +724,18 @@ Task<Result<SaveReport>> HostSandbox::Save(uint64_t id, SaveRequest request) {
 }
 
 void HostSandbox::Destroy(uint64_t id, std::shared_ptr<DestroyWait> wait) {
-    if (wait) {
+    std::shared_ptr<RestoreWait> restored;
+    {
         const std::lock_guard lock(mutex_);
-        destroys_.emplace(id, std::move(wait));
+        if (wait) {
+            destroys_.emplace(id, std::move(wait));
+        }
+        if (auto found = restores_.extract(id); !found.empty()) {
+            restored = std::move(found.mapped());
+        }
+    }
+    if (restored) {
+        restored->Set(Result<CreateAnswer>(errors::Unavailable("it is destroyed")));
     }
     Send(EncodeId(PacketKind::kDestroy, id));
 }
@@ -770,7 +797,19 @@ Task<void> HostSandbox::Listen() {
     }
 }
 
+void HostSandbox::FailRestores(const std::string& reason) {
+    std::map<uint64_t, std::shared_ptr<RestoreWait>> restores;
+    {
+        const std::lock_guard lock(mutex_);
+        restores.swap(restores_);
+    }
+    for (const auto& [id, wait] : restores) {
+        wait->Set(Result<CreateAnswer>(errors::Unavailable(reason)));
+    }
+}
+
 void HostSandbox::FailAll(const std::string& reason) {
+    FailRestores(reason);
     std::map<uint64_t, PendingCreate> creates;
     std::map<uint64_t, std::shared_ptr<DestroyWait>> destroys;
     std::map<uint64_t, std::shared_ptr<SaveWait>> saves;
@@ -819,6 +858,7 @@ void HostSandbox::HostRestarted() {
         }
         FlushLocked();
     }
+    FailRestores("the host was restarted");
     for (const auto& [id, wait] : saves) {
         wait->Set(Result<SaveReport>(errors::Unavailable("the host was restarted")));
     }
@@ -875,12 +915,17 @@ void HostSandbox::Handle(std::string_view packet, std::vector<os::Fd> fds) {
                 return;
             }
             std::shared_ptr<CreateWait> wait;
+            std::shared_ptr<RestoreWait> restored;
             {
                 const std::lock_guard lock(mutex_);
                 const auto found = creates_.find(answer->id);
                 if (found != creates_.end()) {
                     wait = std::move(found->second.wait);
                     creates_.erase(found);
+                    if (answer->joining) {
+                        restored = std::make_shared<RestoreWait>();
+                        restores_.emplace(answer->id, restored);
+                    }
                 }
             }
             if (!wait) {
@@ -900,9 +945,31 @@ void HostSandbox::Handle(std::string_view packet, std::vector<os::Fd> fds) {
                 Destroy(answer->id, nullptr);
             } else {
                 const uint64_t id = answer->id;
-                if (!wait->Set(Result<Created>(Created{*std::move(answer), std::move(fds)}))) {
+                if (!wait->Set(Result<Created>(
+                        Created{*std::move(answer), std::move(fds), std::move(restored)}))) {
                     Destroy(id, nullptr);
                 }
+            }
+            return;
+        }
+        case PacketKind::kRestored: {
+            auto answer = DecodeCreated(packet);
+            if (!answer.ok()) {
+                log::Error("sandbox: from the host: {}", answer.error().message());
+                return;
+            }
+            std::shared_ptr<RestoreWait> wait;
+            {
+                const std::lock_guard lock(mutex_);
+                if (auto found = restores_.extract(answer->id); !found.empty()) {
+                    wait = std::move(found.mapped());
+                }
+            }
+            if (wait && !answer->error.empty()) {
+                wait->Set(Result<CreateAnswer>(
+                    Error(Error::Kind::kConflict, "", "environment: " + answer->error, 500)));
+            } else if (wait) {
+                wait->Set(Result<CreateAnswer>(*std::move(answer)));
             }
             return;
         }

@@ -62,9 +62,13 @@ class HostSandbox final : public Sandbox {
     friend class HostEnvironment;
     friend class HostTemplate;
 
+    using RestoreWait = rt::Completion<Result<CreateAnswer>>;
+
     struct Created {
         CreateAnswer answer;
         std::vector<os::Fd> fds;
+        // Of a clone that still joins.
+        std::shared_ptr<RestoreWait> restored;
     };
 
     using CreateWait = rt::Completion<Result<Created>>;
@@ -93,6 +97,8 @@ class HostSandbox final : public Sandbox {
     Task<Result<SaveReport>> Save(uint64_t id, SaveRequest request);
     void FlushLocked();
     void FailAll(const std::string& reason);
+    // Those that join are gone.
+    void FailRestores(const std::string& reason);
     void HostRestarted();
     void ServeNames(std::vector<os::Fd> fds);
     // Tells the host to destroy; with `wait`, sets it when that is done.
@@ -117,6 +123,7 @@ class HostSandbox final : public Sandbox {
     std::map<uint64_t, PendingCreate> creates_;
     std::map<uint64_t, std::shared_ptr<DestroyWait>> destroys_;
     std::map<uint64_t, std::shared_ptr<SaveWait>> saves_;
+    std::map<uint64_t, std::shared_ptr<RestoreWait>> restores_;
 };
 
 }  // namespace hearth::sandbox

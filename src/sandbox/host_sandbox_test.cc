@@ -529,13 +529,20 @@ TEST_P(HostSandboxTest, ASavedRuntimeGoesOnInOthers) {
             CHECK(ends.size() == 1);
             connections.push_back(std::move(ends[0]));
             clones.push_back(*std::move(environment));
+            // It may not be there yet, and finds this when it is.
+            const std::string event = "event " + std::to_string(i);
+            EXPECT_GT(
+                ::send(connections.back().get(), event.data(), event.size(), MSG_NOSIGNAL), 0);
+        }
+        for (const auto& clone : clones) {
+            EXPECT_TRUE((co_await clone->WaitRestored()).ok());
+            EXPECT_TRUE(clone->restore_phases().has_value());
         }
         // The template is not needed any more once they are there.
         made->reset();
         for (int i = 0; i < 5; ++i) {
             const std::string event = "event " + std::to_string(i);
             const os::Fd& connection = connections[static_cast<size_t>(i)];
-            EXPECT_GT(::send(connection.get(), event.data(), event.size(), MSG_NOSIGNAL), 0);
             char answer[100];
             const ssize_t count = ::recv(connection.get(), answer, sizeof(answer), 0);
             EXPECT_EQ(

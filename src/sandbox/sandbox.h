@@ -70,7 +70,7 @@ struct EnvironmentSpec {
     std::vector<std::string> companions;
     std::vector<std::string> companion_environment;
     // The runtime goes on from here instead of being started: Start must not be called, `argv` and
-    // `environment` are the saved ones. It must outlive the Create.
+    // `environment` are the saved ones. It must live until Environment::WaitRestored ends.
     const Template* from = nullptr;
     // Of a runtime that goes on: the connections it waits on, as many as it was saved with.
     uint32_t connections = 0;
@@ -184,7 +184,13 @@ class Environment {
     // Our ends of the connections that a runtime made from a template waits on. Taken once.
     virtual std::vector<os::Fd> TakeConnections() { return {}; }
 
-    // Of a runtime made from a template, where that is known.
+    // Of a runtime made from a template: ends when it goes on, or when it is known that it never
+    // will, and why. Create may end before that: what is written to its connections meanwhile is
+    // there when it looks. May be called once.
+    //   errors  Conflict: it has never run; others: nobody knows (the host crashed)
+    virtual Task<Status> WaitRestored() { co_return Status(); }
+
+    // Of a runtime made from a template, where that is known, after WaitRestored.
     virtual std::optional<RestorePhases> restore_phases() const { return std::nullopt; }
 
     // From now on everything in it together gets at most these thousandths of one processor.

@@ -375,9 +375,23 @@ void Host::Create(Asked asked) {
     if (ready->pending != nullptr) {
         ready->pending->answer = *std::move(answer);
         ready->pending->fds = std::move(fds);
+        if (ready->role == kInitHoldsClone && IsNext(*ready)) {
+            // The cloud gets its first event ready meanwhile.
+            ready->pending->answer.joining = true;
+            ready->pending->told = true;
+            Answer(ready->pending->answer, std::move(ready->pending->fds));
+        }
         return;
     }
     Answer(*answer, std::move(fds));
+}
+
+// No other clone has its turn before it.
+bool Host::IsNext(const Slot& slot) const {
+    return std::none_of(slots_.begin(), slots_.end(), [&slot](const Slot& other) {
+        return &other != &slot && other.pending != nullptr && other.role == kInitHoldsClone &&
+               other.pending->template_id == slot.pending->template_id;
+    });
 }
 
 // What hearth-init is told, but for the counts of what comes along.
@@ -701,14 +715,22 @@ void Host::FinishPending(Slot& slot, const std::string& error) {
     }
     const auto pending = std::move(slot.pending);
     if (error.empty()) {
-        Answer(pending->answer, std::move(pending->fds));
+        if (pending->told) {
+            Send(EncodeRestored(pending->answer), {});
+        } else {
+            Answer(pending->answer, std::move(pending->fds));
+        }
         return;
     }
     CreateAnswer failure;
     failure.id = slot.id;
     failure.error = error;
     failure.unusable = pending->answer.unusable;
-    Answer(failure, {});
+    if (pending->told) {
+        Send(EncodeRestored(failure), {});
+    } else {
+        Answer(failure, {});
+    }
     Destroy(slot);
 }
 
@@ -1006,6 +1028,12 @@ void Host::Reap() {
                 Destroy(slot);
             } else if (slot.state == Slot::State::kDying) {
                 TryRemove(slot);
+            } else if (slot.pending != nullptr && slot.role == kInitHoldsClone) {
+                // If the clone ran before it died, it has said so.
+                if (const Slot* from = FindById(slot.pending->template_id)) {
+                    TemplateSaid(from->index);
+                }
+                FinishPending(slot, "its first process has died");
             }
             // kPreparing: its channel ends and Prepared tells why. kAssigned: the cloud sees the
             // end of its control socket, reads what the group counted, and asks for Destroy.
@@ -1198,6 +1226,7 @@ void Host::Handle(const std::string& packet, std::vector<os::Fd> fds) {
         case PacketKind::kCreated:
         case PacketKind::kDestroyed:
         case PacketKind::kSaved:
+        case PacketKind::kRestored:
             log::Warn("host: a packet that only the host sends");
             return;
     }

@@ -52,6 +52,8 @@ struct Slot {
     struct Pending {
         CreateAnswer answer;
         std::vector<os::Fd> fds;
+        // It was told that the clone joins, and waits for kRestored.
+        bool told = false;
         // Of a clone: the environment of its template.
         uint64_t template_id = 0;
         // When the cloud asked, on CLOCK_MONOTONIC.
@@ -135,6 +137,7 @@ class Host final {
     Status MakeTemplate(Slot& slot, const Asked& asked, const os::Fd& ready);
     void Learn(uint64_t id);
     InitAssign Head(const Slot& slot, const CreateRequest& request) const;
+    bool IsNext(const Slot& slot) const;
     Result<std::vector<os::Fd>> MakeClone(
         Slot& slot,
         const InitAssign& head,

@@ -58,20 +58,11 @@ Error Become(
     if (!described.ok()) {
         return std::move(described).error();
     }
-    char byte = 0;
-    if (::read(ready, &byte, 1) != 1) {
-        return errors::Internal("hearth-init ended while attaching mounts");
-    }
-    auto root = os::Open(AT_FDCWD, fmt::format("/proc/{}/root", job.init), O_PATH | O_DIRECTORY);
-    if (!root.ok()) {
-        return std::move(root).error();
-    }
-    if (Status fits = snapshot::CheckIdentity(*described, root->get()); !fits.ok()) {
+    if (Status fits = snapshot::CheckMachine(*described); !fits.ok()) {
         return std::move(fits).error();
     }
     snapshot::TemplateOptions options;
     options.image_fd = image;
-    options.root_fd = root->get();
     // Where the environment's map has one user only, clones stay that one, but lose capabilities
     // all the same.
     options.uid = kRuntimeUid;
@@ -88,6 +79,16 @@ Error Become(
             options.working_set = *std::move(ranges);
         }
     }
+    // All of that while hearth-init attaches the mounts; what follows needs them.
+    char byte = 0;
+    if (::read(ready, &byte, 1) != 1) {
+        return errors::Internal("hearth-init ended while attaching mounts");
+    }
+    auto root = os::Open(AT_FDCWD, fmt::format("/proc/{}/root", job.init), O_PATH | O_DIRECTORY);
+    if (!root.ok()) {
+        return std::move(root).error();
+    }
+    options.root_fd = root->get();
     os::Fd socket(control);
     return snapshot::BecomeTemplate(*described, options, socket);
 }

@@ -131,12 +131,15 @@ std::string EncodeCreate(const CreateRequest& request) {
     return writer.bytes();
 }
 
-std::string EncodeCreated(const CreateAnswer& answer) {
-    WireWriter writer = Start(PacketKind::kCreated);
+namespace {
+
+std::string EncodeAnswer(PacketKind kind, const CreateAnswer& answer) {
+    WireWriter writer = Start(kind);
     writer.Add(answer.id)
         .Add(std::string_view(answer.error))
         .Add(answer.unusable)
         .Add(answer.flags)
+        .Add(answer.joining)
         .Add(std::string_view(answer.runtime_api_address))
         .Add(std::string_view(answer.door_address));
     for (const uint64_t phase : answer.phases) {
@@ -145,13 +148,23 @@ std::string EncodeCreated(const CreateAnswer& answer) {
     return writer.bytes();
 }
 
+}  // namespace
+
+std::string EncodeCreated(const CreateAnswer& answer) {
+    return EncodeAnswer(PacketKind::kCreated, answer);
+}
+
+std::string EncodeRestored(const CreateAnswer& answer) {
+    return EncodeAnswer(PacketKind::kRestored, answer);
+}
+
 Result<PacketKind> DecodeKind(std::string_view packet) {
     if (packet.empty()) {
         return errors::Malformed("empty packet");
     }
     const auto kind = static_cast<uint8_t>(packet.front());
     if (kind < static_cast<uint8_t>(PacketKind::kHostHello) ||
-        kind > static_cast<uint8_t>(PacketKind::kLearn)) {
+        kind > static_cast<uint8_t>(PacketKind::kRestored)) {
         return errors::Malformed("packet of unknown kind");
     }
     return static_cast<PacketKind>(kind);
@@ -308,6 +321,7 @@ Result<CreateAnswer> DecodeCreated(std::string_view packet) {
         .Read(answer.error)
         .Read(answer.unusable)
         .Read(answer.flags)
+        .Read(answer.joining)
         .Read(answer.runtime_api_address)
         .Read(answer.door_address);
     for (uint64_t& phase : answer.phases) {

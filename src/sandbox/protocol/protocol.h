@@ -23,6 +23,7 @@ enum class PacketKind : uint8_t {
     kSave = 8,          // cloud: SaveMessage with one descriptor, the image file
     kSaved = 9,         // host: SaveAnswer
     kLearn = 10,        // cloud: id of a clone that has answered a call. No answer.
+    kRestored = 11,     // host: CreateAnswer of a clone that was kCreated while it still joined
 };
 
 // What this machine gives; the column of docs/security.md that applies.
@@ -96,6 +97,9 @@ struct CreateAnswer {
     // With an error: the image does not fit this machine or its files any more.
     bool unusable = false;
     uint32_t flags = 0;
+    // Of a clone: it still joins, and kRestored tells when it runs or why it does not. Whatever
+    // is written to its connections until then it finds there.
+    bool joining = false;
     std::string runtime_api_address;  // "127.0.0.1:9001"
     std::string door_address;         // "http://127.0.0.1:4566"
     // Of a clone, nanoseconds each: sandbox, clone, join, descriptors, threads, filter.
@@ -124,6 +128,7 @@ std::string EncodeCloudHello(uint64_t nonce);
 std::string EncodeCloudWelcome(uint64_t nonce, const HostFacts& facts);
 std::string EncodeCreate(const CreateRequest& request);
 std::string EncodeCreated(const CreateAnswer& answer);
+std::string EncodeRestored(const CreateAnswer& answer);
 std::string EncodeSave(const SaveMessage& message);
 std::string EncodeSaved(const SaveAnswer& answer);
 std::string EncodeId(PacketKind kind, uint64_t id);
@@ -135,6 +140,7 @@ Result<uint64_t> DecodeNumber(std::string_view packet);  // all that EncodeId ma
 Result<std::pair<uint64_t, HostFacts>> DecodeCloudWelcome(std::string_view packet);
 // Checks limits, names and paths too: what passes is safe to act on.
 Result<CreateRequest> DecodeCreate(std::string_view packet);
+// Of kCreated and of kRestored.
 Result<CreateAnswer> DecodeCreated(std::string_view packet);
 Result<SaveMessage> DecodeSave(std::string_view packet);
 Result<SaveAnswer> DecodeSaved(std::string_view packet);

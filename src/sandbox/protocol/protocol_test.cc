@@ -52,6 +52,13 @@ TEST(Protocol, AnswersSurviveTheTrip) {
     const auto created = DecodeCreated(EncodeCreated(answer));
     ASSERT_TRUE(created.ok());
     EXPECT_EQ(created->error, "no");
+    EXPECT_FALSE(created->joining);
+    answer.joining = true;
+    answer.phases[5] = 11;
+    const std::string restored = EncodeRestored(answer);
+    EXPECT_EQ(DecodeKind(restored).value(), PacketKind::kRestored);
+    EXPECT_TRUE(DecodeCreated(restored)->joining);
+    EXPECT_EQ(DecodeCreated(restored)->phases[5], 11U);
 }
 
 TEST(Protocol, SavingSurvivesTheTrip) {

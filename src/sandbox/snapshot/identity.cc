@@ -204,7 +204,7 @@ Result<os::Fd> OpenMappedFile(int root_fd, const MappedFile& file) {
     return std::move(opened->fd);
 }
 
-Status CheckIdentity(const Image& image, int root_fd) {
+Status CheckMachine(const Image& image) {
     HEARTH_TRY(const MachineIdentity now, CurrentMachine());
     const MachineIdentity& then = image.machine;
     if (now.kernel_release != then.kernel_release || now.kernel_version != then.kernel_version) {
@@ -220,6 +220,11 @@ Status CheckIdentity(const Image& image, int root_fd) {
     if (now.boot_id != then.boot_id) {
         return Differs("the machine has been started anew");
     }
+    return {};
+}
+
+Status CheckIdentity(const Image& image, int root_fd) {
+    HEARTH_RETURN_IF_ERROR(CheckMachine(image));
     for (const MappedFile& file : image.files) {
         HEARTH_RETURN_IF_ERROR(OpenMappedFile(root_fd, file));
     }

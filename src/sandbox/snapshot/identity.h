@@ -32,6 +32,10 @@ Result<OpenedFile> OpenInRoot(int root_fd, const std::string& path);
 //   errors    Unavailable: it is not there any more or has changed; the message says which.
 Result<os::Fd> OpenMappedFile(int root_fd, const MappedFile& file);
 
+// Compares the machine alone: BecomeTemplate opens the files, and compares them.
+//   errors    Unavailable: with what differs.
+Status CheckMachine(const Image& image);
+
 // Compares the machine, and every file with what stands at its path in `root_fd`.
 //   errors    Unavailable: with what differs.
 Status CheckIdentity(const Image& image, int root_fd);

@@ -313,6 +313,12 @@ void ExecutionEnvironment::Surround(aws::DoorIdentity identity) {
             door_ = deps_.doors->Open(std::move(door), std::move(identity));
         }
     }
+    if (!restoring_) {
+        CaptureOutput();
+    }
+}
+
+void ExecutionEnvironment::CaptureOutput() {
     log_->Capture(sandbox_->TakeStdout());
     log_->Capture(sandbox_->TakeStderr());
 }
@@ -693,7 +699,8 @@ Task<InvokeOutcome> ExecutionEnvironment::Invoke(
     if (freezing_ != Freezing::kRunning && !co_await Wake()) {
         co_return outcome;
     }
-    if (!ready()) {
+    const bool early = takes_event_early_ && invocations_ == 0;
+    if (!ready() && !early) {
         const auto patience = steady_clock::now() + kReadyGrace;
         while (!ready() && !over()) {
             if (!co_await api_->changed().WaitUntil(patience)) {
@@ -701,22 +708,29 @@ Task<InvokeOutcome> ExecutionEnvironment::Invoke(
             }
         }
     }
-    if (!ready() || over()) {
+    if (!early && (!ready() || over())) {
         co_return outcome;
     }
 
-    co_await log_->WaitForRoom();
-    log_->DrainAll();
-    log_->StartTail(request.log_tail);
-    const auto wall_start = deps_.wall_clock.Now();
-    if (auto line = platform_log_.Start(wall_start, request.request_id)) {
-        log_->Write(*std::move(line));
+    auto wall_start = deps_.wall_clock.Now();
+    auto start = steady_clock::now();
+    const auto write_start = [&] {
+        log_->StartTail(request.log_tail);
+        if (auto line = platform_log_.Start(wall_start, request.request_id)) {
+            log_->Write(*std::move(line));
+        }
+    };
+    if (!early) {
+        co_await log_->WaitForRoom();
+        log_->DrainAll();
+        wall_start = deps_.wall_clock.Now();
+        write_start();
+        start = steady_clock::now();
     }
-    const auto start = steady_clock::now();
     const auto timeout = std::chrono::seconds(function_->timeout_s);
-    const auto deadline = given_deadline.value_or(start + timeout);
+    auto deadline = given_deadline.value_or(start + timeout);
     last_deadline_ = deadline;
-    if (++invocations_ == 1) {
+    if (++invocations_ == 1 && !early) {
         LimitCpu();
     }
     RuntimeInvocation invocation{
@@ -741,8 +755,34 @@ Task<InvokeOutcome> ExecutionEnvironment::Invoke(
     if (has_extensions) {
         extensions_->InvokeStarted(wall_start, request.request_id, invocation.trace_header);
     }
-    api_->Offer(invocation);
+    const bool offered = ready();
+    if (offered) {
+        api_->Offer(invocation);
+    }
     invocation.payload = std::string();
+    if (early) {
+        // It is in the socket when the runtime looks there. What it does and writes is looked at
+        // when it is known to run.
+        RestoreOutcome restore;
+        restore.timed_out = !co_await WaitRestored(restore_deadline_);
+        restore.ok = !restore.timed_out && restored_->ok();
+        restore.refused = !restore.timed_out && !restore.ok &&
+                          restored_->error().kind() == Error::Kind::kConflict;
+        restore.lost = !restore.timed_out && !restore.ok && !restore.refused;
+        restore.duration = steady_clock::now() - made_at_;
+        std::exchange(when_restored_, nullptr)(restore);
+        if (!restore.ok || !offered) {
+            co_return outcome;
+        }
+        LimitCpu();
+        restore_duration = restore.duration;
+        wall_start = deps_.wall_clock.Now();
+        start = steady_clock::now();
+        deadline = given_deadline.value_or(start + timeout);
+        last_deadline_ = deadline;
+        write_start();
+        CaptureOutput();
+    }
     if (has_extensions) {
         extensions_->api().Invoke(ExtensionInvocation{
             .request_id = request.request_id,

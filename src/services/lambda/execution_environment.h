@@ -79,6 +79,10 @@ struct InitOutcome {
 // How going on from a snapshot ended.
 struct RestoreOutcome {
     bool ok = false;
+    // It may be given its event already: see Restore.
+    bool begun = false;
+    // The runtime never went on from the snapshot: start another environment cold.
+    bool refused = false;
     bool timed_out = false;
     bool lost = false;
     std::chrono::nanoseconds duration{0};
@@ -138,8 +142,15 @@ class ExecutionEnvironment final {
     Task<Result<bool>> PrepareRestored(
         SnapshotTemplates& templates, SnapshotSource source, bool ahead);
 
-    // After PrepareRestored: hooks, until the runtime asks for its first event.
+    // After PrepareRestored: hooks, until the runtime asks for its first event. Where it has waited
+    // for that since it was saved, the event may be written while the clone is still being made:
+    // Restore has only begun then, and Invoke calls what WhenRestored was given at its end, before
+    // it writes anything about the call to the log.
     Task<RestoreOutcome> Restore(std::chrono::nanoseconds limit);
+
+    void WhenRestored(std::function<void(const RestoreOutcome&)> restored) {
+        when_restored_ = std::move(restored);
+    }
 
     // Only makes the template that environments of this version will be made from; nothing is
     // prepared.
@@ -232,6 +243,11 @@ class ExecutionEnvironment final {
     Task<Status> PrepareAs(bool to_save);
     // What is around a runtime, whoever starts it.
     void Surround(aws::DoorIdentity identity);
+    // Begins to read what the runtime writes.
+    void CaptureOutput();
+    Task<void> WatchRestored(SnapshotTemplates& templates, std::string image, bool ahead);
+    // Until it is known whether the runtime goes on from its snapshot. False: not in time.
+    Task<bool> WaitRestored(std::chrono::steady_clock::time_point deadline);
 
     std::string CredentialsToken() const { return function_->revision; }
 
@@ -300,6 +316,14 @@ class ExecutionEnvironment final {
     // Of a function with SnapStart: what its endpoint gives.
     std::optional<aws::RoleSession> session_;
     bool to_save_ = false;
+    // Of a runtime made from a snapshot: whether it goes on, once that is known.
+    bool restoring_ = false;
+    std::optional<Status> restored_;
+    // It waits for its first event from the start on, and no hook runs before that.
+    bool takes_event_early_ = false;
+    SnapshotTemplates::TemplatePtr template_;
+    std::chrono::steady_clock::time_point restore_deadline_;
+    std::function<void(const RestoreOutcome&)> when_restored_;
     bool saved_ = false;
     bool stopped_ = false;
     bool stopped_after_timeout_ = false;

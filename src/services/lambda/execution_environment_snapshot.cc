@@ -125,6 +125,7 @@ Task<Result<bool>> ExecutionEnvironment::PrepareRestored(
         auto made = co_await deps_.sandbox.Create(std::move(clone));
         if (made.ok()) {
             sandbox_ = *std::move(made);
+            template_ = *std::move(from);
         } else {
             log::Info("lambda: {} is not restored: {}", function_->name, made.error().message());
             templates.Drop(source.image, *from);
@@ -135,6 +136,8 @@ Task<Result<bool>> ExecutionEnvironment::PrepareRestored(
         code_.clear();
         co_return false;
     }
+    restoring_ = true;
+    takes_event_early_ = !ahead && !source.in_restore && source.extensions.empty();
     api_ = std::make_unique<RuntimeApi>(sandbox_->TakeRuntimeApiListener());
     // The runtime's come first.
     std::vector<os::Fd> connections = sandbox_->TakeConnections();
@@ -147,9 +150,6 @@ Task<Result<bool>> ExecutionEnvironment::PrepareRestored(
     // The runtime works on while all that is around it is made. A spare tells of its restore when
     // it is first called.
     api_->AnswerRestore(ahead, source.rehearses);
-    if (!ahead) {
-        WriteRestoreStart();
-    }
     Surround(std::move(identity));
     for (size_t i = of_runtime; i < connections.size(); ++i) {
         HEARTH_CO_TRY(const uint64_t number, api_->AdoptWaiting(std::move(connections[i])));
@@ -157,6 +157,40 @@ Task<Result<bool>> ExecutionEnvironment::PrepareRestored(
     }
     api_->Start();
     tasks_.Spawn(WatchExit());
+    tasks_.Spawn(WatchRestored(templates, std::move(source.image), ahead));
+    co_return true;
+}
+
+Task<void> ExecutionEnvironment::WatchRestored(
+    SnapshotTemplates& templates, std::string image, bool ahead) {
+    const Status restored = co_await sandbox_->WaitRestored();
+    if (!restored.ok()) {
+        if (!stopped_) {
+            log::Info(
+                "lambda: {} is not restored: {}", function_->name, restored.error().message());
+        }
+        templates.Drop(image, template_);
+    }
+    template_.reset();
+    if (restored.ok()) {
+        // A spare tells of its restore when it is first called.
+        if (!ahead) {
+            WriteRestoreStart();
+        }
+        if (!takes_event_early_) {
+            CaptureOutput();
+        }
+    }
+    restored_ = restored;
+    api_->changed().WakeAll();
+}
+
+Task<bool> ExecutionEnvironment::WaitRestored(steady_clock::time_point deadline) {
+    while (!restored_.has_value()) {
+        if (!co_await api_->changed().WaitUntil(deadline)) {
+            co_return false;
+        }
+    }
     co_return true;
 }
 
@@ -180,10 +214,22 @@ Task<RestoreOutcome> ExecutionEnvironment::Restore(std::chrono::nanoseconds limi
     bool in_time = true;
     extensions_->api().CloseRegistration();
     extensions_->api().CloseSubscriptions();
+    RestoreOutcome outcome;
+    restore_deadline_ = deadline;
+    if (takes_event_early_) {
+        outcome.ok = true;
+        outcome.begun = true;
+        co_return outcome;
+    }
+    // What the host says of it and what it does itself come on different ways.
+    in_time = co_await WaitRestored(deadline);
+    if (in_time && !restored_->ok()) {
+        outcome.refused = true;
+        co_return outcome;
+    }
     while (in_time && !ready() && !api_->restore_error().has_value() && !over()) {
         in_time = co_await api_->changed().WaitUntil(deadline);
     }
-    RestoreOutcome outcome;
     outcome.duration = steady_clock::now() - start;
     if (api_->restore_error().has_value()) {
         outcome.error_type = api_->restore_error()->error_type;

@@ -380,7 +380,7 @@ Task<Result<InvokeResult>> Slots::InvokeInPool(Pool& pool, const InvokeRequest& 
 }
 
 Task<Result<InvokeResult>> Slots::InvokeCold(
-    Pool& pool, const InvokeRequest& request, Slot*& slot) {
+    Pool& pool, const InvokeRequest& request, Slot*& slot, bool refused) {
     bool restores = request.snapshot.has_value();
     rt::Semaphore::Units units = co_await (restores ? restores_ : cold_starts_).Take(1);
     slot = TakeIdle(pool, true);
@@ -409,7 +409,17 @@ Task<Result<InvokeResult>> Slots::InvokeCold(
         }
         if (*prepared) {
             metrics_.prepare.Observe(Seconds(steady_clock::now() - started));
-            co_return co_await InvokeRestored(pool, request, fresh, units);
+            auto result = co_await InvokeRestored(pool, request, fresh, units);
+            if (result.has_value()) {
+                co_return *std::move(result);
+            }
+            release.Cancel();
+            units.Release();
+            InvokeRequest again = request;
+            if (refused) {
+                again.snapshot.reset();
+            }
+            co_return co_await InvokeCold(pool, again, slot, true);
         }
         // It has to be a cold start after all: its turn comes with the others.
         release.Cancel();
@@ -456,19 +466,43 @@ Task<Result<InvokeResult>> Slots::InvokeCold(
     co_return Answer(std::move(outcome));
 }
 
-Task<Result<InvokeResult>> Slots::InvokeRestored(
-    Pool& pool, const InvokeRequest& request, Slot* slot, rt::Semaphore::Units& units) {
+void Slots::NoteRestore(
+    Pool& pool, ExecutionEnvironment& environment, const RestoreOutcome& restore) {
     metrics_.misses_restored.Add();
     ++pool.restores;
-    ExecutionEnvironment& environment = *slot->environment;
     CountRestore(environment);
-    // Most of it is its template's.
-    MakeRoom(pool.spare_bytes);
-    const RestoreOutcome restore = co_await environment.Restore(options_.restore_max);
-    units.Release();
     metrics_.restore.Observe(Seconds(restore.duration));
     pool.start_cost = restore.duration;
-    environment.WriteRestoreReport(restore);
+}
+
+Task<std::optional<Result<InvokeResult>>> Slots::InvokeRestored(
+    Pool& pool, const InvokeRequest& request, Slot* slot, rt::Semaphore::Units& units) {
+    ExecutionEnvironment& environment = *slot->environment;
+    // Most of it is its template's.
+    MakeRoom(pool.spare_bytes);
+    RestoreOutcome restore = co_await environment.Restore(options_.restore_max);
+    const auto note = [&] {
+        if (!restore.refused) {
+            units.Release();
+            NoteRestore(pool, environment, restore);
+            environment.WriteRestoreReport(restore);
+        }
+    };
+    InvokeOutcome outcome;
+    const bool early = restore.begun;
+    if (early) {
+        environment.WhenRestored([&](const RestoreOutcome& ended) {
+            restore = ended;
+            note();
+        });
+        outcome = co_await environment.Invoke(request, std::nullopt, std::nullopt);
+    } else {
+        note();
+    }
+    if (restore.refused) {
+        Discard(slot);
+        co_return std::nullopt;
+    }
     if (!restore.ok) {
         co_await environment.log().Flush();
         Discard(slot);
@@ -477,10 +511,13 @@ Task<Result<InvokeResult>> Slots::InvokeRestored(
                 hearth::errors::Unavailable("the execution environment was lost"));
         }
         metrics_.errors.Add();
-        co_return restore.timed_out ? errors::SnapStartTimedOut() : errors::SnapStartFailed();
+        co_return Result<InvokeResult>(
+            restore.timed_out ? errors::SnapStartTimedOut() : errors::SnapStartFailed());
     }
-    InvokeOutcome outcome =
-        co_await environment.Invoke(request, std::nullopt, std::nullopt, restore.duration);
+    if (!early) {
+        outcome =
+            co_await environment.Invoke(request, std::nullopt, std::nullopt, restore.duration);
+    }
     GiveBack(slot);
     if (!outcome.delivered) {
         // It asked for an event and died before it got one.

@@ -96,8 +96,8 @@ Task<bool> Slots::MakeSpare(Pool& pool, const SnapshotSource& source) {
     CountTemplates();
     bool made = prepared.ok() && *prepared;
     if (made) {
-        CountRestore(environment);
         slot->restored = co_await environment.Restore(options_.restore_max);
+        CountRestore(environment);
         made = slot->restored.ok;
     }
     if (made) {
