@@ -646,8 +646,9 @@ TEST(ClockAdvanceOverAll, GoesFromDeadlineToDeadline) {
         const auto report = co_await advance.Advance(hours(24 * 90));
         CHECK(report.ok(), "{}", report.error().message());
         EXPECT_EQ(report->fired_count, 1u);
-        // The first one was tried before.
-        EXPECT_EQ(report->attempts.at("mail"), 5u);
+        // The first one was tried before, or is tried as the first thing.
+        EXPECT_GE(report->attempts.at("mail"), 5u);
+        EXPECT_LE(report->attempts.at("mail"), 6u);
         // One hour at most between two attempts, half of that at least.
         EXPECT_GE(report->attempts.at("never"), 24u * 90);
         EXPECT_LE(report->attempts.at("never"), 2u * 24 * 90 + 20);
