@@ -1,8 +1,13 @@
 """What becomes of an event: attempts, their times, records and dead letters."""
 
+import base64
 import json
 import re
+import threading
 
+import deployed
+import hearth_up
+import lambda_async_support as support
 from lambda_async_support import ECHOES, FAILS, arn, refused
 
 HEARTH_OPTIONS = ("--test-clock",)
@@ -128,9 +133,32 @@ def test_one_at_a_time_all_of_them_run(client, deploy, queue):
     assert {record["requestContext"]["condition"] for record in records} == {"Success"}
 
 
-def test_an_alias_is_resolved_at_each_attempt(client, deploy, queue, advance):
-    import deployed
+def test_a_throttled_event_waits_and_uses_up_no_attempt(hearth, client, deploy, queue, advance):
+    function = deploy(
+        "import time\n"
+        "def handler(event, context):\n"
+        "  if event.get('long'): time.sleep(1.5)\n"
+    )
+    function.configure(retries=0, success=queue.arn, failure=queue.arn)
+    client.put_function_concurrency(FunctionName=function.name, ReservedConcurrentExecutions=1)
+    busy = threading.Thread(
+        target=hearth.client("lambda").invoke,
+        kwargs={"FunctionName": function.name, "Payload": b'{"long": true}'},
+    )
+    busy.start()
+    function.wait_for_starts(1)
+    sent = {function.send({"n": number}) for number in range(3)}
+    busy.join()
+    # They rest for 4 s at most by now, however often they were refused meanwhile.
+    advance("1m")
+    records = [queue.record() for _ in sent]
+    assert {record["requestContext"]["requestId"] for record in records} == sent
+    for record in records:
+        assert record["requestContext"]["condition"] == "Success"
+        assert record["requestContext"]["approximateInvokeCount"] == 1
 
+
+def test_an_alias_is_resolved_at_each_attempt(client, deploy, queue, advance):
     function = deploy(FAILS)
     client.publish_version(FunctionName=function.name)
     client.create_alias(FunctionName=function.name, Name="live", FunctionVersion="1")
@@ -170,8 +198,6 @@ def test_a_function_as_destination(deploy, queue):
 
 
 def test_a_bucket_takes_failures(deploy, s3, unique, queue):
-    import hearth_up
-
     bucket = unique("failures")
     s3.create_bucket(Bucket=bucket)
     function = deploy(FAILS)
@@ -191,8 +217,6 @@ def test_a_bucket_takes_failures(deploy, s3, unique, queue):
 
 
 def test_a_destination_that_is_away_gets_its_record_later(deploy, sqs, queue, advance, hearth):
-    import lambda_async_support as support
-
     function = deploy(ECHOES)
     function.configure(success=queue.arn)
     sqs.delete_queue(QueueUrl=queue.url)
@@ -204,16 +228,9 @@ def test_a_destination_that_is_away_gets_its_record_later(deploy, sqs, queue, ad
     assert again.record()["requestContext"]["requestId"] == request_id
 
 
-def test_a_loop_through_destinations_ends(client, deploy, queue, advance):
-    first, second = deploy(ECHOES.replace("event,", "1,", 1)), deploy(ECHOES)
-    first_source = "def handler(event, context): return 1\n"
-    import deployed
-
-    for function in (first, second):
-        client.update_function_code(
-            FunctionName=function.name, ZipFile=deployed.zipped({"app.py": first_source})
-        )
-        client.get_waiter("function_updated_v2").wait(FunctionName=function.name)
+def test_a_loop_through_destinations_ends(deploy, queue, advance):
+    source = "def handler(event, context): return 1\n"
+    first, second = deploy(source), deploy(source)
     first.configure(success=second.arn, failure=queue.arn)
     second.configure(success=first.arn, failure=queue.arn)
     first.send()
@@ -232,8 +249,6 @@ def test_events_of_a_deleted_function_are_gone(client, deploy, queue, advance):
     function.send()
     function.wait_for_starts(1)
     client.delete_function(FunctionName=function.name)
-    import deployed
-
     deployed.function(client, function.name, FAILS)
     function.configure(failure=queue.arn)
     advance("10m")
@@ -281,8 +296,6 @@ def test_the_older_operation(client, deploy, queue):
 
 
 def test_client_context_and_no_payload(client, deploy, queue):
-    import base64
-
     function = deploy("def handler(event, context): return [event, context.client_context.custom]\n")
     function.configure(success=queue.arn)
     client.invoke(
