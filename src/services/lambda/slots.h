@@ -158,8 +158,9 @@ class Slots final {
     Slot* Add(Pool& pool, std::string log_stream);
 
     Task<Result<InvokeResult>> InvokeInPool(Pool& pool, const InvokeRequest& request);
-    // `slot` is set when one became idle while this call waited for its turn.
-    // `refused`: the snapshot's template has just failed.
+    void NoteRestore(Pool& pool, ExecutionEnvironment& environment, const RestoreOutcome& restore);
+    // `slot` is set when one became idle while this call waited for its turn. `refused`: the
+    // snapshot's template has just failed.
     Task<Result<InvokeResult>> InvokeCold(
         Pool& pool, const InvokeRequest& request, Slot*& slot, bool refused = false);
     // The environment was made from a snapshot and is prepared; `units` are its turn. Nothing: its
@@ -167,7 +168,6 @@ class Slots final {
     Task<std::optional<Result<InvokeResult>>> InvokeRestored(
         Pool& pool, const InvokeRequest& request, Slot* slot, rt::Semaphore::Units& units);
     // `slot` was restored ahead. Nothing: it died before it got the call.
-    void NoteRestore(Pool& pool, ExecutionEnvironment& environment, const RestoreOutcome& restore);
     Task<std::optional<Result<InvokeResult>>> InvokeSpare(
         Pool& pool, const InvokeRequest& request, Slot* slot);
     // The init failed once; it is repeated within the call, and its time counts.
