@@ -206,7 +206,10 @@ Answer EncodeJsonError(
         : protocol == model::Protocol::kJson10 ? "application/x-amz-json-1.0"
                                                : "application/x-amz-json-1.1");
     answer.headers.emplace_back("x-amzn-RequestId", std::string(request_id));
-    answer.headers.emplace_back("x-amzn-ErrorType", wire.code);
+    // SQS has its codes in other places, where its clients look after this one.
+    if (info == nullptr || info->json_type.empty()) {
+        answer.headers.emplace_back("x-amzn-ErrorType", wire.code);
+    }
     return answer;
 }
 

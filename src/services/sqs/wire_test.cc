@@ -122,6 +122,7 @@ TEST(SqsWire, ErrorsHaveTheNamesOfBothProtocols) {
     EXPECT_EQ(
         HeaderOf(json, "x-amzn-query-error"), "AWS.SimpleQueueService.NonExistentQueue;Sender");
     EXPECT_EQ(HeaderOf(json, "Content-Type"), "application/x-amz-json-1.0");
+    EXPECT_EQ(HeaderOf(json, "x-amzn-ErrorType"), "");
     const Answer query = aws::protocol::EncodeError(Query(), error, "r");
     EXPECT_NE(
         query.body.find("<Code>AWS.SimpleQueueService.NonExistentQueue</Code><Message>The "
