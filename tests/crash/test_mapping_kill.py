@@ -17,8 +17,8 @@ KILLS = int(os.environ.get("HEARTH_SOAK_COUNT", "10"))
 SEED = int(os.environ.get("HEARTH_SEED", str(random.SystemRandom().randrange(2**32))))
 GROUPS = 3
 BUCKET = "seen"
-# Short, so that what was in flight at a kill comes back soon.
-VISIBILITY_S = 5
+# Short, so that what was in flight at a kill comes back soon; long enough for cold starts of a busy machine.
+VISIBILITY_S = 20
 CUT_OFF = (botocore.exceptions.BotoCoreError, botocore.exceptions.ClientError, OSError)
 
 # Notes each message as an object. Of a FIFO group, number n may come only when n - 1 was noted.
@@ -65,7 +65,7 @@ class Producer(threading.Thread):
     def step(self):
         more = {}
         if self.lane.startswith("fifo"):
-            more = {"MessageGroupId": self.lane, "MessageDeduplicationId": f"{self.lane} {self.sent}"}
+            more = {"MessageGroupId": self.lane, "MessageDeduplicationId": f"{self.lane}-{self.sent}"}
         try:
             self.sqs.send_message(
                 QueueUrl=self.url, MessageBody=f"{self.lane}/{self.sent}", **more
@@ -131,8 +131,16 @@ def test_messages_survive_kills():
         expected = {
             f"{producer.lane}/{number}" for producer in producers for number in range(producer.sent)
         }
-        hearth_up.wait_for(
-            lambda: expected <= seen(hearth), "every message to be seen", interval_s=0.5
-        )
+        try:
+            hearth_up.wait_for(
+                lambda: expected <= seen(hearth), "every message to be seen", 300, interval_s=0.5
+            )
+        except AssertionError as error:
+            counts = {
+                name: sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["All"])["Attributes"]
+                for name, url in urls.items()
+            }
+            missing = sorted(expected - seen(hearth))
+            raise AssertionError(f"{error}; not seen: {missing}; queues: {counts}") from None
         assert seen(hearth, "overtaken/") == set()
         print(f"{len(expected)} messages, {KILLS} kills")

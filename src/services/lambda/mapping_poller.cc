@@ -422,6 +422,7 @@ Task<void> MappingPoller::Settle(const Batch& batch, const InvokeResult& result)
         }
     }
     last_result_ = "OK";
+    scale_.Succeeded();
     if (!done.empty()) {
         co_await Delete(std::move(done));
     }

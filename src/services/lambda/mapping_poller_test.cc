@@ -425,8 +425,19 @@ TEST(MappingScale, GrowsShrinksAndHasItsEnds) {
     EXPECT_FALSE(scale.NextGrowth(start + std::chrono::hours(5)).has_value());
     scale.Failed(start + std::chrono::minutes(1));
     EXPECT_EQ(scale.Allowed(start + std::chrono::minutes(1)), 152);
+    // Nothing grows while it fails, and a single batch is left at the end.
+    scale.Saturated(start + std::chrono::minutes(1));
+    EXPECT_EQ(scale.Allowed(start + std::chrono::minutes(9)), 152);
+    for (int i = 0; i < 10; ++i) {
+        scale.Failed(start + std::chrono::minutes(9));
+    }
     scale.Drained();
-    EXPECT_EQ(scale.Allowed(start + std::chrono::minutes(2)), 5);
+    EXPECT_EQ(scale.Allowed(start + std::chrono::minutes(9)), 1);
+    scale.Succeeded();
+    scale.Saturated(start + std::chrono::minutes(9));
+    EXPECT_EQ(scale.Allowed(start + std::chrono::minutes(10)), 301);
+    scale.Drained();
+    EXPECT_EQ(scale.Allowed(start + std::chrono::minutes(11)), 5);
 
     record.concurrency_max = 2;
     EXPECT_EQ(MappingScale(record).Allowed(start), 2);

@@ -35,21 +35,26 @@ int32_t MappingScale::Allowed(CloudClock::time_point now) const {
 }
 
 void MappingScale::Saturated(CloudClock::time_point now) {
-    if (!growing_since_) {
+    if (!growing_since_ && !failing_) {
         growing_since_ = now;
     }
 }
 
 void MappingScale::Drained() {
     growing_since_.reset();
-    base_ = start_;
+    if (!failing_) {
+        base_ = start_;
+    }
 }
 
 void MappingScale::Failed(CloudClock::time_point now) {
-    base_ = std::max(start_, Allowed(now) / 2);
-    if (growing_since_) {
-        growing_since_ = now;
-    }
+    base_ = std::max(1, Allowed(now) / 2);
+    growing_since_.reset();
+    failing_ = true;
+}
+
+void MappingScale::Succeeded() {
+    failing_ = false;
 }
 
 std::optional<CloudClock::time_point> MappingScale::NextGrowth(CloudClock::time_point now) const {

@@ -9,7 +9,9 @@
 namespace hearth::lambda {
 
 // How many batches of one mapping may run at once. Five at first; while messages wait and all of
-// them run, up to 300 more a minute; fewer again when the queue is empty or the function fails.
+// them run, up to 300 more a minute; five again when the queue is empty. Each batch that fails as a
+// whole halves them, down to one, and nothing grows until a batch succeeds: a function that fails
+// because too much of it runs at once gets the room to end that.
 // Provisioned mode begins at ten batches for each poller and grows faster. Pure.
 // Source: Lambda Developer Guide, "Configuring scaling behavior for SQS event source mappings".
 class MappingScale final {
@@ -22,8 +24,9 @@ class MappingScale final {
     void Saturated(CloudClock::time_point now);
     // Nothing waits.
     void Drained();
-    // A batch failed as a whole.
+    // A batch failed as a whole, or did not.
     void Failed(CloudClock::time_point now);
+    void Succeeded();
 
     // When one more will be allowed; nothing while it does not grow.
     std::optional<CloudClock::time_point> NextGrowth(CloudClock::time_point now) const;
@@ -35,6 +38,7 @@ class MappingScale final {
     // What was allowed when growth began.
     int32_t base_;
     std::optional<CloudClock::time_point> growing_since_;
+    bool failing_ = false;
 };
 
 }  // namespace hearth::lambda

@@ -2,6 +2,7 @@
 
 import json
 import re
+import urllib.error
 
 import botocore.exceptions
 import pytest
@@ -59,23 +60,58 @@ def test_settings_come_back(client, queue, recorder, mapping):
         recorder(),
         FilterCriteria={"Filters": [{"Pattern": pattern}]},
         FunctionResponseTypes=["ReportBatchItemFailures"],
-        ScalingConfig={"MaximumConcurrency": 3},
         Enabled=False,
     )
     got = client.get_event_source_mapping(UUID=made["UUID"])
     assert got["State"] == "Disabled"
     assert got["FilterCriteria"] == {"Filters": [{"Pattern": pattern}]}
     assert got["FunctionResponseTypes"] == ["ReportBatchItemFailures"]
-    assert got["ScalingConfig"] == {"MaximumConcurrency": 3}
     changed = client.update_event_source_mapping(
         UUID=made["UUID"],
         FilterCriteria={"Filters": []},
         FunctionResponseTypes=[],
-        ScalingConfig={},
     )
     assert "FilterCriteria" not in changed
     assert changed["FunctionResponseTypes"] == []
+
+
+def raw(hearth, method, uuid="", **members):
+    """Members that older clients do not know, without a client."""
+    path = "/2015-03-31/event-source-mappings/" + uuid
+    try:
+        with hearth.get(path, method, json.dumps(members).encode() if members else None) as answer:
+            return json.load(answer)
+    except urllib.error.HTTPError as error:
+        return error.headers["x-amzn-ErrorType"], json.load(error)
+
+
+def test_settings_of_newer_clients(hearth, queue, recorder):
+    ends = {"EventSourceArn": queue().arn, "FunctionName": recorder().name}
+    made = raw(hearth, "POST", **ends, ScalingConfig={"MaximumConcurrency": 3}, Tags={"a": "b"})
+    assert made["ScalingConfig"] == {"MaximumConcurrency": 3}
+    assert made["EventSourceMappingArn"].endswith(":event-source-mapping:" + made["UUID"])
+    refusal = (
+        "InvalidParameterValueException",
+        "Provisioned mode for SQS ESM does not support maximum concurrency feature. Use MaximumPollers "
+        "as the control mechanism and remove maximum concurrency.",
+    )
+    pollers = {"MinimumPollers": 2, "MaximumPollers": 4}
+    code, body = raw(hearth, "PUT", made["UUID"], ProvisionedPollerConfig=pollers)
+    assert (code.split(":")[0], body.get("Message") or body.get("message")) == refusal
+    changed = raw(
+        hearth, "PUT", made["UUID"], ScalingConfig={}, ProvisionedPollerConfig=pollers
+    )
     assert "ScalingConfig" not in changed
+    assert changed["ProvisionedPollerConfig"] == pollers
+    for members in (
+        {"ProvisionedPollerConfig": {"MinimumPollers": 1}},
+        {"ProvisionedPollerConfig": {"MinimumPollers": 5, "MaximumPollers": 4}},
+        {"KMSKeyArn": "arn:aws:kms:us-east-1:000000000000:key/x"},
+        {"MetricsConfig": {"Metrics": ["EventCount"]}},
+    ):
+        code, _ = raw(hearth, "PUT", made["UUID"], **members)
+        assert code.split(":")[0] == "InvalidParameterValueException", members
+    raw(hearth, "DELETE", made["UUID"])
 
 
 def test_one_mapping_of_a_pair(client, queue, recorder, mapping):
@@ -224,7 +260,7 @@ def test_tags(client, queue, recorder, mapping):
     client.untag_resource(Resource=arn, TagKeys=["a"])
     assert client.list_tags(Resource=arn)["Tags"] == {"b": "2"}
     refused(
-        lambda: client.list_tags(Resource=arn[:-1] + "x"),
+        lambda: client.list_tags(Resource=arn.replace(made["UUID"], "0" * 8 + made["UUID"][8:])),
         "ResourceNotFoundException",
         "The resource you requested does not exist.",
     )
