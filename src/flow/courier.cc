@@ -72,7 +72,8 @@ Courier::~Courier() {
 void Courier::Register(std::string kind, Handler handler, KindOptions options) {
     CHECK(!state_->started, "{} registered too late", kind);
     CHECK(options.running_per_lane > 0 && options.running_max > 0, "{} could never run", kind);
-    auto made = std::make_unique<CourierKind>(kind, std::move(handler), options);
+    auto made = std::make_unique<CourierKind>(
+        kind, std::move(handler), options, state_->common.shards.size());
     if (state_->common.deps.metrics != nullptr) {
         made->AddMetrics(*state_->common.deps.metrics);
     }

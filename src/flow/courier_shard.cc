@@ -25,6 +25,8 @@ constexpr size_t kSettlementsMax = 4'096;
 constexpr size_t kBatchKeysMax = 800;
 constexpr size_t kBatchBytesMax = 6 * 1024 * 1024;
 constexpr size_t kThenMax = 100;
+// Started in one go; others on the loop get their turn after so many.
+constexpr size_t kStartsMax = 64;
 // Deliveries that were read before anyone announced them, so that the announcement is no second
 // one.
 constexpr size_t kUnannouncedMax = 256;
@@ -98,8 +100,14 @@ struct KindMetrics {
 };
 
 CourierKind::CourierKind(
-    std::string name_in, Courier::Handler handler_in, Courier::KindOptions options_in)
-    : name(std::move(name_in)), handler(std::move(handler_in)), options(options_in) {}
+    std::string name_in,
+    Courier::Handler handler_in,
+    Courier::KindOptions options_in,
+    size_t shard_count)
+    : name(std::move(name_in)),
+      handler(std::move(handler_in)),
+      options(options_in),
+      starved(shard_count) {}
 
 CourierKind::~CourierKind() = default;
 
@@ -483,13 +491,15 @@ void CourierShard::Report(Lane& lane) {
 }
 
 void CourierShard::Pump() {
-    // Not from within itself, through the end of a lane.
+    // Not from within itself, through the end of a handler.
     if (!begun_ || draining_ || pumping_) {
         return;
     }
     pumping_ = true;
+    size_t started = 0;
     for (auto& [kind, line] : ready_) {
-        while (!line.empty() && settlements_.size() + settling_ < kSettlementsMax) {
+        while (!line.empty() && settlements_.size() + settling_ < kSettlementsMax &&
+               started < kStartsMax) {
             Lane& lane = *line.front();
             const bool start = Runnable(lane);
             if (start && !AcquirePlace(lane.kind)) {
@@ -498,6 +508,7 @@ void CourierShard::Pump() {
             line.pop_front();
             lane.in_line = false;
             if (start) {
+                ++started;
                 // It may run to its end at once.
                 lane.starting = true;
                 StartOne(lane);
@@ -507,9 +518,26 @@ void CourierShard::Pump() {
         }
     }
     pumping_ = false;
+    if (started == kStartsMax) {
+        PostPump();
+    }
+    progress_.WakeAll();
+}
+
+void CourierShard::PostPump() {
+    if (!std::exchange(pump_posted_, true)) {
+        common_.deps.loops.Post(index_, [this] {
+            pump_posted_ = false;
+            Pump();
+        });
+    }
 }
 
 bool CourierShard::AcquirePlace(CourierKind& kind) {
+    if (size_t& granted = granted_[&kind]; granted > 0) {
+        --granted;
+        return true;
+    }
     const auto acquire = [&kind] {
         size_t running = kind.running.load();
         while (running < kind.options.running_max) {
@@ -523,17 +551,45 @@ bool CourierShard::AcquirePlace(CourierKind& kind) {
         return true;
     }
     // Said before the second try: a place that is given back between the two is noticed.
-    starved = true;
+    kind.starved[static_cast<size_t>(index_)] = true;
     return acquire();
 }
 
+// A place goes to the next loop that waits for one, not back into the crowd: the loop that has it
+// would be the first to take it again, for ever.
 void CourierShard::ReleasePlace(CourierKind& kind) {
+    const size_t count = common_.shards.size();
+    for (size_t i = 1; i < count; ++i) {
+        const size_t next = (static_cast<size_t>(index_) + i) % count;
+        if (kind.starved[next].load() && kind.starved[next].exchange(false)) {
+            CourierShard* const other = common_.shards[next].get();
+            common_.deps.loops.Post(other->index(), [other, &kind] { other->Granted(kind); });
+            return;
+        }
+    }
+    FreePlace(kind);
+}
+
+void CourierShard::FreePlace(CourierKind& kind) {
     kind.running.fetch_sub(1);
     for (const auto& shard : common_.shards) {
-        if (shard.get() != this && shard->starved.load() && shard->starved.exchange(false)) {
+        const size_t index = static_cast<size_t>(shard->index());
+        if (shard.get() != this && kind.starved[index].load() &&
+            kind.starved[index].exchange(false)) {
             CourierShard* const other = shard.get();
             common_.deps.loops.Post(other->index(), [other] { other->Pump(); });
         }
+    }
+}
+
+void CourierShard::Granted(CourierKind& kind) {
+    size_t& granted = granted_[&kind];
+    ++granted;
+    Pump();
+    // Nobody here waited any more.
+    while (!pumping_ && granted > 0) {
+        --granted;
+        FreePlace(kind);
     }
 }
 

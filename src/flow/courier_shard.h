@@ -26,7 +26,11 @@ struct KindMetrics;
 
 // A kind as all loops see it. Unchanging after the start, but for the counters.
 struct CourierKind {
-    CourierKind(std::string name_in, Courier::Handler handler_in, Courier::KindOptions options_in);
+    CourierKind(
+        std::string name_in,
+        Courier::Handler handler_in,
+        Courier::KindOptions options_in,
+        size_t shard_count);
     ~CourierKind();
 
     void AddMetrics(aws::Metrics& metrics);
@@ -37,6 +41,8 @@ struct CourierKind {
 
     // Handlers under way on all loops.
     std::atomic<size_t> running{0};
+    // By shard: it has lanes that wait for a place.
+    std::vector<std::atomic<bool>> starved;
     std::atomic<uint64_t> delivered{0};
     std::atomic<uint64_t> retried{0};
     std::atomic<uint64_t> failed{0};
@@ -92,8 +98,10 @@ class CourierShard final {
     // After its commit.
     void Announced(Delivery delivery);
     void LookAgain(const std::string& kind, const std::string& lane);
-    // A place of a kind that was full may be free.
+    // Starts what can be started; a good deal at most, the rest after others had the loop.
     void Pump();
+    // Another loop passes on a place.
+    void Granted(CourierKind& kind);
 
     Task<Status> DropLane(const std::string& kind, const std::string& lane);
     void List(
@@ -106,9 +114,6 @@ class CourierShard final {
     Task<bool> WaitIdle(std::chrono::steady_clock::time_point until);
 
     size_t in_memory() const { return window_count_ + running_count_; }
-
-    // Told by other loops: this one has lanes that wait for a place.
-    std::atomic<bool> starved{false};
 
   private:
     struct Waiting;
@@ -133,6 +138,8 @@ class CourierShard final {
     void StartOne(Lane& lane);
     bool AcquirePlace(CourierKind& kind);
     void ReleasePlace(CourierKind& kind);
+    void FreePlace(CourierKind& kind);
+    void PostPump();
 
     Task<void> Run(Lane& lane, Running& running);
     Task<Status> LoadPayload(const Lane& lane, Running& running);
@@ -164,6 +171,9 @@ class CourierShard final {
     // Lanes that could start something, each kind's in turn.
     std::map<const CourierKind*, std::deque<Lane*>> ready_;
 
+    // Places that other loops passed on.
+    std::map<const CourierKind*, size_t> granted_;
+
     size_t window_count_ = 0;
     size_t payload_bytes_ = 0;
     size_t running_count_ = 0;
@@ -181,6 +191,8 @@ class CourierShard final {
     bool draining_ = false;
     bool cancelled_ = false;
     bool pumping_ = false;
+    // Another Pump is on its way.
+    bool pump_posted_ = false;
     // Set: there is something to settle, or the loop shall end.
     rt::Event settle_;
     // Set once the shard drains: waits in real time end then.
