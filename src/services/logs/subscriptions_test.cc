@@ -109,7 +109,7 @@ class SubscriptionsTest : public ::testing::Test {
         for (std::string& message : messages) {
             events.push_back({UnixMs<WallClock>(wall_.Now()), std::move(message)});
         }
-        return Run([&] { return store_->Append(group_, "stream", std::move(events), true); });
+        return Run([&] { return store_->Append(group_, stream_, std::move(events), true); });
     }
 
     void Subscribe(std::string pattern) {
@@ -144,6 +144,7 @@ class SubscriptionsTest : public ::testing::Test {
     std::shared_ptr<Random> random_ = Random::Seeded(7);
     FakeTarget target_;
     GroupName group_{AccountId("000000000000"), Region("us-east-1"), "/test/group"};
+    std::string stream_ = "stream";
     std::unique_ptr<storage::Kv> kv_;
     std::unique_ptr<flow::DueTimes> due_times_;
     std::unique_ptr<flow::Courier> courier_;
