@@ -183,7 +183,9 @@ Task<Result<flow::Verdict>> AsyncInvocations::Run(const flow::Delivery& delivery
             tried = {.outcome = AsyncOutcome::kAged, .error_code = 200};
             break;
         }
-        called = true;
+        if (!std::exchange(called, true)) {
+            age_.Observe(std::chrono::duration<double>(age()).count());
+        }
         tried = co_await Try(event, *head, lane);
         if (tried.outcome != AsyncOutcome::kThrottled || lane->running == 0) {
             break;
@@ -194,10 +196,6 @@ Task<Result<flow::Verdict>> AsyncInvocations::Run(const flow::Delivery& delivery
             co_await lane->changed.Wait();
         } while (lane->running >= lane->window);
     }
-    if (called) {
-        age_.Observe(std::chrono::duration<double>(age()).count());
-    }
-
     AsyncAttempt attempt{
         .outcome = tried.outcome,
         .failures = event.failures,
