@@ -3,6 +3,7 @@
 #include "rt/loops.h"
 #include "services/s3/counted_bodies.h"
 #include "services/s3/errors.h"
+#include "services/s3/limits.h"
 #include "services/s3/s3_keys.h"
 #include "storage/memory/memory_kv.h"
 
@@ -53,6 +54,36 @@ class S3StoreTest : public ::testing::Test {
         };
         Finish(transact, written.displaced);
         return written.record;
+    }
+
+    ObjectRecord PutSmall(const std::string& key, const std::string& sealed) {
+        ObjectRecord record;
+        record.key = key;
+        record.modified = WallClock::time_point(std::chrono::milliseconds(1000));
+        record.unique = store_.Unique();
+        record.body = storage::StoredBody().Encode();
+        record.body_inline = true;
+        // Of a source that was copied, say.
+        record.inline_bytes = "another body's";
+        S3Store::Written written;
+        const storage::Kv::Body transact = [&](storage::Transaction& transaction) -> Task<Status> {
+            HEARTH_CO_TRY(const auto bucket, co_await store_.ReadBucket(transaction, bucket_));
+            HEARTH_CO_TRY(
+                written, co_await store_.Put(transaction, bucket, record, &sealed, nullptr));
+            co_return Status();
+        };
+        Finish(transact, written.displaced);
+        return written.record;
+    }
+
+    // Of the current version.
+    std::string SmallBody(const std::string& key) {
+        const BucketRecord bucket = Now();
+        const auto found = rt::RunTask(store_.FindCurrent(bucket, key));
+        EXPECT_TRUE(found.ok() && *found);
+        const auto bytes = rt::RunTask(store_.InlineBody(bucket, (*found)->record));
+        EXPECT_TRUE(bytes.ok());
+        return *bytes;
     }
 
     ObjectRecord Delete(const std::string& key) {
@@ -140,6 +171,35 @@ TEST_F(S3StoreTest, OverwritingGivesTheOldBodyUp) {
     EXPECT_EQ(Current("k"), "none");
     EXPECT_EQ(bodies_.dropped, (std::set<uint64_t>{1, 2}));
     EXPECT_EQ(KeysIn("o") + KeysIn("v") + KeysIn("n"), 0U);
+}
+
+TEST_F(S3StoreTest, FewBytesStandInTheRecordAndMoreBesideIt) {
+    const std::string few(kBytesInRecordMax, 'f');
+    const std::string more(kBytesInRecordMax + 1, 'm');
+    PutSmall("k", few);
+    EXPECT_EQ(SmallBody("k"), few);
+    EXPECT_EQ(KeysIn("i"), 0u);
+    PutSmall("k", more);
+    EXPECT_EQ(SmallBody("k"), more);
+    EXPECT_EQ(KeysIn("i"), 1u);
+    PutSmall("k", "");
+    EXPECT_EQ(KeysIn("i"), 0u);
+    Set(Versioning::kEnabled);
+    const ObjectRecord old_more = PutSmall("k", more);
+    const ObjectRecord old_few = PutSmall("k", few);
+    const ObjectRecord now = PutSmall("k", "now");
+    EXPECT_EQ(SmallBody("k"), "now");
+    EXPECT_EQ(KeysIn("i"), 1u);
+    // Versions that become current again bring their bytes along.
+    const ObjectRecord marker = Delete("k");
+    DeleteVersion("k", marker.version_id);
+    EXPECT_EQ(SmallBody("k"), "now");
+    DeleteVersion("k", old_more.version_id);
+    EXPECT_EQ(KeysIn("i"), 0u);
+    DeleteVersion("k", now.version_id);
+    EXPECT_EQ(SmallBody("k"), few);
+    DeleteVersion("k", old_few.version_id);
+    EXPECT_EQ(Current("k"), "");
 }
 
 TEST_F(S3StoreTest, ClocksThatStandStillKeepTheOrderOfVersions) {
