@@ -653,8 +653,12 @@ Task<void> CourierShard::Run(Lane& lane, Running& running) {
         EndRunning(lane, std::string(running.delivery.id));
     } else if (!loaded.ok()) {
         if (loaded.error().kind() == Error::Kind::kNotFound) {
-            // Removed by someone else meanwhile.
-            EndRunning(lane, std::string(running.delivery.id));
+            // Its lane was dropped while it was put: of a large one the record may be left.
+            Settlement settlement;
+            settlement.lane = &lane;
+            settlement.id = running.delivery.id;
+            settlement.Delete(DeliveryKey(lane.kind.name, lane.name, running.rank));
+            Enqueue(std::move(settlement));
         } else {
             log::Warn("courier: {}: {}", lane.kind.name, loaded.error().message());
             Hold(lane, running, common_.limits.store_pause);

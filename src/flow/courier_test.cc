@@ -2,6 +2,7 @@
 
 #include "base/random.h"
 #include "flow/clock_advance.h"
+#include "flow/delivery_records.h"
 #include "flow/due_times.h"
 #include "flow/durable_cloud_clock.h"
 #include "flow/schedule.h"
@@ -534,6 +535,18 @@ TEST_F(CourierTest, ADroppedLaneIsGoneWithWhatRuns) {
     Send("lane", "new");
     Settle();
     EXPECT_EQ(Payloads().back(), "new");
+}
+
+TEST_F(CourierTest, ARecordWithoutItsPayloadIsTakenAway) {
+    OpenAndStart();
+    const Delivery delivery = Make("lane", std::string(100'000, 'l'));
+    PutMany({delivery}, false);
+    const std::string key = DeliveryPayloadKey("note", "lane", delivery.id);
+    ASSERT_TRUE(Run([&] { return kv_->Delete(key); }).ok());
+    courier_->LookAgain("note", "lane");
+    Settle();
+    EXPECT_EQ(seen_.size(), 0u);
+    EXPECT_EQ(StoredKeys(), 0u);
 }
 
 TEST_F(CourierTest, AHundredThousandWaitOnDisk) {
