@@ -28,7 +28,7 @@ import time
 
 def handler(event, context):
     now = time.time()
-    print("AT " + " ".join(f"{r['messageId']}={now:.6f}" for r in event["Records"]))
+    print("HANDLED " + " ".join(f"{r['messageId']}={now:.6f}" for r in event["Records"]))
 """
 NOTHING = "def handler(event, context):\n    pass\n"
 
@@ -65,7 +65,7 @@ def times_of(hearth, function, expected):
 
     def read():
         for page in logs.get_paginator("filter_log_events").paginate(
-            logGroupName=f"/aws/lambda/{function}", filterPattern='"AT"'
+            logGroupName=f"/aws/lambda/{function}", filterPattern='"HANDLED"'
         ):
             for event in page["events"]:
                 for pair in event["message"].split()[1:]:

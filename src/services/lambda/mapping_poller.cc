@@ -320,7 +320,7 @@ Task<bool> MappingPoller::WaitTurn(CloudClock::time_point until, int attempt) {
     rt::Event turn;
     const auto entry = world_.due_times.Make([&turn] { turn.Set(); });
     entry->Set(std::min(until, now + BackOff(world_.random, kThrottleMin, kThrottleMax, attempt)));
-    const MappingTurns::Waiting waiting(world_.turns, record_.function_name, turn);
+    const MappingTurns::Waiting waiting(world_.turns, record_.function_name, turn, attempt > 0);
     // This wait ends by the cloud's clock, which must not wait for it.
     world_.activity.Leave();
     waiting_.insert(&turn);
@@ -348,11 +348,35 @@ Task<void> MappingPoller::Run(Batch batch) {
 
     std::optional<CloudClock::time_point> until;
     for (int attempt = 0;; ++attempt) {
+        if (attempt > 0 || world_.turns.Busy(record_.function_name)) {
+            if (!until) {
+                const auto queue = co_await world_.queues.Find(record_.source_arn);
+                until = batch.received;
+                if (queue.ok()) {
+                    *until += queue->visibility_timeout - kVisibilityMargin;
+                }
+            }
+            ++throttled_;
+            const bool may_try = co_await WaitTurn(*until, attempt);
+            --throttled_;
+            if (!may_try) {
+                last_result_ = "PROBLEM: Function call was throttled";
+                if (stopped_) {
+                    std::vector<std::string> handles;
+                    for (Held& held : batch.messages) {
+                        handles.push_back(std::move(held.handle));
+                    }
+                    co_await GiveBack(std::move(handles));
+                }
+                break;
+            }
+        }
         const auto result = co_await world_.call(record_, payload, trace_header);
         if (result.ok()) {
             errors_ = 0;
-            co_await Settle(batch, *result);
+            // The function is free already; what is left is the queue's.
             world_.turns.Ended(record_.function_name);
+            co_await Settle(batch, *result);
             break;
         }
         if (result.error().code() == kRecursiveInvocationCode) {
@@ -364,27 +388,6 @@ Task<void> MappingPoller::Run(Batch batch) {
             if (!stopped_) {
                 scale_.Failed(world_.clock.Now());
                 Pause(result.error());
-            }
-            break;
-        }
-        if (!until) {
-            const auto queue = co_await world_.queues.Find(record_.source_arn);
-            until = batch.received;
-            if (queue.ok()) {
-                *until += queue->visibility_timeout - kVisibilityMargin;
-            }
-        }
-        ++throttled_;
-        const bool may_try = co_await WaitTurn(*until, attempt);
-        --throttled_;
-        if (!may_try) {
-            last_result_ = "PROBLEM: Function call was throttled";
-            if (stopped_) {
-                std::vector<std::string> handles;
-                for (Held& held : batch.messages) {
-                    handles.push_back(std::move(held.handle));
-                }
-                co_await GiveBack(std::move(handles));
             }
             break;
         }

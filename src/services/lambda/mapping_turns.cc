@@ -4,10 +4,11 @@
 
 namespace hearth::lambda {
 
-MappingTurns::Waiting::Waiting(MappingTurns& turns, std::string function, rt::Event& event)
+MappingTurns::Waiting::Waiting(
+    MappingTurns& turns, std::string function, rt::Event& event, bool again)
     : turns_(turns), function_(std::move(function)), event_(event) {
     auto& queue = turns_.waiting_[function_];
-    place_ = queue.insert(queue.end(), this);
+    place_ = queue.insert(again ? queue.begin() : queue.end(), this);
 }
 
 MappingTurns::Waiting::~Waiting() {

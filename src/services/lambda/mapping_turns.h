@@ -16,7 +16,8 @@ class MappingTurns final {
     // One that waits; wakes `event` when its turn has come. Leaves when it is destroyed.
     class Waiting final {
       public:
-        Waiting(MappingTurns& turns, std::string function, rt::Event& event);
+        // `again`: it was called already and found no room; it keeps its place at the front.
+        Waiting(MappingTurns& turns, std::string function, rt::Event& event, bool again);
         ~Waiting();
 
         Waiting(const Waiting&) = delete;
@@ -31,6 +32,9 @@ class MappingTurns final {
         std::list<Waiting*>::iterator place_;
         bool called_ = false;
     };
+
+    // Somebody waits for this function: who comes now stands behind.
+    bool Busy(std::string_view function) const { return waiting_.contains(function); }
 
     // The function had room for a call and has it again: the next ones try. Two at a time, so that
     // all of its concurrency is found quickly.
