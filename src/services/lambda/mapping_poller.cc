@@ -312,7 +312,7 @@ void MappingPoller::ArmGrowth() {
     growth_->Set(next);
 }
 
-Task<bool> MappingPoller::WaitTurn(CloudClock::time_point until, int attempt) {
+Task<bool> MappingPoller::WaitTurn(CloudClock::time_point until, int attempt, int64_t ticket) {
     const CloudClock::time_point now = world_.clock.Now();
     if (now >= until || stopped_) {
         co_return false;
@@ -320,7 +320,7 @@ Task<bool> MappingPoller::WaitTurn(CloudClock::time_point until, int attempt) {
     rt::Event turn;
     const auto entry = world_.due_times.Make([&turn] { turn.Set(); });
     entry->Set(std::min(until, now + BackOff(world_.random, kThrottleMin, kThrottleMax, attempt)));
-    const MappingTurns::Waiting waiting(world_.turns, record_.function_name, turn, attempt > 0);
+    const MappingTurns::Waiting waiting(world_.turns, record_.function_name, turn, ticket);
     // This wait ends by the cloud's clock, which must not wait for it.
     world_.activity.Leave();
     waiting_.insert(&turn);
@@ -347,6 +347,7 @@ Task<void> MappingPoller::Run(Batch batch) {
     records.clear();
 
     std::optional<CloudClock::time_point> until;
+    const int64_t ticket = world_.turns.NewTicket();
     for (int attempt = 0;; ++attempt) {
         if (attempt > 0 || world_.turns.Busy(record_.function_name)) {
             if (!until) {
@@ -357,7 +358,7 @@ Task<void> MappingPoller::Run(Batch batch) {
                 }
             }
             ++throttled_;
-            const bool may_try = co_await WaitTurn(*until, attempt);
+            const bool may_try = co_await WaitTurn(*until, attempt, ticket);
             --throttled_;
             if (!may_try) {
                 last_result_ = "PROBLEM: Function call was throttled";

@@ -5,15 +5,14 @@
 namespace hearth::lambda {
 
 MappingTurns::Waiting::Waiting(
-    MappingTurns& turns, std::string function, rt::Event& event, bool again)
-    : turns_(turns), function_(std::move(function)), event_(event) {
-    auto& queue = turns_.waiting_[function_];
-    place_ = queue.insert(again ? queue.begin() : queue.end(), this);
+    MappingTurns& turns, std::string function, rt::Event& event, int64_t ticket)
+    : turns_(turns), function_(std::move(function)), event_(event), ticket_(ticket) {
+    turns_.waiting_[function_].emplace(ticket_, this);
 }
 
 MappingTurns::Waiting::~Waiting() {
     const auto queue = turns_.waiting_.find(function_);
-    queue->second.erase(place_);
+    queue->second.erase(ticket_);
     if (queue->second.empty()) {
         turns_.waiting_.erase(queue);
     }
@@ -26,7 +25,7 @@ void MappingTurns::Ended(std::string_view function) {
         return;
     }
     int called = 0;
-    for (Waiting* const waiting : queue->second) {
+    for (const auto& [ticket, waiting] : queue->second) {
         if (!waiting->called_) {
             waiting->called_ = true;
             waiting->event_.Set();

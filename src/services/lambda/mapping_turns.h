@@ -2,7 +2,7 @@
 
 #include "rt/event.h"
 
-#include <list>
+#include <cstdint>
 #include <map>
 #include <string>
 #include <string_view>
@@ -16,8 +16,8 @@ class MappingTurns final {
     // One that waits; wakes `event` when its turn has come. Leaves when it is destroyed.
     class Waiting final {
       public:
-        // `again`: it was called already and found no room; it keeps its place at the front.
-        Waiting(MappingTurns& turns, std::string function, rt::Event& event, bool again);
+        // `ticket`: of the batch, which keeps its place however often it tries in vain.
+        Waiting(MappingTurns& turns, std::string function, rt::Event& event, int64_t ticket);
         ~Waiting();
 
         Waiting(const Waiting&) = delete;
@@ -29,9 +29,11 @@ class MappingTurns final {
         MappingTurns& turns_;
         const std::string function_;
         rt::Event& event_;
-        std::list<Waiting*>::iterator place_;
+        const int64_t ticket_;
         bool called_ = false;
     };
+
+    int64_t NewTicket() { return ++tickets_; }
 
     // Somebody waits for this function: who comes now stands behind.
     bool Busy(std::string_view function) const { return waiting_.contains(function); }
@@ -41,7 +43,8 @@ class MappingTurns final {
     void Ended(std::string_view function);
 
   private:
-    std::map<std::string, std::list<Waiting*>, std::less<>> waiting_;
+    std::map<std::string, std::map<int64_t, Waiting*>, std::less<>> waiting_;
+    int64_t tickets_ = 0;
 };
 
 }  // namespace hearth::lambda
