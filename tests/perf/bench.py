@@ -3,7 +3,7 @@
 
 usage: bench.py BUILD_DIR [SECTION ...] [--seconds S] [--json FILE]
 
-Sections: gateway, invoke, cold, layers, extensions, snapshots, mappings, s3_listing, s3_objects, burst, start, idle, size, logs,
+Sections: gateway, invoke, cold, layers, extensions, snapshots, mappings, sqs, s3_listing, s3_objects, burst, start, idle, size, logs,
 stream, tls, enforce. Nothing here passes or fails by a time; docs/performance.md says what the figures were and how they are meant.
 """
 
@@ -33,6 +33,7 @@ import bench_mappings  # noqa: E402  (needs the path above)
 import bench_s3_listing  # noqa: E402  (likewise)
 import bench_s3_objects  # noqa: E402  (likewise)
 import bench_snapshots  # noqa: E402  (needs the path above)
+import bench_sqs  # noqa: E402  (likewise)
 import hearth_up  # noqa: E402
 
 SECONDS = 3.0
@@ -730,6 +731,10 @@ def bench_mappings_section(options, directory, load):
     bench_mappings.run(sys.modules[__name__], options)
 
 
+def bench_sqs_section(options, directory, load):
+    bench_sqs.run(sys.modules[__name__], options, directory)
+
+
 def bench_s3_listing_section(options, directory, load):
     bench_s3_listing.run(sys.modules[__name__], options)
 
@@ -746,6 +751,7 @@ SECTIONS = {
     "extensions": bench_extensions,
     "snapshots": bench_snapshots_section,
     "mappings": bench_mappings_section,
+    "sqs": bench_sqs_section,
     "s3_listing": bench_s3_listing_section,
     "s3_objects": bench_s3_objects_section,
     "burst": bench_burst,
