@@ -68,7 +68,7 @@ def policy(number):
     statement = {
         "Sid": f"n{number}",
         "Effect": "Allow",
-        "Principal": "*",
+        "Principal": {"AWS": "arn:aws:iam::000000000000:root"},
         "Action": "s3:GetObject",
         "Resource": [f"arn:aws:s3:::{BUCKET}/{'r' * 200}-{n}" for n in range(60)],
     }
