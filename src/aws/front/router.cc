@@ -26,7 +26,9 @@ bool IsPostOfS3(const protocol::RequestParts& head) {
     const std::string_view first = query.substr(0, query.find_first_of("=&"));
     const bool is_form = type.starts_with("application/x-www-form-urlencoded") ||
                          type.starts_with("application/x-amz-json");
-    const bool to_object = head.path.size() > 1 && head.path.find('/', 1) + 1 < head.path.size();
+    const size_t bucket_end = head.path.find('/', 1);
+    const bool to_object =
+        bucket_end != std::string_view::npos && bucket_end + 1 < head.path.size();
     if (to_object && !is_form && protocol::QueryAction(head).empty()) {
         return true;
     }
