@@ -34,11 +34,8 @@ using storage::Transaction;
 using storage::keys::Key;
 using storage::keys::KeyReader;
 
-// Queues in memory on one loop before idle ones are dropped, and records that readers find without
-// asking a shard.
-constexpr size_t kShardsMax = 1'024;
+// Records that readers find without asking a shard.
 constexpr size_t kRecordsMax = 16'384;
-constexpr size_t kGarbagePage = 500;
 constexpr int kMovePage = 100;
 // How often a move task writes down how far it is.
 constexpr int64_t kMovesPerRecord = 1'000;
@@ -113,6 +110,7 @@ class Engine final : public QueueEngine, public MessageQueues {
               .due_times = deps.due_times,
               .receipts = receipts_,
               .cached_bytes = cached_bytes_,
+              .sizes = deps.sizes,
               .give =
                   [this](QueueAddress queue, std::vector<ArrivingMessage> messages) {
                       return Give(std::move(queue), std::move(messages));
@@ -284,7 +282,7 @@ class Engine final : public QueueEngine, public MessageQueues {
         std::unique_ptr<QueueShard>& shard = here.shards[CacheKey(queue)];
         if (shard == nullptr) {
             // The new one is still empty, and an erasure leaves references to others valid.
-            if (here.shards.size() > kShardsMax) {
+            if (here.shards.size() > deps_.sizes.shards_max) {
                 std::erase_if(here.shards, [](const auto& entry) {
                     return entry.second != nullptr && entry.second->Idle();
                 });
@@ -498,7 +496,7 @@ Task<Result<QueueEngine::QueuePage>> Engine::Names(
 
 Task<void> Engine::SweepGarbage(std::string garbage, std::string children) {
     RangeRequest range = ChildrenOf(children);
-    range.limit = kGarbagePage;
+    range.limit = deps_.sizes.garbage_page;
     while (!stopping_) {
         const Result<RangePage> page = co_await deps_.kv.Range(range);
         if (!page.ok()) {

@@ -157,6 +157,28 @@ struct MoveTask {
 // Errors have AWS's codes (queue_errors.h): QueueDoesNotExist from all that take an address.
 class QueueEngine {
   public:
+    // How much of a queue is in memory, and how much one step takes. Tests make these small, so
+    // that few messages reach what takes very many otherwise.
+    struct Sizes {
+        // Queues in memory on one loop before idle ones are dropped.
+        size_t shards_max = 1'024;
+        // AWS's quota, of standard and FIFO queues.
+        size_t in_flight_max = 120'000;
+        // Lanes (message groups) in memory; more are walked through in storage.
+        size_t lanes_max = 8'192;
+        size_t lanes_per_walk = 256;
+        // What is read ahead of one lane, of one among many, and how many are many.
+        size_t read_ahead = 2'048;
+        size_t read_ahead_of_many = 16;
+        size_t many_lanes = 64;
+        // What the messages sent to a lane may add to what was read of it.
+        size_t window_max = 4'096;
+        // Returned and delayed messages.
+        size_t places_max = 16'384;
+        size_t places_page = 1'024;
+        size_t garbage_page = 500;
+    };
+
     struct Deps {
         storage::Kv& kv;
         rt::Loops& loops;
@@ -166,6 +188,7 @@ class QueueEngine {
         codec::MasterKey& master_key;
         flow::Wakes& wakes;
         flow::DueTimes& due_times;
+        Sizes sizes = {};
     };
 
     static std::unique_ptr<QueueEngine> Make(Deps deps);

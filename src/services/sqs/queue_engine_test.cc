@@ -52,7 +52,8 @@ class QueueEngineTest : public ::testing::Test {
              .random = *random_,
              .master_key = master_key_,
              .wakes = *wakes_,
-             .due_times = *due_times_});
+             .due_times = *due_times_,
+             .sizes = sizes_});
         ASSERT_TRUE(Run([&] { return engine_->Start(); }).ok());
     }
 
@@ -170,6 +171,46 @@ class QueueEngineTest : public ::testing::Test {
         return counts;
     }
 
+    // Receives `batch` at a time until nothing comes, and deletes it when `forget`.
+    std::vector<std::string> DrainInBatches(const std::string& name, int batch, bool forget) {
+        std::vector<std::string> bodies;
+        while (true) {
+            const Messages got = Receive(name, batch, 3'600s);
+            if (got.empty()) {
+                return bodies;
+            }
+            for (const auto& message : got) {
+                bodies.push_back(message.body);
+                if (forget) {
+                    EXPECT_TRUE(Delete(name, message.receipt_handle).ok());
+                }
+            }
+        }
+    }
+
+    // Each once, in any order.
+    static std::multiset<std::string> Numbers(int from, int to) {
+        std::multiset<std::string> numbers;
+        for (int i = from; i < to; ++i) {
+            numbers.insert(std::to_string(i));
+        }
+        return numbers;
+    }
+
+    static std::multiset<std::string> AsSet(const std::vector<std::string>& bodies) {
+        return {bodies.begin(), bodies.end()};
+    }
+
+    size_t StoredKeys() {
+        storage::RangeRequest all;
+        all.begin = std::string(1, '\x00');
+        all.end = std::string(1, '\xff');
+        all.limit = 100'000;
+        const Result<storage::RangePage> page = Run([&] { return kv_->Range(all); });
+        EXPECT_TRUE(page.ok() && !page->next);
+        return page.ok() ? page->items.size() : 0;
+    }
+
     using C = std::array<int64_t, 3>;
 
     testing::FakeCloudClock clock_;
@@ -177,6 +218,7 @@ class QueueEngineTest : public ::testing::Test {
     std::shared_ptr<hearth::Random> random_ = hearth::Random::Seeded(7);
     codec::MasterKey master_key_{std::array<uint8_t, 32>{1, 2, 3}};
     std::unique_ptr<storage::Kv> kv_ = storage::MakeMemoryKv();
+    QueueEngine::Sizes sizes_;
     rt::Loops loops_{2};
     std::optional<flow::Wakes> wakes_;
     std::optional<flow::DueTimes> due_times_;
@@ -604,6 +646,193 @@ TEST_F(QueueEngineTest, WakesTellOfArrivals) {
         co_return wakes;
     };
     EXPECT_EQ(Run(listen), 2);
+}
+
+TEST_F(QueueEngineTest, MoreReturnedMessagesThanAreInMemoryComeBack) {
+    sizes_.places_max = 8;
+    sizes_.places_page = 4;
+    sizes_.read_ahead = 5;
+    sizes_.window_max = 6;
+    Restart();
+    Create("q");
+    SendTexts("q", 60);
+    ASSERT_EQ(Receive("q", 100, 10s).size(), 60u);
+    clock_.Advance(10s);
+    SendTexts("q", 20, 60);
+    EXPECT_EQ(Counts("q"), (C{80, 0, 0}));
+    // Some of it before a restart, some afterwards, and nothing twice.
+    std::vector<std::string> bodies;
+    for (int i = 0; i < 4; ++i) {
+        for (const auto& message : Receive("q", 7, 3'600s)) {
+            bodies.push_back(message.body);
+        }
+    }
+    EXPECT_EQ(bodies.size(), 28u);
+    Restart();
+    EXPECT_EQ(Counts("q"), (C{52, 28, 0}));
+    for (const std::string& body : DrainInBatches("q", 7, false)) {
+        bodies.push_back(body);
+    }
+    EXPECT_EQ(AsSet(bodies), Numbers(0, 80));
+    EXPECT_EQ(Counts("q"), (C{0, 80, 0}));
+}
+
+TEST_F(QueueEngineTest, MoreDelayedMessagesThanAreInMemoryComeWhenTheyAreDue) {
+    sizes_.places_max = 8;
+    sizes_.places_page = 4;
+    Restart();
+    Create("q");
+    // The last one sent is due first, so the window is pushed out by each.
+    for (int i = 0; i < 40; ++i) {
+        OutgoingMessage message = Text(std::to_string(i));
+        message.delay = std::chrono::seconds(40 - i);
+        Send("q", {message});
+    }
+    EXPECT_EQ(Counts("q"), (C{0, 0, 40}));
+    clock_.Advance(10s);
+    EXPECT_EQ(Counts("q"), (C{10, 0, 30}));
+    EXPECT_EQ(AsSet(DrainInBatches("q", 3, true)), Numbers(30, 40));
+    Restart();
+    clock_.Advance(20s);
+    EXPECT_EQ(AsSet(DrainInBatches("q", 3, true)), Numbers(10, 30));
+    clock_.Advance(10s);
+    EXPECT_EQ(AsSet(DrainInBatches("q", 3, true)), Numbers(0, 10));
+    EXPECT_EQ(Counts("q"), (C{0, 0, 0}));
+}
+
+TEST_F(QueueEngineTest, MoreGroupsThanAreInMemoryAllGetTheirTurn) {
+    sizes_.lanes_max = 8;
+    sizes_.lanes_per_walk = 3;
+    sizes_.many_lanes = 4;
+    sizes_.read_ahead_of_many = 2;
+    sizes_.window_max = 2;
+    Restart();
+    constexpr int kGroups = 40;
+    constexpr int kEach = 5;
+    for (const std::string name : {"q", "q.fifo"}) {
+        SCOPED_TRACE(name);
+        Create(name);
+        for (int i = 0; i < kEach; ++i) {
+            for (int group = 0; group < kGroups; ++group) {
+                const std::string body = std::to_string(i * kGroups + group);
+                Send(name, {InGroup("g" + std::to_string(group), body, body)});
+            }
+        }
+        EXPECT_EQ(Counts(name), (C{kGroups * kEach, 0, 0}));
+        const std::vector<std::string> bodies = DrainInBatches(name, 10, true);
+        EXPECT_EQ(AsSet(bodies), Numbers(0, kGroups * kEach));
+        std::map<int, int> last;
+        for (const std::string& body : bodies) {
+            const int number = std::stoi(body);
+            const auto [before, first] = last.try_emplace(number % kGroups, number);
+            EXPECT_TRUE(first || before->second < number) << body << " is out of order";
+            before->second = number;
+        }
+        EXPECT_EQ(Counts(name), (C{0, 0, 0}));
+    }
+}
+
+TEST_F(QueueEngineTest, AsManyInFlightAsAllowedAndNoMore) {
+    sizes_.in_flight_max = 10;
+    Restart();
+    Create("q");
+    Create("q.fifo");
+    SendTexts("q", 15);
+    const Messages got = Receive("q", 20);
+    ASSERT_EQ(got.size(), 10u);
+    const Result<Messages> more = TryReceive("q", {});
+    ASSERT_FALSE(more.ok());
+    EXPECT_EQ(more.error().code(), "OverLimit");
+    EXPECT_EQ(Counts("q"), (C{5, 10, 0}));
+    EXPECT_TRUE(Delete("q", got[3].receipt_handle).ok());
+    EXPECT_EQ(Bodies(Receive("q", 20)), std::vector<std::string>{"10"});
+    for (int i = 0; i < 15; ++i) {
+        const std::string body = std::to_string(i);
+        Send("q.fifo", {InGroup(body, body, body)});
+    }
+    EXPECT_EQ(Receive("q.fifo", 20).size(), 10u);
+    // FIFO queues say nothing about it.
+    EXPECT_TRUE(Receive("q.fifo", 20).empty());
+}
+
+TEST_F(QueueEngineTest, IdleQueuesLeaveMemoryAndComeBack) {
+    sizes_.shards_max = 4;
+    Restart();
+    constexpr int kQueues = 40;
+    const auto name = [](int number) { return "q" + std::to_string(number); };
+    for (int i = 0; i < kQueues; ++i) {
+        Create(name(i));
+        SendTexts(name(i), 3);
+    }
+    // Those with something in flight stay, and lose nothing by their many neighbours.
+    const Messages held = Receive(name(0), 1, 60s);
+    ASSERT_EQ(held.size(), 1u);
+    for (int i = 1; i < kQueues; ++i) {
+        EXPECT_EQ(Counts(name(i)), (C{3, 0, 0}));
+        EXPECT_EQ(DrainInBatches(name(i), 2, true), (std::vector<std::string>{"0", "1", "2"}));
+    }
+    EXPECT_EQ(Counts(name(0)), (C{2, 1, 0}));
+    EXPECT_TRUE(Delete(name(0), held[0].receipt_handle).ok());
+    EXPECT_EQ(Bodies(Receive(name(0))), (std::vector<std::string>{"1", "2"}));
+}
+
+TEST_F(QueueEngineTest, WhatAPurgeLeavesIsTakenAwayInPagesAlsoAfterARestart) {
+    sizes_.garbage_page = 10;
+    Restart();
+    Create("q");
+    Send("q", {Text("to keep the keys of a queue in use")});
+    const size_t keys_of_one = StoredKeys();
+    SendTexts("q", 300);
+    const QueueAddress queue = Queue("q");
+    ASSERT_TRUE(Run([&] { return engine_->Purge(queue); }).ok());
+    EXPECT_EQ(Counts("q"), (C{0, 0, 0}));
+    Restart();
+    Send("q", {Text("new")});
+    // Each question lets the sweep go on.
+    while (StoredKeys() > keys_of_one) {
+        EXPECT_EQ(Counts("q"), (C{1, 0, 0}));
+    }
+    EXPECT_EQ(Bodies(Receive("q")), std::vector<std::string>{"new"});
+}
+
+TEST_F(QueueEngineTest, AMoveTaskThatIsCancelledLeavesTheRest) {
+    Create("dead");
+    Create("q", {.redrive = RedrivePolicy{Queue("dead").Arn(), 1}});
+    Create("target");
+    const QueueAddress dead = Queue("dead");
+    SendTexts("dead", 5);
+    const Result<std::string> handle =
+        Run([&] { return engine_->StartMoveTask(dead, Queue("target").Arn(), 1); });
+    ASSERT_TRUE(handle.ok()) << handle.error().message();
+    EXPECT_EQ(
+        Run([&] { return engine_->StartMoveTask(dead, "", 1); }).error().code(),
+        "InvalidParameterValue");
+    const auto task = [&] {
+        const auto tasks = Run([&] { return engine_->ListMoveTasks(dead, 10); });
+        EXPECT_TRUE(tasks.ok() && tasks->size() == 1);
+        return tasks->front();
+    };
+    // One a second: it waits for the clock after the first.
+    while (task().moved < 1) {
+    }
+    const Result<int64_t> moved =
+        Run([&] { return engine_->CancelMoveTask(dead.account, dead.region, *handle); });
+    ASSERT_TRUE(moved.ok());
+    EXPECT_EQ(*moved, 1);
+    EXPECT_EQ(task().status, "CANCELLING");
+    // It may begin to wait only after the clock was moved.
+    while (task().status != "CANCELLED") {
+        clock_.Advance(1s);
+        due_times_->ClockMoved();
+    }
+    EXPECT_EQ(task().moved, 1);
+    EXPECT_EQ(
+        Run([&] { return engine_->CancelMoveTask(dead.account, dead.region, *handle); })
+            .error()
+            .code(),
+        "ResourceNotFoundException");
+    EXPECT_EQ(CountsAfterMoves("dead"), (C{4, 0, 0}));
+    EXPECT_EQ(Counts("target"), (C{1, 0, 0}));
 }
 
 }  // namespace

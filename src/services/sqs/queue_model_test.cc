@@ -51,10 +51,11 @@ class Simulation final {
     }
 
   public:
-    Simulation(uint64_t seed, bool fifo, uint32_t faults_per_mille)
+    Simulation(uint64_t seed, bool fifo, uint32_t faults_per_mille, const QueueEngine::Sizes& sizes)
         : random_(seed),
           fifo_(fifo),
           faulty_(faults_per_mille > 0),
+          sizes_(sizes),
           queue_{AccountId("000000000000"), Region("us-east-1"), fifo ? "q.fifo" : "q"},
           ids_(Random::Seeded(seed)),
           kv_(storage::MakeMemoryKv(
@@ -91,7 +92,8 @@ class Simulation final {
              .random = *ids_,
              .master_key = master_key_,
              .wakes = *wakes_,
-             .due_times = *due_times_});
+             .due_times = *due_times_,
+             .sizes = sizes_});
         ASSERT_TRUE(Run([&] { return engine_->Start(); }).ok());
     }
 
@@ -361,6 +363,7 @@ class Simulation final {
     std::mt19937_64 random_;
     const bool fifo_;
     const bool faulty_;
+    const QueueEngine::Sizes sizes_;
     const QueueAddress queue_;
     testing::FakeCloudClock clock_;
     testing::FakeMonotonicClock monotonic_clock_;
@@ -375,19 +378,38 @@ class Simulation final {
     int64_t sent_ = 0;
 };
 
-void RunSeeds(bool fifo, uint32_t faults_per_mille) {
+void RunSeeds(
+    bool fifo,
+    uint32_t faults_per_mille,
+    uint64_t seeds = 25,
+    const QueueEngine::Sizes& sizes = QueueEngine::Sizes()) {
     uint64_t first = 1;
-    uint64_t last = 25;
+    uint64_t last = seeds;
     if (const char* const only = ::getenv("HEARTH_QUEUE_SEED")) {
         first = last = std::stoull(only);
     }
     for (uint64_t seed = first; seed <= last; ++seed) {
         SCOPED_TRACE("HEARTH_QUEUE_SEED=" + std::to_string(seed));
-        Simulation(seed, fifo, faults_per_mille).Go(300);
+        Simulation(seed, fifo, faults_per_mille, sizes).Go(300);
         if (::testing::Test::HasFailure()) {
             return;
         }
     }
+}
+
+// Nearly nothing fits into memory.
+QueueEngine::Sizes SmallSizes() {
+    QueueEngine::Sizes sizes;
+    sizes.lanes_max = 3;
+    sizes.lanes_per_walk = 2;
+    sizes.read_ahead = 3;
+    sizes.read_ahead_of_many = 2;
+    sizes.many_lanes = 2;
+    sizes.window_max = 3;
+    sizes.places_max = 4;
+    sizes.places_page = 2;
+    sizes.garbage_page = 3;
+    return sizes;
 }
 
 TEST(QueueModel, StandardQueuesKeepTheirPromises) {
@@ -404,6 +426,16 @@ TEST(QueueModel, FifoQueuesKeepTheirPromises) {
 
 TEST(QueueModel, FifoQueuesKeepThemWhenAnswersAreLost) {
     RunSeeds(true, 20);
+}
+
+TEST(QueueModel, StandardQueuesKeepThemWithNearlyNothingInMemory) {
+    RunSeeds(false, 0, 8, SmallSizes());
+    RunSeeds(false, 20, 8, SmallSizes());
+}
+
+TEST(QueueModel, FifoQueuesKeepThemWithNearlyNothingInMemory) {
+    RunSeeds(true, 0, 8, SmallSizes());
+    RunSeeds(true, 20, 8, SmallSizes());
 }
 
 }  // namespace

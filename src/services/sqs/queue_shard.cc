@@ -19,8 +19,10 @@ using storage::Transaction;
 using storage::keys::Key;
 using storage::keys::KeyReader;
 
-// A transaction takes 1,000 keys and 8 MiB; one call adds less than the rest.
-constexpr size_t kWritesMax = 450;
+// A transaction takes 1,000 keys and 8 MiB. The rest is for what one call adds between two looks at
+// this (a batch that is sent), and for what Flush adds itself. Each transaction waits for the disk,
+// so as much goes into one as fits.
+constexpr size_t kWritesMax = 800;
 constexpr size_t kWriteBytesMax = 4 * 1024 * 1024;
 // Calls that share a transaction.
 constexpr int kCallsPerTurn = 512;
@@ -229,6 +231,7 @@ void QueueShard::Forget() {
     loaded_ = false;
     writes_.clear();
     write_bytes_ = 0;
+    unread_fresh_ = false;
     dirty_lanes_.clear();
     idle_lanes_.clear();
     leaving_.clear();
@@ -271,7 +274,7 @@ Task<Status> QueueShard::Flush() {
             }
         }
         dirty_lanes_.clear();
-        constexpr size_t kTenthsMax = 100;
+        constexpr size_t kTenthsMax = 50;
         for (size_t i = 0; i < kTenthsMax && !memory_->past_tenths.empty(); ++i) {
             Erase(memory_->keys->Tenth(memory_->past_tenths.back()));
             memory_->past_tenths.pop_back();
@@ -281,6 +284,7 @@ Task<Status> QueueShard::Flush() {
     }
     const auto writes = std::exchange(writes_, {});
     write_bytes_ = 0;
+    unread_fresh_ = false;
     // Nothing is read, so nothing can conflict: this shard alone writes its keys.
     const storage::Kv::Body body = [&writes](Transaction& transaction) -> Task<Status> {
         for (const auto& [key, value] : writes) {

@@ -140,6 +140,7 @@ class QueueShard final {
         const ReceiptSealer& receipts;
         // Bytes of messages kept in memory by all shards.
         std::atomic<int64_t>& cached_bytes;
+        QueueEngine::Sizes sizes;
         // Gives messages to another queue, durably.
         std::function<Task<Status>(QueueAddress, std::vector<ArrivingMessage>)> give;
         // Publishes a queue's record to readers on all loops; null: there is none.
@@ -384,7 +385,7 @@ class QueueShard final {
     Task<Status> DeleteOne(const std::string& handle);
     Task<Status> ChangeOne(const QueueEngine::VisibilityChange& change);
     Result<Receipt> OpenHandle(const std::string& handle) const;
-    MessageQueues::Message Show(const Place& place, const MessageRecord& record) const;
+    MessageQueues::Message Show(const Place& place, MessageRecord record) const;
     Task<Result<bool>> ServeAttempt(ReceiveCall& call);
     void TakeBack(const ReceiveCall& call);
     void Reset(Place& place, int64_t ready_ms);
@@ -419,6 +420,8 @@ class QueueShard final {
     // In order; the last one of a key counts.
     std::vector<std::pair<std::string, std::optional<std::string>>> writes_;
     size_t write_bytes_ = 0;
+    // Among them are messages that no window has, so whoever reads a lane flushes first.
+    bool unread_fresh_ = false;
     std::vector<Lane*> dirty_lanes_;
     std::vector<Lane*> idle_lanes_;
     std::optional<Error> broken_;

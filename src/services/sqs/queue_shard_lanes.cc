@@ -17,20 +17,10 @@ using storage::keys::KeyReader;
 // A group is noisy that has so many in flight, and more than this part of all, as AWS documents.
 constexpr int64_t kNoisyInFlight = 30;
 constexpr int64_t kNoisyShare = 10;
-// Lanes in memory; more are walked through in storage.
-constexpr size_t kLanesMax = 8'192;
-constexpr size_t kLanesPerWalk = 256;
-// What is read ahead of one lane, and what the messages sent to it may add.
-constexpr size_t kReadAhead = 512;
-constexpr size_t kReadAheadOfMany = 16;
-constexpr size_t kManyLanes = 64;
 constexpr size_t kReadAheadBytes = 1024 * 1024;
-constexpr size_t kWindowMax = 4'096;
 constexpr int64_t kCachedBytesMax = 32LL * 1024 * 1024;
 // An entry's own size, beside its message.
 constexpr int64_t kFreshBytes = 64;
-constexpr size_t kPlacesMax = 16'384;
-constexpr size_t kPlacesPage = 1'024;
 
 }  // namespace
 
@@ -150,11 +140,16 @@ Task<Status> QueueShard::FillWindow(Lane& lane) {
     lane.window.clear();
     lane.head = 0;
     if (!lane.complete) {
-        HEARTH_CO_RETURN_IF_ERROR(co_await Flush());
+        // Of what lies there nothing is deleted before it was in a window.
+        if (unread_fresh_) {
+            HEARTH_CO_RETURN_IF_ERROR(co_await Flush());
+        }
         RangeRequest range = memory_->keys->Bodies(lane.group).Children();
         range.begin = memory_->keys->Body(lane.group, lane.read_from, false).bytes();
-        range.limit =
-            memory_->lanes_here > static_cast<int64_t>(kManyLanes) ? kReadAheadOfMany : kReadAhead;
+        const QueueEngine::Sizes& sizes = shared_.sizes;
+        const bool many = memory_->lanes_here > static_cast<int64_t>(sizes.many_lanes) ||
+                          shared_.cached_bytes > kCachedBytesMax / 2;
+        range.limit = many ? sizes.read_ahead_of_many : sizes.read_ahead;
         range.page_bytes_max = kReadAheadBytes;
         HEARTH_CO_TRY(RangePage page, co_await shared_.kv.Range(std::move(range)));
         lane.window.reserve(page.items.size());
@@ -218,7 +213,7 @@ Task<Status> QueueShard::WalkLanes() {
         RangeRequest range = memory.lane_cursor.empty()
                                  ? memory.keys->Lanes().Children()
                                  : memory.keys->Lanes().ChildrenAfter(memory.lane_cursor);
-        range.limit = kLanesPerWalk;
+        range.limit = shared_.sizes.lanes_per_walk;
         HEARTH_CO_TRY(RangePage page, co_await shared_.kv.Range(std::move(range)));
         for (const KeyValue& item : page.items) {
             KeyReader reader(item.key);
@@ -286,14 +281,14 @@ void QueueShard::TrimLanes() {
             drop(*lane);
         }
     }
-    if (memory.lanes.size() > kLanesMax) {
+    if (memory.lanes.size() > shared_.sizes.lanes_max) {
         std::vector<Lane*> out;
         for (const auto& [group, lane] : memory.lanes) {
             if (lane->in_flight == 0 && lane->returned.empty() && !lane->dirty &&
                 lane->sleeps_until == 0) {
                 out.push_back(lane.get());
             }
-            if (memory.lanes.size() - out.size() <= kLanesMax * 3 / 4) {
+            if (memory.lanes.size() - out.size() <= shared_.sizes.lanes_max * 3 / 4) {
                 break;
             }
         }
@@ -319,7 +314,7 @@ void QueueShard::AddToWindow(PlaceWindow& window, Place place) {
         return;
     }
     window.places.emplace(key, std::move(place));
-    if (window.places.size() > kPlacesMax) {
+    if (window.places.size() > shared_.sizes.places_max) {
         const auto last = std::prev(window.places.end());
         window.limit = last->first;
         window.more = true;
@@ -334,7 +329,7 @@ Task<Status> QueueShard::FillReturned() {
     range.begin =
         memory.keys->PlaceOf(memory.returned.limit.first, memory.returned.limit.second).bytes();
     range.end = memory.keys->Places().Add(memory.advanced_ms + 1).bytes();
-    range.limit = kPlacesPage;
+    range.limit = shared_.sizes.places_page;
     HEARTH_CO_TRY(RangePage page, co_await shared_.kv.Range(std::move(range)));
     for (const KeyValue& item : page.items) {
         KeyReader reader(item.key);
@@ -357,7 +352,7 @@ Task<Status> QueueShard::FillDelays() {
     HEARTH_CO_RETURN_IF_ERROR(co_await Flush());
     RangeRequest range = memory.keys->Delays().Children();
     range.begin = memory.keys->Delay(memory.delays.limit.first, memory.delays.limit.second).bytes();
-    range.limit = kPlacesPage;
+    range.limit = shared_.sizes.places_page;
     HEARTH_CO_TRY(RangePage page, co_await shared_.kv.Range(std::move(range)));
     for (const KeyValue& item : page.items) {
         KeyReader reader(item.key);
@@ -388,7 +383,7 @@ Task<Status> QueueShard::AddFresh(MessageRecord record, Sequence sequence) {
         ++memory.lanes_here;
         lane->turn = ++memory.turn;
     }
-    const bool here = lane->complete && lane->window.size() < kWindowMax &&
+    const bool here = lane->complete && lane->window.size() < shared_.sizes.window_max &&
                       (lane->window.empty() || shared_.cached_bytes + bytes <= kCachedBytesMax);
     if (here) {
         shared_.cached_bytes += bytes;
@@ -397,9 +392,12 @@ Task<Status> QueueShard::AddFresh(MessageRecord record, Sequence sequence) {
              .sent_ms = record.sent_ms,
              .ready_ms = record.ready_ms,
              .encoded = encoded});
-    } else if (lane->complete) {
-        lane->complete = false;
-        lane->read_from = sequence;
+    } else {
+        unread_fresh_ = true;
+        if (lane->complete) {
+            lane->complete = false;
+            lane->read_from = sequence;
+        }
     }
     Put(memory.keys->Body(record.group, sequence, false), std::move(encoded));
     ++lane->record.count;

@@ -17,8 +17,6 @@ using storage::RangePage;
 using storage::RangeRequest;
 using storage::keys::KeyReader;
 
-// AWS's quota, of standard and FIFO queues.
-constexpr size_t kInFlightMax = 120'000;
 constexpr int64_t kHoursTwelveMs = 12LL * 3'600 * 1'000;
 constexpr int64_t kAttemptMs = 5 * 60 * 1'000;
 constexpr size_t kAttemptsMax = 1'000;
@@ -57,7 +55,7 @@ bool QueueShard::IsDead(const Place& place) const {
 }
 
 bool QueueShard::InFlightFull() const {
-    return memory_->in_flight.size() + memory_->moving.size() >= kInFlightMax;
+    return memory_->in_flight.size() + memory_->moving.size() >= shared_.sizes.in_flight_max;
 }
 
 bool QueueShard::Receivable() const {
@@ -412,7 +410,7 @@ Task<void> QueueShard::Receive(ReceiveCall& call) {
     ReceiveCall::Messages messages;
     messages.reserve(picking.picked.size());
     for (const Candidate& candidate : picking.picked) {
-        const Result<MessageRecord> record = DecodeMessage(candidate.encoded);
+        Result<MessageRecord> record = DecodeMessage(candidate.encoded);
         if (!record.ok()) {
             log::Error(
                 "sqs: a message of {} cannot be read: {}",
@@ -420,7 +418,7 @@ Task<void> QueueShard::Receive(ReceiveCall& call) {
                 record.error().message());
             continue;
         }
-        messages.push_back(Show(candidate.place, *record));
+        messages.push_back(Show(candidate.place, *std::move(record)));
         call.taken_.emplace_back(candidate.place.sequence, candidate.place.generation);
     }
     if (fifo && !request.attempt_id.empty()) {
@@ -470,9 +468,9 @@ void QueueShard::Reset(Place& place, int64_t ready_ms) {
     Put(memory_->keys->PlaceOf(ready_ms, place.sequence), EncodePlace(place));
 }
 
-MessageQueues::Message QueueShard::Show(const Place& place, const MessageRecord& record) const {
+MessageQueues::Message QueueShard::Show(const Place& place, MessageRecord record) const {
     MessageQueues::Message message;
-    message.message_id = record.message_id;
+    message.message_id = std::move(record.message_id);
     message.receipt_handle = shared_.receipts.Seal(
         {.queue = id_,
          .epoch = memory_->shard.epoch,
@@ -481,31 +479,31 @@ MessageQueues::Message QueueShard::Show(const Place& place, const MessageRecord&
          .ready_ms = place.ready_ms,
          .was_delayed = place.was_delayed,
          .group = place.group});
-    message.body = record.body;
-    message.body_md5 = record.body_md5;
+    message.body = std::move(record.body);
+    message.body_md5 = std::move(record.body_md5);
     auto& facts = message.system_attributes;
-    facts["SenderId"] = record.sender_id;
+    facts["SenderId"] = std::move(record.sender_id);
     facts["SentTimestamp"] = std::to_string(record.sent_ms);
     facts["ApproximateReceiveCount"] = std::to_string(record.earlier_receives + place.receives);
     facts["ApproximateFirstReceiveTimestamp"] = std::to_string(
         record.first_received_ms > 0 ? record.first_received_ms : place.first_received_ms);
     if (!record.group.empty()) {
-        facts["MessageGroupId"] = record.group;
+        facts["MessageGroupId"] = std::move(record.group);
     }
     if (!record.deduplication_id.empty()) {
-        facts["MessageDeduplicationId"] = record.deduplication_id;
+        facts["MessageDeduplicationId"] = std::move(record.deduplication_id);
     }
     if (record_->settings.fifo) {
         facts["SequenceNumber"] = SequenceNumber(place.sequence);
     }
     if (!record.trace_header.empty()) {
-        facts["AWSTraceHeader"] = record.trace_header;
+        facts["AWSTraceHeader"] = std::move(record.trace_header);
     }
     if (!record.dead_letter_source.empty()) {
-        facts["DeadLetterQueueSourceArn"] = record.dead_letter_source;
+        facts["DeadLetterQueueSourceArn"] = std::move(record.dead_letter_source);
     }
-    message.attributes = record.attributes;
-    message.attributes_md5 = record.attributes_md5;
+    message.attributes = std::move(record.attributes);
+    message.attributes_md5 = std::move(record.attributes_md5);
     return message;
 }
 
