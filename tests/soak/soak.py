@@ -74,6 +74,10 @@ SOAKS = {
         "kill -9 of the cloud while messages go through event source mappings to a function", 200,
         [*PYTEST, "tests/crash/test_mapping_kill.py"],
     ),
+    "sqs_kill": (
+        "kill -9 of the cloud while messages are sent, received, hidden, deleted and purged", 200,
+        [*PYTEST, "tests/crash/test_sqs_kill.py"],
+    ),
     "s3_power": (
         "lives of three writers of bodies, each with 40 cuts of power between any two steps", 200,
         ["{build}/src/storage/objects/storage_objects_test", "--gtest_filter=BodyFaults.ACut*"],
