@@ -648,6 +648,32 @@ TEST_F(QueueEngineTest, WakesTellOfArrivals) {
     EXPECT_EQ(Run(listen), 2);
 }
 
+TEST_F(QueueEngineTest, WakesTellOfWhatIsLeftBehindDeadLetters) {
+    Create("dead");
+    Create("q", {.redrive = RedrivePolicy{Queue("dead").Arn(), 1}});
+    // More than leave together.
+    SendTexts("q", 250);
+    ASSERT_EQ(Receive("q", 1'000, 10s).size(), 250u);
+    const QueueAddress queue = Queue("q");
+    // Looks only when it is told to.
+    auto consume = [&]() -> Task<int64_t> {
+        rt::Event woken;
+        const auto watch = wakes_->Listen(queue.WakeKey(), [&] { woken.Set(); });
+        clock_.Advance(10s);
+        due_times_->ClockMoved();
+        int64_t left = 250;
+        while (left > 0 && co_await woken.WaitFor(30s)) {
+            woken.Reset();
+            const auto got = co_await engine_->Receive(queue, ReceiveRequest());
+            EXPECT_TRUE(got.ok() && got->empty());
+            const auto counts = co_await engine_->Counts(queue);
+            left = counts.ok() ? counts->visible : -1;
+        }
+        co_return left;
+    };
+    EXPECT_EQ(Run(consume), 0);
+}
+
 TEST_F(QueueEngineTest, MoreReturnedMessagesThanAreInMemoryComeBack) {
     sizes_.places_max = 8;
     sizes_.places_page = 4;

@@ -179,7 +179,9 @@ Task<Status> QueueShard::PickStandard(Picking& picking) {
     bool full = false;
     while (!full && picking.picked.size() < picking.options.max && !InFlightFull() &&
            !LeavingFull()) {
-        HEARTH_CO_RETURN_IF_ERROR(co_await FlushIfLarge());
+        if (FlushIsDue()) {
+            HEARTH_CO_RETURN_IF_ERROR(co_await Flush());
+        }
         if (memory.returned.places.empty() && memory.returned.more) {
             HEARTH_CO_RETURN_IF_ERROR(co_await FillReturned());
         }
@@ -253,10 +255,12 @@ Task<Status> QueueShard::PickPlace(Picking& picking, PlaceWindow& from, bool& fu
 }
 
 Task<Status> QueueShard::PickFresh(Picking& picking, Lane& lane, bool& full) {
-    HEARTH_CO_RETURN_IF_ERROR(co_await FillWindow(lane));
     if (lane.head >= lane.window.size()) {
-        Rerank(lane);
-        co_return Status();
+        HEARTH_CO_RETURN_IF_ERROR(co_await FillWindow(lane));
+        if (lane.head >= lane.window.size()) {
+            Rerank(lane);
+            co_return Status();
+        }
     }
     if (!picking.HasRoomFor(lane.window[lane.head].encoded.size())) {
         full = true;
@@ -312,7 +316,9 @@ Task<Status> QueueShard::PickFromFifoLane(Picking& picking, Lane& lane, bool& fu
         HEARTH_CO_RETURN_IF_ERROR(co_await LoadLane(lane));
     }
     while (picking.picked.size() < picking.options.max && !InFlightFull()) {
-        HEARTH_CO_RETURN_IF_ERROR(co_await FlushIfLarge());
+        if (FlushIsDue()) {
+            HEARTH_CO_RETURN_IF_ERROR(co_await Flush());
+        }
         if (!lane.returned.empty()) {
             Place place = lane.returned.begin()->second;
             if (Expired(place.sent_ms)) {
@@ -340,9 +346,11 @@ Task<Status> QueueShard::PickFromFifoLane(Picking& picking, Lane& lane, bool& fu
             Take(picking, std::move(place), *std::move(encoded));
             continue;
         }
-        HEARTH_CO_RETURN_IF_ERROR(co_await FillWindow(lane));
         if (lane.head >= lane.window.size()) {
-            co_return Status();
+            HEARTH_CO_RETURN_IF_ERROR(co_await FillWindow(lane));
+            if (lane.head >= lane.window.size()) {
+                co_return Status();
+            }
         }
         const Fresh& next = lane.window[lane.head];
         if (Expired(next.sent_ms)) {
@@ -572,38 +580,52 @@ Task<Result<std::vector<Status>>> QueueShard::DeleteMessages(
     std::vector<Status> results;
     results.reserve(handles.size());
     for (const std::string& handle : handles) {
-        HEARTH_CO_RETURN_IF_ERROR(co_await FlushIfLarge());
-        Status deleted = co_await DeleteOne(handle);
-        HEARTH_CO_RETURN_IF_ERROR(broken_ ? Status(*broken_) : Status());
-        results.push_back(std::move(deleted));
+        if (FlushIsDue()) {
+            HEARTH_CO_RETURN_IF_ERROR(co_await Flush());
+        }
+        const Result<Receipt> receipt = OpenHandle(handle);
+        if (!receipt.ok()) {
+            results.emplace_back(receipt.error());
+            continue;
+        }
+        std::optional<Status> deleted = DeleteAtOnce(*receipt, handle);
+        if (!deleted) {
+            deleted.emplace(co_await DeleteStored(*receipt, handle));
+            HEARTH_CO_RETURN_IF_ERROR(broken_ ? Status(*broken_) : Status());
+        }
+        results.push_back(*std::move(deleted));
     }
     co_return results;
 }
 
-Task<Status> QueueShard::DeleteOne(const std::string& handle) {
-    HEARTH_CO_TRY(const Receipt receipt, OpenHandle(handle));
+std::optional<Status> QueueShard::DeleteAtOnce(const Receipt& receipt, const std::string& handle) {
     Memory& memory = *memory_;
     if (receipt.epoch != memory.shard.epoch) {
         // Purged, which is as good as deleted.
-        co_return Status();
+        return Status();
     }
     if (const auto found = memory.in_flight.find(receipt.sequence);
         found != memory.in_flight.end()) {
         if (found->second.generation != receipt.generation) {
             // Received again since: the later receipt is the one that counts.
-            co_return record_->settings.fifo ? Status(ExpiredHandle(handle)) : Status();
+            return record_->settings.fifo ? Status(ExpiredHandle(handle)) : Status();
         }
         const Place place = std::move(found->second);
         memory.in_flight.erase(found);
         memory.by_end.erase({place.ready_ms, place.sequence});
         Remove(place);
         LeaveFlight(place);
-        co_return Status();
+        return Status();
     }
     if (memory.moving.contains(receipt.sequence)) {
-        co_return Status();
+        return Status();
     }
-    // Visible again, or gone.
+    return std::nullopt;
+}
+
+// Of a message that is visible again, or gone.
+Task<Status> QueueShard::DeleteStored(const Receipt& receipt, const std::string& handle) {
+    Memory& memory = *memory_;
     Place place{
         .ready_ms = receipt.ready_ms,
         .sequence = receipt.sequence,
@@ -750,6 +772,8 @@ Task<void> QueueShard::MoveAway(std::vector<LeavingMessage> messages) {
 
 Task<Status> QueueShard::Moved(std::vector<LeavingMessage> messages, bool moved) {
     Memory& memory = *memory_;
+    // Who came while no more could leave was sent away empty-handed.
+    receivable_news_ = true;
     for (LeavingMessage& message : messages) {
         HEARTH_CO_RETURN_IF_ERROR(co_await FlushIfLarge());
         const Place& place = message.place;
