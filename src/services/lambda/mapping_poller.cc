@@ -11,6 +11,7 @@
 #include <algorithm>
 #include <chrono>
 #include <cstddef>
+#include <exception>
 #include <iterator>
 #include <utility>
 
@@ -372,7 +373,7 @@ Task<void> MappingPoller::Run(Batch batch) {
                 break;
             }
         }
-        const auto result = co_await world_.call(record_, payload, trace_header);
+        const auto result = co_await Call(payload, trace_header);
         if (result.ok()) {
             errors_ = 0;
             // The function is free already; what is left is the queue's.
@@ -395,6 +396,18 @@ Task<void> MappingPoller::Run(Batch batch) {
     }
     --running_;
     Pump();
+}
+
+Task<Result<InvokeResult>> MappingPoller::Call(
+    const std::string& payload, const std::string& trace_header) {
+    std::string what;
+    try {
+        co_return co_await world_.call(record_, payload, trace_header);
+    } catch (const std::exception& thrown) {
+        // A bug there must neither keep a place of this mapping nor end the others.
+        what = thrown.what();
+    }
+    co_return hearth::errors::Internal(what);
 }
 
 Task<void> MappingPoller::Settle(const Batch& batch, const InvokeResult& result) {

@@ -127,6 +127,7 @@ class MappingPoller final : public std::enable_shared_from_this<MappingPoller> {
     Task<void> Run(Batch batch);
     // Waits its turn after a throttle. False: the messages are about to come back, give up.
     Task<bool> WaitTurn(CloudClock::time_point until, int attempt, int64_t ticket);
+    Task<Result<InvokeResult>> Call(const std::string& payload, const std::string& trace_header);
     Task<void> Settle(const Batch& batch, const InvokeResult& result);
     Task<void> Delete(std::vector<std::string> handles);
     Task<void> GiveBack(std::vector<std::string> handles);

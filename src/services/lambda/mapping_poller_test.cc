@@ -13,6 +13,7 @@
 #include <chrono>
 #include <deque>
 #include <map>
+#include <stdexcept>
 #include <string>
 #include <vector>
 
@@ -188,6 +189,25 @@ InvokeResult Answer(std::string payload, std::string error = {}) {
     result.payload = std::move(payload);
     result.function_error = std::move(error);
     return result;
+}
+
+TEST_F(PollerTest, ACallThatThrowsIsAFailureAndCostsNoPlace) {
+    record_.concurrency_max = 2;
+    record_.batch_size = 1;
+    answer_ = [this](const std::string&) -> Result<InvokeResult> {
+        if (calls_ <= 2) {
+            throw std::runtime_error("a bug");
+        }
+        return InvokeResult();
+    };
+    queues_.Add("a", "1");
+    queues_.Add("b", "2");
+    queues_.Add("c", "3");
+    Start();
+    EXPECT_TRUE(poller_->last_result().starts_with("PROBLEM: ")) << poller_->last_result();
+    Advance(std::chrono::minutes(2));
+    Advance(std::chrono::minutes(2));
+    EXPECT_EQ(queues_.deleted, std::vector<std::string>{"handle-c"});
 }
 
 TEST_F(PollerTest, WhatIsThereAtTheStartAndWhatComesLater) {
