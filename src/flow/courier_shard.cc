@@ -257,6 +257,8 @@ void CourierShard::Begin(const std::vector<LaneName>& lanes) {
 Task<void> CourierShard::Drain(std::chrono::steady_clock::time_point until) {
     draining_ = true;
     stop_.Set();
+    // DropLane gives up; the store may never let it get what it waits for.
+    progress_.WakeAll();
     while (executing_ + reading_ + settlements_.size() + settling_ > 0) {
         if (!co_await progress_.WaitUntil(until)) {
             break;

@@ -537,6 +537,37 @@ TEST_F(CourierTest, ADroppedLaneIsGoneWithWhatRuns) {
     EXPECT_EQ(Payloads().back(), "new");
 }
 
+TEST_F(CourierTest, ADropEndsWithTheDrainThoughTheStoreIsGone) {
+    OpenAndStart();
+    auto gate = std::make_shared<rt::Event>();
+    on_delivery_ = [gate](const Delivery&) -> Task<Result<Verdict>> {
+        co_await gate->Wait();
+        co_return Verdict::Done();
+    };
+    Send("lane", "x");
+    auto drop = [&]() -> Task<Status> {
+        co_await rt::Yield();
+        mortal_->DieAfter(0);
+        gate->Set();
+        Status status;
+        rt::TaskGroup group;
+        group.Spawn([&]() -> Task<void> {
+            // The end of the delivery cannot be written, and is waited for.
+            for (int i = 0; i < 10; ++i) {
+                co_await rt::Yield();
+            }
+            status = co_await courier_->DropLane("note", "lane");
+        });
+        for (int i = 0; i < 20; ++i) {
+            co_await rt::Yield();
+        }
+        co_await courier_->Drain(milliseconds(0));
+        co_await group.Join();
+        co_return status;
+    };
+    EXPECT_FALSE(Run(drop).ok());
+}
+
 TEST_F(CourierTest, ARecordWithoutItsPayloadIsTakenAway) {
     OpenAndStart();
     const Delivery delivery = Make("lane", std::string(100'000, 'l'));
