@@ -250,11 +250,17 @@ void QueueShard::Erase(std::string key) {
     writes_.emplace_back(std::move(key), std::nullopt);
 }
 
+bool QueueShard::FlushIsDue() const {
+    return broken_ || writes_.size() + dirty_lanes_.size() >= kWritesMax ||
+           write_bytes_ >= kWriteBytesMax;
+}
+
 Task<Status> QueueShard::FlushIfLarge() {
-    if (writes_.size() + dirty_lanes_.size() >= kWritesMax || write_bytes_ >= kWriteBytesMax) {
+    if (FlushIsDue()) {
+        // It fails when something is broken.
         co_return co_await Flush();
     }
-    co_return broken_ ? Status(*broken_) : Status();
+    co_return Status();
 }
 
 Task<Status> QueueShard::Flush() {

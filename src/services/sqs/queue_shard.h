@@ -305,6 +305,8 @@ class QueueShard final {
     // range, because what is not committed cannot be read.
     Task<Status> Flush();
     Task<Status> FlushIfLarge();
+    // What FlushIfLarge would find, for loops over messages: a coroutine for each costs more.
+    bool FlushIsDue() const;
     void Put(std::string key, std::string value);
     void Erase(std::string key);
     // Remembers that memory is wrong and returns the reason.
@@ -382,7 +384,9 @@ class QueueShard final {
     // Gone from flight, by deletion, expiry or move.
     void LeaveFlight(const Place& place);
     void GiveBack(Place place);
-    Task<Status> DeleteOne(const std::string& handle);
+    // Nothing when memory cannot tell what the handle's message is doing.
+    std::optional<Status> DeleteAtOnce(const Receipt& receipt, const std::string& handle);
+    Task<Status> DeleteStored(const Receipt& receipt, const std::string& handle);
     Task<Status> ChangeOne(const QueueEngine::VisibilityChange& change);
     Result<Receipt> OpenHandle(const std::string& handle) const;
     MessageQueues::Message Show(const Place& place, MessageRecord record) const;
