@@ -36,10 +36,12 @@ Task<Status> SqsEventTarget::Send(Origin origin, std::string target_arn, Event e
     HEARTH_CO_TRY(const Target target, co_await Find(origin, target_arn));
     OutgoingMessage message;
     for (auto& [name, attribute] : event.attributes) {
+        // A function's error message may say anything; one character must not cost the message.
         message.attributes.emplace(
             name,
             MessageQueues::AttributeValue{
-                .data_type = std::move(attribute.type), .value = std::move(attribute.value)});
+                .data_type = std::move(attribute.type),
+                .value = AsMessageText(std::move(attribute.value))});
     }
     const size_t bytes = event.body.size() + BytesOf(message.attributes);
     if (bytes > MaximumMessageSize(*target.record)) {

@@ -249,6 +249,21 @@ bool IsMessageText(std::string_view text) {
     return true;
 }
 
+std::string AsMessageText(std::string text) {
+    if (IsMessageText(text)) {
+        return text;
+    }
+    std::string allowed;
+    for (size_t at = 0; at < text.size();) {
+        const auto first = static_cast<unsigned char>(text[at]);
+        const size_t bytes = first < 0xC0 ? 1 : first < 0xE0 ? 2 : first < 0xF0 ? 3 : 4;
+        const std::string_view character = std::string_view(text).substr(at, bytes);
+        allowed.append(IsMessageText(character) ? character : "\xEF\xBF\xBD");
+        at += character.size();
+    }
+    return allowed;
+}
+
 Status CheckBody(const std::optional<std::string>& body) {
     if (!body || body->empty()) {
         return errors::MissingParameter("MessageBody");

@@ -21,6 +21,9 @@ using AttributeValues = std::map<std::string, MessageQueues::AttributeValue>;
 // #xE000 to #xFFFD | #x10000 to #x10FFFF.
 bool IsMessageText(std::string_view text);
 
+// The text with U+FFFD for each character that messages may not have.
+std::string AsMessageText(std::string text);
+
 // Errors: MissingParameter (empty counts as not there), InvalidMessageContents.
 Status CheckBody(const std::optional<std::string>& body);
 

@@ -32,6 +32,14 @@ std::string Refusal(std::string name, model::MessageAttributeValue value) {
     return taken.ok() ? std::string() : taken.error().code() + ": " + taken.error().message();
 }
 
+TEST(MessageText, CharactersThatAreNotAllowedAreReplaced) {
+    EXPECT_EQ(AsMessageText("a\tb \xC3\xA9 \xF0\x9F\x98\x80"), "a\tb \xC3\xA9 \xF0\x9F\x98\x80");
+    const std::string replaced =
+        AsMessageText(std::string("a\x1B[31m\0", 7) + "\xEF\xBF\xBE z\xF0\x9F");
+    EXPECT_EQ(replaced, "a\xEF\xBF\xBD[31m\xEF\xBF\xBD\xEF\xBF\xBD z\xEF\xBF\xBD");
+    EXPECT_TRUE(IsMessageText(replaced));
+}
+
 TEST(MessageText, HasTheCharactersOfXml) {
     EXPECT_TRUE(IsMessageText("tab\tline\n\r plain \x7F ä 漢 😀"));
     EXPECT_TRUE(IsMessageText("\xED\x9F\xBF \xEE\x80\x80 \xEF\xBF\xBD \xF4\x8F\xBF\xBF"));
