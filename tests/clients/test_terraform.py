@@ -101,3 +101,52 @@ def test_life_of_buckets(hearth, tmp_path):
     terraform("destroy", "-auto-approve")
     left = [bucket["Name"] for bucket in s3.list_buckets()["Buckets"]]
     assert not {"terraform-bucket", "terraform-log"} & set(left)
+
+
+WORKER = """
+def handler(event, context):
+    for record in event.get("Records", []):
+        print("seen", record.get("s3", record))
+"""
+
+
+def test_life_of_queues_and_events(hearth, tmp_path):
+    (tmp_path / "code.zip").write_bytes(zip_of("index.py", WORKER))
+    terraform = runner(hearth, tmp_path, "terraform_messaging")
+    changed = {
+        "TF_VAR_batch_size": "3",
+        "TF_VAR_visibility": "90",
+        "TF_VAR_retries": "0",
+        "TF_VAR_suffix": ".fq",
+        "TF_VAR_enabled": "false",
+    }
+    queues, functions, s3 = (hearth.client(name) for name in ("sqs", "lambda", "s3"))
+    terraform("init")
+    terraform("apply", "-auto-approve")
+    terraform("plan", "-detailed-exitcode")
+
+    # What was applied works: the mapping empties the queue that the bucket fills, and the function's end is told.
+    results = terraform("output", "-raw", "results")
+    s3.put_object(Bucket="terraform-reads", Key="reads/a.fastq", Body=b"ACGT")
+    hearth_up.wait_for(
+        lambda: "reads/a.fastq" in hearth.hearth("logs", "terraform-worker", check=False).stdout,
+        "the object in the log of the function",
+    )
+    functions.invoke(FunctionName="terraform-worker", InvocationType="Event", Payload=b"{}")
+    told = queues.receive_message(QueueUrl=results, WaitTimeSeconds=20)["Messages"]
+    assert json.loads(told[0]["Body"])["requestContext"]["condition"] == "Success"
+
+    terraform("plan", "-detailed-exitcode", status=2, **changed)
+    terraform("apply", "-auto-approve", **changed)
+    terraform("plan", "-detailed-exitcode", **changed)
+    reads = terraform("output", "-raw", "reads")
+    attributes = queues.get_queue_attributes(QueueUrl=reads, AttributeNames=["VisibilityTimeout"])
+    assert attributes["Attributes"] == {"VisibilityTimeout": "90"}
+    (mapping,) = functions.list_event_source_mappings(
+        EventSourceArn="arn:aws:sqs:us-east-1:000000000000:terraform-reads"
+    )["EventSourceMappings"]
+    assert (mapping["BatchSize"], mapping["State"]) == (3, "Disabled")
+
+    terraform("destroy", "-auto-approve", **changed)
+    assert "QueueUrls" not in queues.list_queues(QueueNamePrefix="terraform-")
+    assert functions.list_event_source_mappings()["EventSourceMappings"] == []
