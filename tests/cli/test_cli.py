@@ -188,6 +188,31 @@ def test_deliveries(hearth):
     assert "nothing waits" in hearth.hearth("deliveries").stdout
     shown = json.loads(hearth.hearth("deliveries", "--json", "--kind", "lambda-async", "shown").stdout)
     assert shown == {"lane_count": 0, "lanes": []}
+    assert "deliveries" not in hearth.hearth("status").stdout
+
+
+def test_deliveries_show_what_waits_for_its_next_attempt(hearth, function):
+    hearth.client("lambda").invoke(FunctionName=function, InvocationType="Event", Payload=b'{"fail": true}')
+
+    def waiting():
+        lanes = json.loads(hearth.hearth("deliveries", "--json", function).stdout)["lanes"]
+        return [lane for lane in lanes if lane["next_due"] and not lane["running"]]
+
+    (lane,) = wait_for(waiting, "an attempt that failed and waits a minute")
+    assert (lane["kind"], lane["pending"]) == ("lambda-async", 1)
+    assert f"/{function}/" in lane["lane"]
+    lines = hearth.hearth("deliveries").stdout.splitlines()
+    assert [lines[0].split()[0], lines[1].split()[0]] == ["KIND", "lambda-async"]
+    assert "nothing waits" in hearth.hearth("deliveries", "--kind", "s3-notification").stdout
+    assert "nothing waits" in hearth.hearth("deliveries", "no-such-lane").stdout
+    assert "1 waiting in 1 lanes" in hearth.hearth("status").stdout
+
+    def over():
+        moved = program("clock", "advance", "121s", "--data", hearth.data)
+        assert moved.returncode == 0, moved.stderr
+        return "nothing waits" in hearth.hearth("deliveries").stdout
+
+    wait_for(over, "the end of the retries")
 
 
 def test_dev_makes_a_saved_file_live(hearth):

@@ -59,6 +59,30 @@ std::string StoredObjects(CloudClient& cloud) {
     return finished == nullptr ? std::string() : "all whole on " + *finished;
 }
 
+// "3 waiting in 2 lanes, 1 of them with errors: see `hearth deliveries`"; empty: nothing waits, or
+// an older cloud.
+std::string Deliveries(CloudClient& cloud) {
+    const auto body = cloud.Admin("GET", "/_hearth/deliveries");
+    const auto answer = body.ok() ? codec::ParseJson(*body) : codec::Json();
+    const auto* lanes = answer.ok() ? answer->Find("lanes") : nullptr;
+    if (lanes == nullptr || lanes->AsArray() == nullptr || lanes->AsArray()->empty()) {
+        return {};
+    }
+    int64_t pending = 0;
+    int64_t in_trouble = 0;
+    for (const auto& lane : *lanes->AsArray()) {
+        const auto* count = lane.Find("pending");
+        pending += count != nullptr && count->AsInt() != nullptr ? *count->AsInt() : 0;
+        const auto* error = lane.FindString("last_error");
+        in_trouble += error != nullptr && !error->empty() ? 1 : 0;
+    }
+    return fmt::format(
+        "{} waiting in {} lanes, {} of them with errors: see `hearth deliveries`",
+        pending,
+        lanes->AsArray()->size(),
+        in_trouble);
+}
+
 Result<int> Status(CloudClient& cloud, const CloudOptions& options) {
     // `status` says more than `health`, which needs no signature; an older cloud has only that.
     auto body = cloud.Admin("GET", "/_hearth/status");
@@ -84,6 +108,9 @@ Result<int> Status(CloudClient& cloud, const CloudOptions& options) {
     }
     if (const auto objects = StoredObjects(cloud); !objects.empty()) {
         rows.push_back({"stored objects", objects});
+    }
+    if (const auto deliveries = Deliveries(cloud); !deliveries.empty()) {
+        rows.push_back({"deliveries", deliveries});
     }
     Print(Table(rows));
     return 0;
