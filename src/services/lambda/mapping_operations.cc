@@ -222,6 +222,10 @@ Task<Result<model::ListEventSourceMappings::Output>> EventSourceMappings::List(
                 co_return output;
             }
             shown.push_back(ShowMapping(record, SettledState(record)));
+            std::string last = co_await pollers_.LastResult(record);
+            if (last.starts_with("PROBLEM")) {
+                shown.back().last_processing_result = std::move(last);
+            }
         }
         if (!page.more) {
             co_return output;
