@@ -59,6 +59,9 @@ Task<Result<model::PutObject::Output>> S3Service::PutObject(
         co_await Receive(context, input.body, checks, customer_key, PlaceOf(record.storage_class)));
     const std::string inline_bytes = KeepBody(received.body, record);
     FinishRecord(record, received.body, checks.algorithm, std::move(received.checksum));
+    const bool by_form = context.signed_by == aws::RequestContext::SignedBy::kForm;
+    const NotificationEvent event =
+        by_form ? NotificationEvent::kCreatedPost : NotificationEvent::kCreatedPut;
     HEARTH_CO_TRY(
         const ObjectRecord written,
         co_await Commit(
@@ -67,7 +70,7 @@ Task<Result<model::PutObject::Output>> S3Service::PutObject(
             &inline_bytes,
             &received.body,
             conditions,
-            {.cause = &context, .event = NotificationEvent::kCreatedPut}));
+            {.cause = &context, .event = event}));
     model::PutObject::Output output;
     output.e_tag = QuotedEtag(written.etag);
     output.version_id = ShownVersionId(bucket->record, written);

@@ -1,5 +1,6 @@
 """Which event comes of which change, and what it says. Source: S3 User Guide, "Event message structure"."""
 
+import http.client
 import json
 import re
 import urllib.parse
@@ -42,6 +43,20 @@ def test_a_put_is_told(s3, told, queue):
     assert thing["size"] == 5
     assert thing["eTag"] == answer["ETag"].strip('"')
     assert re.fullmatch(r"[0-9A-F]{18}", thing["sequencer"])
+
+
+def test_a_form_of_a_web_page_is_told_as_such(hearth, s3, told, queue):
+    form = s3.generate_presigned_post(told, "from a page")
+    parts = [f'--cut\r\nContent-Disposition: form-data; name="{k}"\r\n\r\n{v}\r\n' for k, v in form["fields"].items()]
+    parts.append('--cut\r\nContent-Disposition: form-data; name="file"; filename="f"\r\n\r\nhello\r\n--cut--\r\n')
+    connection = http.client.HTTPConnection("127.0.0.1", hearth.port)
+    connection.request(
+        "POST", f"/{told}", "".join(parts), {"Content-Type": "multipart/form-data; boundary=cut"}
+    )
+    assert connection.getresponse().status == 204
+    event = queue.event()
+    assert event["eventName"] == "ObjectCreated:Post"
+    assert (event["s3"]["object"]["key"], event["s3"]["object"]["size"]) == ("from+a+page", 5)
 
 
 def test_each_way_to_make_and_remove_an_object_has_its_event(s3, told, queue):
