@@ -39,10 +39,12 @@ struct BlockingPool::State {
                 }
                 continue;
             }
-            const auto function = std::move(queue.front());
+            auto function = std::move(queue.front());
             queue.pop_front();
             lock.unlock();
             function();
+            // What it holds goes while nobody waits for the lock: a destructor may post.
+            function = nullptr;
             lock.lock();
         }
         --threads;

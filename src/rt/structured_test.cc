@@ -15,6 +15,7 @@
 #include <atomic>
 #include <chrono>
 #include <latch>
+#include <memory>
 #include <set>
 #include <stdexcept>
 #include <string>
@@ -254,6 +255,19 @@ TEST(BlockingPool, NeverMoreThreadsThanAllowed) {
     }(&pool, &running, &most));
     EXPECT_GE(most, 1);
     EXPECT_LE(most, kThreads);
+}
+
+TEST(BlockingPool, WhatWorkHoldsMayPostWhenItGoes) {
+    std::atomic<bool> ran = false;
+    {
+        BlockingPool pool({.threads_max = 1});
+        std::shared_ptr<void> last(nullptr, [&](void*) { pool.Post([&ran] { ran = true; }); });
+        pool.Post([held = std::move(last)] {});
+        while (!ran) {
+            std::this_thread::yield();
+        }
+    }
+    EXPECT_TRUE(ran);
 }
 
 TEST(BlockingPool, IdleThreadsEnd) {
