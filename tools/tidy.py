@@ -18,7 +18,7 @@ SKIPPED_FOLDERS = {".git", "build", "node_modules", "__pycache__", ".cache", ".p
 LAYERS = [
     {"base"},
     {"codec", "os"},
-    {"rt"},
+    {"rt", "vmm"},
     {"http", "storage"},
     {"aws", "sandbox"},
     {"flow"},
@@ -32,14 +32,15 @@ LAYER_EXCEPTIONS = {}
 
 # Who may include which third-party headers. Tests and benchmarks of a folder count as the folder.
 OWNERS = [
-    (re.compile(r"boost/beast"), ("src/http/",)),
+    (re.compile(r"boost/beast"), ("src/http/", "src/vmm/api/")),
     (re.compile(r"boost/asio/(?!awaitable\.hpp)"), ("src/rt/", "src/http/")),
-    (re.compile(r"boost/json"), ("src/codec/json/", "examples/")),
+    (re.compile(r"boost/json"), ("src/codec/json/", "src/vmm/", "examples/")),
     (re.compile(r"rocksdb/"), ("src/storage/rocksdb/",)),
     (re.compile(r"openssl/"), ("src/codec/crypto/", "src/http/", "tests/perf/")),
     (re.compile(r"archive(_entry)?\.h"), ("src/codec/zip/",)),
     (re.compile(r"zlib\.h"), ("src/codec/gzip/",)),
-    (re.compile(r"seccomp\.h"), ("src/os/",)),
+    (re.compile(r"seccomp\.h"), ("src/os/", "src/vmm/seccomp/")),
+    (re.compile(r"linux/kvm\.h"), ("src/vmm/kvm/",)),
     (re.compile(r"sys/capability\.h"), ("src/os/", "src/sandbox/host/")),
     (re.compile(r"prometheus/"), ("src/aws/front/",)),
     (re.compile(r"CLI/"), ("src/hearth/",)),
