@@ -17,7 +17,7 @@
 // VMM thread, one after the other, and answers a JSON text or an Error whose message is the
 // `fault_message` and whose http_status is the status. The controller the program uses is
 // MicrovmController (microvm_controller.h): it knows what is allowed when, keeps the configuration
-// before the start, and asks a Machine for what needs a running one.
+// before the start, and asks a RunningMachine for what needs a running one.
 namespace hearth::vmm {
 
 struct GetInstanceInformation {};
@@ -105,9 +105,9 @@ class Controller {
 
 // A microVM that was started. All on the VMM thread. The messages of its errors say what happened
 // ("No such file or directory"); the controller puts Firecracker's words before them.
-class Machine {
+class RunningMachine {
   public:
-    virtual ~Machine() = default;
+    virtual ~RunningMachine() = default;
 
     virtual Status Pause() = 0;   // nothing to do where it is paused
     virtual Status Resume() = 0;  // nothing to do where it runs
@@ -128,6 +128,7 @@ class Machine {
 };
 
 // Builds the machine of a complete configuration and lets it run. On the VMM thread.
-using MachineStarter = std::function<Result<std::unique_ptr<Machine>>(const VmConfig& config)>;
+using MachineStarter =
+    std::function<Result<std::unique_ptr<RunningMachine>>(const VmConfig& config)>;
 
 }  // namespace hearth::vmm

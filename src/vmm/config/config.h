@@ -61,7 +61,8 @@ struct MachineConfigUpdate {
 
 // The command line of a kernel whose boot source names none.
 inline constexpr const char* kDefaultBootArguments =
-    "reboot=k panic=1 nomodule 8250.nr_uarts=0 i8042.noaux i8042.nomux i8042.dumbkbd swiotlb=noforce";
+    "reboot=k panic=1 nomodule 8250.nr_uarts=0 i8042.noaux i8042.nomux i8042.dumbkbd "
+    "swiotlb=noforce";
 
 struct BootSourceConfig {
     std::string kernel_image_path;
