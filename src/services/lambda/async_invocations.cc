@@ -315,6 +315,7 @@ Task<AsyncInvocations::Tried> AsyncInvocations::Call(const AsyncEvent& event) {
         .payload = event.payload,
         .client_context = event.client_context,
         .trace_header = event.trace_header,
+        .asynchronous = true,
         .snapshot = std::move(prepared->snapshot)};
     const std::string version = prepared->resolved.function->version;
     auto result = co_await service_.invoker_->Invoke(

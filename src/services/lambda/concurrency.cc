@@ -39,6 +39,11 @@ bool RateLimit::Take(Clock::time_point now, const Rate& rate) {
     }
 }
 
+RateLimit::Clock::time_point RateLimit::Next(const Rate& rate) const {
+    const Clock::rep even = even_.load(std::memory_order_relaxed);
+    return Clock::time_point(Clock::duration(even) + rate.interval - rate.window);
+}
+
 std::optional<int32_t> AccountConcurrency::ReservedOf(std::string_view function) const {
     const std::lock_guard lock(mutex_);
     const auto found = reserved_.find(function);
@@ -68,54 +73,94 @@ Task<Status> ConcurrencyLimits::Load(AccountId account, Region region) {
     // has.
     const uint64_t ticket = tickets_.fetch_add(1) + 1;
     HEARTH_CO_TRY(Reserves reserves, co_await reader_(std::move(account), std::move(region)));
-    const std::lock_guard lock(limits.mutex_);
-    if (ticket < limits.ticket_) {
-        co_return Status();
+    {
+        const std::lock_guard lock(limits.mutex_);
+        if (ticket < limits.ticket_) {
+            co_return Status();
+        }
+        limits.ticket_ = ticket;
+        int64_t sum = 0;
+        for (const auto& [name, reserved] : reserves) {
+            sum += reserved;
+        }
+        limits.reserved_ = std::move(reserves);
+        limits.running_max = static_cast<int32_t>(std::max<int64_t>(0, account_max_ - sum));
+        limits.generation_.store(ticket, std::memory_order_release);
     }
-    limits.ticket_ = ticket;
-    int64_t sum = 0;
-    for (const auto& [name, reserved] : reserves) {
-        sum += reserved;
-    }
-    limits.reserved_ = std::move(reserves);
-    limits.running_max = static_cast<int32_t>(std::max<int64_t>(0, account_max_ - sum));
-    limits.generation_.store(ticket, std::memory_order_release);
+    limits.watches.Changed();
     co_return Status();
 }
 
 FunctionConcurrency::Place::~Place() {
-    if (shared_ != nullptr) {
-        shared_->fetch_sub(1, std::memory_order_relaxed);
-    }
-    if (own_ != nullptr) {
-        --*own_;
+    if (function_ != nullptr) {
+        function_->Leave(own_);
     }
 }
 
-Result<FunctionConcurrency::Place> FunctionConcurrency::Enter(RateLimit::Clock::time_point now) {
+void FunctionConcurrency::Leave(bool own) {
+    if (own) {
+        --running_;
+        if (reserved_ && running_ < *reserved_) {
+            account_.watches.Room(name_);
+        }
+        return;
+    }
+    if (account_.running.fetch_sub(1) <= account_.running_max.load()) {
+        account_.watches.SharedRoom();
+    }
+}
+
+Result<FunctionConcurrency::Place> FunctionConcurrency::Enter(
+    RateLimit::Clock::time_point now, bool counted) {
     if (const uint64_t generation = account_.generation(); generation != generation_) {
         reserved_ = account_.ReservedOf(name_);
         generation_ = generation;
     }
+    return reserved_ ? EnterReserve(now, counted) : EnterShared(now, counted);
+}
+
+Result<FunctionConcurrency::Place> FunctionConcurrency::EnterReserve(
+    RateLimit::Clock::time_point now, bool counted) {
+    if (running_ >= *reserved_) {
+        return TooManyRequests("ReservedFunctionConcurrentInvocationLimitExceeded");
+    }
+    if (const RateLimit::Rate rate = CallsFor(*reserved_); counted && !calls_.Take(now, rate)) {
+        account_.watches.RoomAt(name_, calls_.Next(rate));
+        return TooManyRequests("ReservedFunctionInvocationRateLimitExceeded");
+    }
+    ++running_;
     Place place;
-    if (reserved_) {
-        if (running_ >= *reserved_) {
-            return TooManyRequests("ReservedFunctionConcurrentInvocationLimitExceeded");
-        }
-        if (!calls_.Take(now, CallsFor(*reserved_))) {
-            return TooManyRequests("ReservedFunctionInvocationRateLimitExceeded");
-        }
-        ++running_;
-        place.own_ = &running_;
-        return place;
+    place.function_ = this;
+    place.own_ = true;
+    if (running_ < *reserved_) {
+        account_.watches.Room(name_);
     }
-    const int32_t running = account_.running.fetch_add(1, std::memory_order_relaxed);
-    place.shared_ = &account_.running;
-    if (running >= account_.running_max.load(std::memory_order_relaxed)) {
-        return TooManyRequests("ConcurrentInvocationLimitExceeded");
-    }
-    if (!account_.calls.Take(now, CallsFor(limits_.account_max()))) {
+    return place;
+}
+
+Result<FunctionConcurrency::Place> FunctionConcurrency::EnterShared(
+    RateLimit::Clock::time_point now, bool counted) {
+    // Never above the limit, not even for an instant: somebody else would be refused by it.
+    int32_t running = account_.running.load();
+    do {
+        if (running >= account_.running_max.load()) {
+            account_.watches.WaitsForShared(name_);
+            // One may have left before that was noted.
+            if (account_.running.load() < account_.running_max.load()) {
+                account_.watches.SharedRoom();
+            }
+            return TooManyRequests("ConcurrentInvocationLimitExceeded");
+        }
+    } while (!account_.running.compare_exchange_weak(running, running + 1));
+    Place place;
+    place.function_ = this;
+    if (const RateLimit::Rate rate = CallsFor(limits_.account_max());
+        counted && !account_.calls.Take(now, rate)) {
+        account_.watches.RoomAt(name_, account_.calls.Next(rate));
         return TooManyRequests("FunctionInvocationRateLimitExceeded");
+    }
+    if (running + 1 < account_.running_max.load()) {
+        account_.watches.Room(name_);
     }
     return place;
 }
@@ -123,6 +168,7 @@ Result<FunctionConcurrency::Place> FunctionConcurrency::Enter(RateLimit::Clock::
 Status FunctionConcurrency::TakeEnvironment(RateLimit::Clock::time_point now) {
     static const RateLimit::Rate kRate = RateLimit::Per(kEnvironmentsPerWindow, kEnvironmentWindow);
     if (!environments_.Take(now, kRate)) {
+        account_.watches.RoomAt(name_, environments_.Next(kRate));
         return TooManyRequests(
             reserved_ ? "ReservedFunctionConcurrentInvocationLimitExceeded"
                       : "ConcurrentInvocationLimitExceeded");

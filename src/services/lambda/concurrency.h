@@ -4,6 +4,7 @@
 #include "base/ids.h"
 #include "base/result.h"
 #include "rt/task.h"
+#include "services/lambda/room_watch.h"
 
 #include <atomic>
 #include <chrono>
@@ -23,6 +24,7 @@
 //   has them for itself. R = 0 stops it.
 // - All others of an account and region share what is left of the account's quota.
 // - In a second come at most ten times as many calls: of the function's reserve, or of the quota.
+//   Asynchronous ones are not counted: they have been accepted already.
 // - A function gets at most 1,000 new environments in 10 s, and then 100 more each second.
 //
 // Storage is the truth about reserves (FunctionStore); this is what the data plane sees of it. A
@@ -45,6 +47,8 @@ class RateLimit final {
     static Rate Per(int64_t count, std::chrono::nanoseconds window);
 
     bool Take(Clock::time_point now, const Rate& rate);
+    // When the next one will be let through.
+    Clock::time_point Next(const Rate& rate) const;
 
   private:
     // When all that was taken so far would have come, had it come evenly.
@@ -58,6 +62,8 @@ class AccountConcurrency final {
     std::atomic<int32_t> running{0};
     std::atomic<int32_t> running_max{0};
     RateLimit calls;
+    // Who waits until there is room again.
+    RoomWatches watches;
 
     // Changes whenever reserves were read anew; 0: not yet.
     uint64_t generation() const { return generation_.load(std::memory_order_acquire); }
@@ -113,8 +119,7 @@ class FunctionConcurrency final {
         Place() = default;
 
         Place(Place&& other) noexcept
-            : shared_(std::exchange(other.shared_, nullptr)),
-              own_(std::exchange(other.own_, nullptr)) {}
+            : function_(std::exchange(other.function_, nullptr)), own_(other.own_) {}
 
         Place& operator=(Place&&) = delete;
         ~Place();
@@ -122,22 +127,28 @@ class FunctionConcurrency final {
       private:
         friend class FunctionConcurrency;
 
-        std::atomic<int32_t>* shared_ = nullptr;
-        int32_t* own_ = nullptr;
+        FunctionConcurrency* function_ = nullptr;
+        // Of the function's reserve; else of what all share.
+        bool own_ = false;
     };
 
     // False until the account's reserves have been read once.
     bool ready() const { return account_.generation() != 0; }
 
-    // Lets one more call in.
+    // Lets one more call in; `counted`: in the calls of a second. Who is refused and has a watch is
+    // told when there is room again, at every instant at which there is some.
     //   errors  TooManyRequestsException (429) with AWS's Reason
-    Result<Place> Enter(RateLimit::Clock::time_point now);
+    Result<Place> Enter(RateLimit::Clock::time_point now, bool counted = true);
 
     // Whether one more environment may be made now.
     //   errors  as Enter
     Status TakeEnvironment(RateLimit::Clock::time_point now);
 
   private:
+    Result<Place> EnterReserve(RateLimit::Clock::time_point now, bool counted);
+    Result<Place> EnterShared(RateLimit::Clock::time_point now, bool counted);
+    void Leave(bool own);
+
     ConcurrencyLimits& limits_;
     AccountConcurrency& account_;
     const std::string name_;

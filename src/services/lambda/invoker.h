@@ -99,6 +99,8 @@ struct InvokeRequest {
     std::string trace_header;
     // The caller wants the last 4 KB of the log.
     bool log_tail = false;
+    // An event that was accepted before. AWS bounds how many calls a second are synchronous.
+    bool asynchronous = false;
     // What a new environment may start from; nothing: a cold start.
     std::optional<SnapshotSource> snapshot;
     // Where a streamed answer goes (InvokeStreaming sets it); null: it is collected.

@@ -292,7 +292,8 @@ Task<Result<InvokeResult>> Slots::Invoke(
     if (!allowed.ok()) {
         result = std::move(allowed).error();
     } else {
-        const auto place = pool.owner->concurrency.Enter(steady_clock::now());
+        const auto place =
+            pool.owner->concurrency.Enter(steady_clock::now(), !request.asynchronous);
         if (place.ok()) {
             metrics_.busy.Add(1);
             result = co_await InvokeInPool(pool, request);
