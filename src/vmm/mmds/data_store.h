@@ -3,6 +3,7 @@
 #include "base/result.h"
 #include "codec/json/json.h"
 #include "vmm/config/config.h"
+#include "vmm/mmds/token_authority.h"
 
 #include <cstddef>
 #include <string>
@@ -17,10 +18,12 @@ class MmdsDataStore final {
   public:
     explicit MmdsDataStore(std::size_t bytes_max) : bytes_max_(bytes_max) {}
 
-    //   errors  "The MMDS data store size exceeded ..." with status 413.
+    // Objects are kept with their members in the order of their names.
+    //   errors  status 413: larger than the store may be, as JSON without white space.
     Status Put(codec::Json value);
 
-    // RFC 7396: objects are merged, null removes, anything else replaces. Needs a Put before.
+    // RFC 7396: objects are merged, null removes, anything else replaces. Needs a Put before. On
+    // an error, as Put's, nothing has changed.
     Status Patch(const codec::Json& patch);
 
     // The whole document as JSON; "{}" before the first Put.
@@ -35,7 +38,8 @@ class MmdsDataStore final {
     //   errors  kNotFound: nothing there; kInvalid: not to be had in that format.
     Result<std::string> Read(std::string_view path, MmdsFormat format) const;
 
-    MmdsConfig config;  // who may ask, and how
+    MmdsConfig config;      // who may ask, and how
+    TokenAuthority tokens;  // of all interfaces: a token of one is good on another
 
   private:
     std::size_t bytes_max_;

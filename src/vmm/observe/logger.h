@@ -10,11 +10,15 @@
 
 // The monitor's log, as Firecracker writes it: one line per event,
 //   2026-01-31T10:00:00.123456789 [id:thread:LEVEL:file:line] text
-// to standard output, a file or a named pipe. A line that cannot be written at once is dropped and
-// counted (metrics: logger.missed_log_count): no reader of a pipe can stop a guest.
+// to standard output, a file or a named pipe; the time is UTC. To a file or a named pipe, a line
+// that cannot be written at once is dropped and counted (metrics: logger.missed_log_count): no
+// reader of a pipe can stop a guest.
 namespace hearth::vmm::vmmlog {
 
 void SetInstanceId(std::string_view id);
+
+// The calling thread's name, in the log and in the kernel. Before its system call filter.
+void NameThread(std::string_view name);
 
 // What is set changes, the rest stays. Opens log_path for appending, never waiting for a reader.
 Status Configure(const LoggerConfig& config);

@@ -29,8 +29,9 @@ class Counter final {
 namespace metrics {
 
 // The counter of a group and a name ("block_rootfs", "read_bytes"); made when asked for first, and
-// there until the process ends. Takes a lock: ask once, keep the reference. Groups that start
-// with "net_", "block_" also add up in "net" and "block".
+// there until the process ends. Takes a lock: ask once, keep the reference. What devices of one
+// kind count in groups of their own ("block_rootfs", "net_eth0") also adds up in the kind's
+// ("block", "net").
 //   stored  written as it is (a time, a level), not as a difference.
 Counter& Get(std::string_view group, std::string_view name, bool stored = false);
 
@@ -38,8 +39,13 @@ Counter& Get(std::string_view group, std::string_view name, bool stored = false)
 Status Configure(const std::string& path);
 bool configured();
 
-// Writes one line. Fine without a file: then nothing happens.
+// Writes one line. Fine without a file: then nothing happens. What a full pipe does not take of a
+// line goes out before the next one; meanwhile lines are left out whole, and nothing that was
+// counted is lost.
 Status Flush();
+
+// The line as the next Flush would write it, without its end.
+std::string Line();
 
 }  // namespace metrics
 }  // namespace hearth::vmm
