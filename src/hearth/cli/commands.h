@@ -21,6 +21,8 @@ void AddS3Command(CLI::App* app, int* exit_status);
 // Below the command `s3`.
 void AddS3ScrubCommand(CLI::App* s3, int* exit_status);
 void AddClockCommand(CLI::App* app, int* exit_status);
+void AddImagesCommand(CLI::App* app, int* exit_status);
+void AddMicrovmCommand(CLI::App* app, int* exit_status);
 void AddCompletionCommand(CLI::App* app, int* exit_status);
 
 }  // namespace hearth::cli

@@ -37,6 +37,8 @@ int main(int argc, char** argv) {
     cli::AddCaCommand(&app, &exit_status);
     cli::AddS3Command(&app, &exit_status);
     cli::AddClockCommand(&app, &exit_status);
+    cli::AddImagesCommand(&app, &exit_status);
+    cli::AddMicrovmCommand(&app, &exit_status);
     cli::AddCompletionCommand(&app, &exit_status);
     CLI11_PARSE(app, argc, argv);
     return exit_status;
