@@ -58,12 +58,12 @@ void I8042::Push(std::initializer_list<std::uint8_t> bytes) {
 bool I8042::TriggerCtrlAltDel() {
     const std::lock_guard lock(mutex_);
     // Scan codes of set 2: press Ctrl, Alt, Del; release in reverse. Del is of the extended block.
-    constexpr std::initializer_list<std::uint8_t> kKeys = {
+    const std::initializer_list<std::uint8_t> keys = {
         0x14, 0x11, 0xe0, 0x71, 0xe0, 0xf0, 0x71, 0xf0, 0x11, 0xf0, 0x14};
-    if (output_.size() + kKeys.size() > kOutputBytesMax) {
+    if (output_.size() + keys.size() > kOutputBytesMax) {
         return false;
     }
-    Push(kKeys);
+    Push(keys);
     return true;
 }
 
