@@ -74,6 +74,10 @@ SOAKS = {
         "kill -9 of the cloud while messages go through event source mappings to a function", 200,
         [*PYTEST, "tests/crash/test_mapping_kill.py"],
     ),
+    "mapping_turns": (
+        "queues that feed one function with two places, in turns", 1_000,
+        ["{build}/src/services/lambda/services_lambda_test", "--gtest_filter=ManyQueues.*"],
+    ),
     "sqs_kill": (
         "kill -9 of the cloud while messages are sent, received, hidden, deleted and purged", 200,
         [*PYTEST, "tests/crash/test_sqs_kill.py"],

@@ -21,7 +21,8 @@ void LambdaService::UseQueues(MessageQueues& queues) {
         [this](const MappingRecord& mapping, std::string payload, std::string trace_header) {
             return CallForMapping(mapping, std::move(payload), std::move(trace_header));
         };
-    mappings_ = std::make_unique<EventSourceMappings>(deps_, queues, std::move(functions));
+    mappings_ =
+        std::make_unique<EventSourceMappings>(deps_, queues, concurrency_, std::move(functions));
     mappings_->AddTo(table_);
 }
 

@@ -42,12 +42,15 @@ void NameIgnored(aws::RequestContext& context, const std::vector<std::string>& i
 }  // namespace
 
 EventSourceMappings::EventSourceMappings(
-    const ServiceDeps& deps, MessageQueues& queues, Functions functions)
+    const ServiceDeps& deps,
+    MessageQueues& queues,
+    ConcurrencyLimits& concurrency,
+    Functions functions)
     : deps_(deps),
       queues_(queues),
       functions_(std::move(functions)),
       store_(deps.kv),
-      pollers_(deps, store_, queues_, functions_.call) {}
+      pollers_(deps, store_, queues_, concurrency, functions_.call) {}
 
 void EventSourceMappings::AddTo(aws::OperationTable& table) {
     table.Add<model::CreateEventSourceMapping>(this, &EventSourceMappings::Create);

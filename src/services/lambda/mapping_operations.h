@@ -4,6 +4,7 @@
 #include "aws/front/service.h"
 #include "base/result.h"
 #include "rt/task.h"
+#include "services/lambda/concurrency.h"
 #include "services/lambda/function_name.h"
 #include "services/lambda/mapping_pollers.h"
 #include "services/lambda/mapping_store.h"
@@ -36,7 +37,11 @@ class EventSourceMappings final {
         MappingWorld::Call call;
     };
 
-    EventSourceMappings(const ServiceDeps& deps, MessageQueues& queues, Functions functions);
+    EventSourceMappings(
+        const ServiceDeps& deps,
+        MessageQueues& queues,
+        ConcurrencyLimits& concurrency,
+        Functions functions);
 
     void AddTo(aws::OperationTable& table);
 

@@ -24,9 +24,6 @@ using std::chrono::seconds;
 // After an error that is not the function's own: no environment, no such function.
 constexpr milliseconds kPauseMin = seconds(1);
 constexpr milliseconds kPauseMax = seconds(60);
-// A throttled batch tries again at the latest then; earlier when a call to the function has ended.
-constexpr milliseconds kThrottleMin(100);
-constexpr milliseconds kThrottleMax = seconds(10);
 // A message that is not taken over before its visibility ends would be worked on twice.
 constexpr milliseconds kVisibilityMargin = seconds(1);
 
@@ -112,8 +109,8 @@ void MappingPoller::Stop() {
     window_.reset();
     growth_.reset();
     pause_.reset();
-    for (rt::Event* const waiting : waiting_) {
-        waiting->Set();
+    for (MappingTurns::Turn* const turn : waiting_) {
+        turn->event().Set();
     }
     std::vector<std::string> handles;
     for (Held& held : held_) {
@@ -162,6 +159,15 @@ Task<bool> MappingPoller::Step() {
         ArmGrowth();
         co_return false;
     }
+    // While others wait for the function, messages are taken when their turn has come: until then
+    // they are better off in their queue.
+    std::unique_ptr<MappingTurns::Turn> turn;
+    if (held_.empty() && record_.batch_window.count() == 0 && world_.turns.Busy(Function())) {
+        turn = std::make_unique<MappingTurns::Turn>(world_.turns, Function(), record_.id);
+        if (!co_await WaitTurn(*turn, std::nullopt) || paused_ || throttled_ > 0 || AtLimit()) {
+            co_return false;
+        }
+    }
     MessageQueues::ReceiveOptions options;
     options.max = record_.batch_size - static_cast<int32_t>(held_.size());
     options.bytes_max =
@@ -199,7 +205,7 @@ Task<bool> MappingPoller::Step() {
         bytes += message.body.size();
     }
     const bool took = co_await TakeIn(*std::move(messages));
-    Launch();
+    Launch(std::move(turn));
     // Fewer than asked for: there were no more, and who sends the next wakes us. Bytes may have
     // been the reason, or that a queue with groups gives them out in turns.
     co_return took && (full || record_.fifo || bytes > options.bytes_max / 2);
@@ -293,12 +299,17 @@ MappingPoller::Batch MappingPoller::TakeBatch() {
     return batch;
 }
 
-void MappingPoller::Launch() {
+MappingTurns::Function MappingPoller::Function() const {
+    return {record_.account, record_.region, record_.function_name};
+}
+
+void MappingPoller::Launch(std::unique_ptr<MappingTurns::Turn> turn) {
     while (!stopped_ && !paused_ && throttled_ == 0 && Ready() && !AtLimit()) {
         ++running_;
-        world_.tasks.Spawn([self = shared_from_this(), batch = TakeBatch()]() mutable {
-            return self->Run(std::move(batch));
-        });
+        world_.tasks.Spawn(
+            [self = shared_from_this(), batch = TakeBatch(), turn = std::move(turn)]() mutable {
+                return self->Run(std::move(batch), std::move(turn));
+            });
     }
 }
 
@@ -313,25 +324,31 @@ void MappingPoller::ArmGrowth() {
     growth_->Set(next);
 }
 
-Task<bool> MappingPoller::WaitTurn(CloudClock::time_point until, int attempt, int64_t ticket) {
-    const CloudClock::time_point now = world_.clock.Now();
-    if (now >= until || stopped_) {
-        co_return false;
+Task<bool> MappingPoller::WaitTurn(
+    MappingTurns::Turn& turn, std::optional<CloudClock::time_point> until) {
+    std::unique_ptr<flow::DueTimes::Entry> entry;
+    if (until) {
+        entry = world_.due_times.Make([&turn] { turn.event().Set(); });
+        entry->Set(until);
     }
-    rt::Event turn;
-    const auto entry = world_.due_times.Make([&turn] { turn.Set(); });
-    entry->Set(std::min(until, now + BackOff(world_.random, kThrottleMin, kThrottleMax, attempt)));
-    const MappingTurns::Waiting waiting(world_.turns, record_.function_name, turn, ticket);
-    // This wait ends by the cloud's clock, which must not wait for it.
+    // It may end by the cloud's clock, which must not wait for it.
     world_.activity.Leave();
     waiting_.insert(&turn);
-    co_await turn.Wait();
+    if (!stopped_) {
+        co_await turn.event().Wait();
+    }
     waiting_.erase(&turn);
     world_.activity.Enter();
-    co_return !stopped_ && world_.clock.Now() < until;
+    co_return turn.called() && !stopped_ && (!until || world_.clock.Now() < *until);
 }
 
-Task<void> MappingPoller::Run(Batch batch) {
+Task<CloudClock::time_point> MappingPoller::WorkableUntil(const Batch& batch) {
+    const auto queue = co_await world_.queues.Find(record_.source_arn);
+    co_return batch.received +
+        (queue.ok() ? queue->visibility_timeout - kVisibilityMargin : milliseconds(0));
+}
+
+Task<void> MappingPoller::Run(Batch batch, std::unique_ptr<MappingTurns::Turn> turn) {
     const MappingActivity::Unit active(world_.activity);
     std::vector<std::string> records;
     // Of all chains that meet in this batch the one that has run longest goes on.
@@ -348,21 +365,20 @@ Task<void> MappingPoller::Run(Batch batch) {
     records.clear();
 
     std::optional<CloudClock::time_point> until;
-    const int64_t ticket = world_.turns.NewTicket();
-    for (int attempt = 0;; ++attempt) {
-        if (attempt > 0 || world_.turns.Busy(record_.function_name)) {
-            if (!until) {
-                const auto queue = co_await world_.queues.Find(record_.source_arn);
-                until = batch.received;
-                if (queue.ok()) {
-                    *until += queue->visibility_timeout - kVisibilityMargin;
-                }
-            }
+    for (;;) {
+        if (!turn && world_.turns.Busy(Function())) {
+            turn = std::make_unique<MappingTurns::Turn>(world_.turns, Function(), record_.id);
+        }
+        if (turn && !turn->called()) {
             ++throttled_;
-            const bool may_try = co_await WaitTurn(*until, attempt, ticket);
+            if (!until) {
+                until = co_await WorkableUntil(batch);
+            }
+            const bool may_try = co_await WaitTurn(*turn, until);
             --throttled_;
             if (!may_try) {
                 last_result_ = "PROBLEM: Function call was throttled";
+                turn.reset();
                 if (stopped_) {
                     std::vector<std::string> handles;
                     for (Held& held : batch.messages) {
@@ -377,22 +393,32 @@ Task<void> MappingPoller::Run(Batch batch) {
         if (result.ok()) {
             errors_ = 0;
             // The function is free already; what is left is the queue's.
-            world_.turns.Ended(record_.function_name);
+            if (turn) {
+                turn->Used();
+                turn.reset();
+            }
             co_await Settle(batch, *result);
             break;
         }
+        if (result.error().kind() == Error::Kind::kThrottled) {
+            if (turn) {
+                turn->Refused();
+            } else {
+                turn = std::make_unique<MappingTurns::Turn>(world_.turns, Function(), record_.id);
+            }
+            continue;
+        }
+        turn.reset();
         if (result.error().code() == kRecursiveInvocationCode) {
             co_await EndRecursion(batch);
-            break;
-        }
-        if (result.error().kind() != Error::Kind::kThrottled) {
+        } else {
             // The messages come back when their visibility ends.
             if (!stopped_) {
                 scale_.Failed(world_.clock.Now());
                 Pause(result.error());
             }
-            break;
         }
+        break;
     }
     --running_;
     Pump();

@@ -118,15 +118,19 @@ class MappingPoller final : public std::enable_shared_from_this<MappingPoller> {
     // Whether it may be worth going on at once.
     Task<bool> Step();
     Task<bool> TakeIn(std::vector<MessageQueues::Message> messages);
-    // Starts what is ready, as far as may run.
-    void Launch();
+    // Starts what is ready, as far as may run; the first batch has a turn already.
+    void Launch(std::unique_ptr<MappingTurns::Turn> turn = nullptr);
     bool Ready() const;
     Batch TakeBatch();
     bool AtLimit() const;
     void ArmGrowth();
-    Task<void> Run(Batch batch);
-    // Waits its turn after a throttle. False: the messages are about to come back, give up.
-    Task<bool> WaitTurn(CloudClock::time_point until, int attempt, int64_t ticket);
+    MappingTurns::Function Function() const;
+    // `turn`: of one whose turn has come; may be null.
+    Task<void> Run(Batch batch, std::unique_ptr<MappingTurns::Turn> turn);
+    // False: it did not come in time, or the mapping stops.
+    Task<bool> WaitTurn(MappingTurns::Turn& turn, std::optional<CloudClock::time_point> until);
+    // When its messages are about to come back.
+    Task<CloudClock::time_point> WorkableUntil(const Batch& batch);
     Task<Result<InvokeResult>> Call(const std::string& payload, const std::string& trace_header);
     Task<void> Settle(const Batch& batch, const InvokeResult& result);
     Task<void> Delete(std::vector<std::string> handles);
@@ -154,7 +158,7 @@ class MappingPoller final : public std::enable_shared_from_this<MappingPoller> {
     // Running batches, and those of them that wait their turn.
     int32_t running_ = 0;
     int32_t throttled_ = 0;
-    std::set<rt::Event*> waiting_;
+    std::set<MappingTurns::Turn*> waiting_;
     // In the order received.
     std::vector<Held> held_;
     size_t held_bytes_ = 0;

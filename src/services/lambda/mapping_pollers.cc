@@ -13,7 +13,11 @@ namespace hearth::lambda {
 
 // What belongs to one loop.
 struct MappingPollers::Shard {
-    Shard(const ServiceDeps& deps, MessageQueues& queues, const MappingWorld::Call& call)
+    Shard(
+        const ServiceDeps& deps,
+        MessageQueues& queues,
+        ConcurrencyLimits& concurrency,
+        const MappingWorld::Call& call)
         : world{
               .queues = queues,
               .wakes = deps.wakes,
@@ -21,7 +25,17 @@ struct MappingPollers::Shard {
               .clock = deps.cloud_clock,
               .random = deps.random,
               .call = call,
-              .turns = {},
+              .turns = MappingTurns(
+                  deps.due_times,
+                  deps.cloud_clock,
+                  [&loops = deps.loops, &concurrency](
+                      const AccountId& account,
+                      const Region& region,
+                      const std::string& function,
+                      RoomWatches::Tell tell) {
+                      return concurrency.Of(account, region)
+                          .watches.Add(loops, function, std::move(tell));
+                  }),
               .activity = {},
               .tasks = {}} {}
 
@@ -30,8 +44,16 @@ struct MappingPollers::Shard {
 };
 
 MappingPollers::MappingPollers(
-    const ServiceDeps& deps, MappingStore& store, MessageQueues& queues, MappingWorld::Call call)
-    : deps_(deps), store_(store), queues_(queues), call_(std::move(call)) {}
+    const ServiceDeps& deps,
+    MappingStore& store,
+    MessageQueues& queues,
+    ConcurrencyLimits& concurrency,
+    MappingWorld::Call call)
+    : deps_(deps),
+      store_(store),
+      queues_(queues),
+      concurrency_(concurrency),
+      call_(std::move(call)) {}
 
 MappingPollers::~MappingPollers() = default;
 
@@ -48,7 +70,8 @@ Task<void> MappingPollers::Start() {
     shards_.resize(static_cast<size_t>(deps_.loops.size()));
     for (int i = 0; i < deps_.loops.size(); ++i) {
         co_await rt::RunOn(deps_.loops, i, [this, i]() -> Task<void> {
-            shards_[static_cast<size_t>(i)] = std::make_unique<Shard>(deps_, queues_, call_);
+            shards_[static_cast<size_t>(i)] =
+                std::make_unique<Shard>(deps_, queues_, concurrency_, call_);
             co_return;
         });
     }

@@ -4,6 +4,7 @@
 #include "base/result.h"
 #include "rt/semaphore.h"
 #include "rt/task.h"
+#include "services/lambda/concurrency.h"
 #include "services/lambda/mapping_poller.h"
 #include "services/lambda/mapping_record.h"
 #include "services/lambda/mapping_store.h"
@@ -25,6 +26,7 @@ class MappingPollers final {
         const ServiceDeps& deps,
         MappingStore& store,
         MessageQueues& queues,
+        ConcurrencyLimits& concurrency,
         MappingWorld::Call call);
     ~MappingPollers();
 
@@ -54,6 +56,7 @@ class MappingPollers final {
     const ServiceDeps deps_;
     MappingStore& store_;
     MessageQueues& queues_;
+    ConcurrencyLimits& concurrency_;
     const MappingWorld::Call call_;
     // By loop; made in Start, each on its own.
     std::vector<std::unique_ptr<Shard>> shards_;
