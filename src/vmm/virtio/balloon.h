@@ -63,6 +63,9 @@ class BalloonDevice final : public Device {
 
     Status Started() override;
 
+    // Takes the queue's next request into chain_; false when there is none, or it was a bad one.
+    bool Next(std::uint16_t queue);
+
     void Inflate();
     void Deflate();
     void TakeStatistics();

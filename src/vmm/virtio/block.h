@@ -59,6 +59,7 @@ class BlockDevice final : public Device {
 
     std::span<const std::uint16_t> queue_sizes() const override;
     void ReadConfig(std::uint64_t offset, std::span<std::byte> data) override;
+    void WriteConfig(std::uint64_t offset, std::span<const std::byte> data) override;
     std::vector<EventSource> event_sources() override;
     void Kick(std::uint16_t queue) override;
 
@@ -76,7 +77,7 @@ class BlockDevice final : public Device {
     // False when the queue must wait (limits, or the engine is full).
     bool Process(const Chain& chain);
     void Finish(std::uint16_t head, const Request& request, std::int64_t result);
-    void ReapCompletions();
+    void FinishAll();
 
     BlockOptions options_;
     std::uint64_t features_ = 0;
@@ -84,9 +85,16 @@ class BlockDevice final : public Device {
     std::array<std::byte, 20> id_{};
     std::array<std::byte, 24> config_{};
     std::unique_ptr<BlockEngine> engine_;
+    // The engine's descriptor.
+    int file_ = -1;
     RateLimiter limiter_;
     BlockMetrics metrics_;
+    // The engine had no room; its next completion continues the queue.
+    bool is_engine_full_ = false;
+    // Kept, so that a busy disk does not allocate.
     Chain chain_;
+    std::vector<std::span<std::byte>> data_;
+    std::vector<BlockEngine::Completion> completions_;
     // By head descriptor, of which each is in flight at most once.
     std::vector<Request> requests_;
 };

@@ -70,8 +70,10 @@ class MmioTransport final : public BusDevice, public std::enable_shared_from_thi
     void WriteRegister(std::uint64_t offset, std::uint32_t value);
     void SetStatus(std::uint32_t value);
     void Reset();
-    void Activate();
-    void ActivateOnLoop(std::uint64_t generation);
+    // Has the VMM thread do what a reset or an activation left to it.
+    void PostSettle();
+    void Settle();
+    void Activate(const std::vector<QueueConfig>& configs, std::uint64_t features);
     void WriteQueueRegister(std::uint64_t offset, std::uint32_t value);
     QueueConfig* selected_queue();
 
@@ -90,12 +92,16 @@ class MmioTransport final : public BusDevice, public std::enable_shared_from_thi
     std::uint64_t driver_features_ = 0;
     std::uint32_t selected_ = 0;
     std::vector<QueueConfig> queues_;
+    // What Settle has to do, and whether it is posted: one at a time, however fast a guest resets.
+    bool settle_posted_ = false;
+    bool reset_due_ = false;
+    bool activate_due_ = false;
 
     // Changed by the VMM thread too (NEEDS_RESET), with the device's mutex held.
     std::atomic<std::uint32_t> status_{0};
     std::atomic<std::uint32_t> interrupt_status_{0};
     std::atomic<std::uint32_t> config_generation_{0};
-    // Which initialisation this is, so that an activation overtaken by a reset does not happen.
+    // Counts resets, with the device's mutex held: an activation overtaken by one does not happen.
     std::atomic<std::uint64_t> generation_{0};
 };
 

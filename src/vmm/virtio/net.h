@@ -8,6 +8,8 @@
 #include "vmm/virtio/metrics.h"
 #include "vmm/virtio/rate_limiter.h"
 
+#include <sys/uio.h>
+
 #include <array>
 #include <cstddef>
 #include <cstdint>
@@ -103,7 +105,11 @@ class NetDevice final : public Device {
     void ProcessTx();
     // One frame (virtio header first) into the receive queue; false when there is no room for it.
     bool Deliver(std::span<const std::byte> frame);
+    // Reads the next frame for the guest into rx_frame_; false when there is none.
     bool RefillFrame();
+    // Sends the frame in chain_; true when the detour took it.
+    bool Transmit();
+    void CountSpoofing(std::span<const std::byte> frame);
     void ArmDetour();
 
     NetOptions options_;
@@ -116,6 +122,7 @@ class NetDevice final : public Device {
     NetMetrics metrics_;
     Chain chain_;
     std::vector<std::byte> tx_frame_;
+    std::vector<iovec> vectors_;
     // A frame that was read and could not be delivered yet.
     std::vector<std::byte> rx_frame_;
     std::size_t rx_frame_bytes_ = 0;

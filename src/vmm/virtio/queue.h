@@ -41,6 +41,9 @@ struct Chain final {
 
     // Copies to bytes [at, at + from.size()) of the writable part; false when it is shorter.
     bool Write(std::uint64_t at, std::span<const std::byte> from) const;
+
+    // Byte `at` of the writable part, which must be there.
+    std::byte* WritableByte(std::uint64_t at) const;
 };
 
 class Queue final {

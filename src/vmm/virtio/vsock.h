@@ -1,5 +1,6 @@
 #pragma once
 
+#include "base/clock.h"
 #include "base/result.h"
 #include "vmm/virtio/device.h"
 #include "vmm/virtio/metrics.h"
@@ -47,14 +48,13 @@ class VsockDevice final : public Device {
     std::uint64_t features() const override;
     std::span<const std::uint16_t> queue_sizes() const override;
     void ReadConfig(std::uint64_t offset, std::span<std::byte> data) override;
+    void WriteConfig(std::uint64_t offset, std::span<const std::byte> data) override;
     std::vector<EventSource> event_sources() override;
     void Kick(std::uint16_t queue) override;
     void Reset() override;
 
   private:
     explicit VsockDevice(const VsockOptions& options);
-
-    Status Started() override;
 
     void ProcessRx();
     void ProcessTx();
