@@ -23,9 +23,11 @@ namespace fs = std::filesystem;
 constexpr size_t kNameBytesMax = 64;
 constexpr size_t kFileBytesMax = 512U << 20U;
 
-// Debian's kernels have the drivers of virtual devices as modules.
+// Debian's kernels have the drivers of virtual devices as modules. PCI: so that an image boots under
+// other monitors, too.
 const std::vector<std::string> kModules = {
     "virtio_mmio",
+    "virtio_pci",
     "virtio_blk",
     "virtio_net",
     "virtio_rng",
@@ -247,17 +249,17 @@ Status MergeUsr(const std::string& root) {
     for (const char* folder : {"bin", "sbin", "lib", "lib32", "lib64", "libx32"}) {
         const std::string top = root + "/" + folder;
         const std::string merged = root + "/usr/" + folder;
-        std::error_code error;
-        if (fs::is_symlink(top, error)) {
+        if (fs::is_symlink(fs::symlink_status(top))) {
             continue;
         }
-        const bool there = fs::is_directory(top, error);
+        const bool there = fs::is_directory(top);
+        std::error_code error;
         if (there) {
             fs::create_directories(merged, error);
             HEARTH_RETURN_IF_ERROR(RunProgram({"cp", "-a", "--", top + "/.", merged + "/"}));
             fs::remove_all(top, error);
         }
-        if (there || fs::is_directory(merged, error)) {
+        if (there || fs::is_directory(merged)) {
             fs::create_symlink(std::string("usr/") + folder, top, error);
         }
         if (error) {
