@@ -6,6 +6,7 @@
 
 #include <cstddef>
 #include <functional>
+#include <memory>
 #include <string>
 
 // The HTTP API on a unix socket. One thread, epoll, several connections, each with keep-alive; one
@@ -37,8 +38,8 @@ class ApiServer final {
     // Serves until Stop. On a thread of its own.
     Status Run();
 
-    // From any thread; the answer of a request that is being done still goes out. Never from
-    // within `submit`. Removes nothing: the socket's file is removed by the destructor.
+    // From any thread; the answer of a request that is being done still goes out. The socket's file
+    // stays, as Firecracker's does: whoever made its folder removes it.
     void Stop();
 
   private:

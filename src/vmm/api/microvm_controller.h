@@ -4,8 +4,10 @@
 #include "vmm/config/resources.h"
 #include "vmm/mmds/data_store.h"
 
+#include <cstddef>
 #include <memory>
 #include <string>
+#include <string_view>
 
 // The controller of the program: what may be asked before the start and what after it, with
 // Firecracker's words for what may not; the configuration that grows request by request; the data
@@ -32,6 +34,9 @@ class MicrovmController final : public Controller {
 
     bool started() const { return machine_ != nullptr; }
 
+    // Collects the machine's counters and writes a line of metrics.
+    Status WriteMetrics();
+
     // Before the machine's parts (event loop, KVM) go.
     void DestroyMachine() { machine_.reset(); }
 
@@ -45,6 +50,9 @@ class MicrovmController final : public Controller {
     std::unique_ptr<RunningMachine> machine_;
     bool paused_ = false;
 };
+
+// The JSON of a file of metadata (--metadata) into the data store.
+Status LoadMetadata(MicrovmController& controller, std::string_view text);
 
 // Every part of a configuration file, done as if each had come over the API, in the order in which
 // they depend on each other; then the start.
