@@ -6,6 +6,7 @@
 #include "vmm/boot/image_file.h"
 #include "vmm/boot/layout.h"
 #include "vmm/legacy/boot_timer.h"
+#include "vmm/machine/signals.h"
 #include "vmm/observe/logger.h"
 #include "vmm/observe/metrics.h"
 
@@ -20,9 +21,6 @@ namespace hearth::vmm {
 namespace {
 
 constexpr std::size_t kBytesPerMib = 1 << 20;
-
-constexpr int kExitOk = 0;
-constexpr int kExitGeneric = 1;
 
 // What the guest's first command line words become when there is a root drive.
 std::string CommandLine(const VmConfig& config) {

@@ -219,8 +219,24 @@ TEST_F(VcpuThreadTest, ErrorBeforeTheGuestIsStartsError) {
 }
 
 TEST_F(VcpuThreadTest, TripleFaultEndsTheGuestCleanly) {
-    // lidt [0x2000] (limit 0: no handler for anything); int3
-    const TinyGuest guest = TinyGuest::Make({0x0f, 0x01, 0x1e, 0x00, 0x20, 0xcc});
+    // cli; lidt [0x2000] (limit 0: no handler for anything); mov eax,cr0; or al,1; mov cr0,eax; ud2
+    const TinyGuest guest = TinyGuest::Make(
+        {0xfa,
+         0x0f,
+         0x01,
+         0x1e,
+         0x00,
+         0x20,
+         0x0f,
+         0x20,
+         0xc0,
+         0x0c,
+         0x01,
+         0x0f,
+         0x22,
+         0xc0,
+         0x0f,
+         0x0b});
     Bus ports;
     Bus mmio;
     Ending ending;
