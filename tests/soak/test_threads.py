@@ -61,6 +61,8 @@ class Load:
         self.sts = hearth.client("sts")
         self.iam = hearth.client("iam")
         self.logs = hearth.client("logs")
+        self.s3 = hearth.client("s3")
+        self.sqs = hearth.client("sqs")
         self.made = 0
 
     def shared(self):
@@ -146,6 +148,77 @@ class Load:
         self.functions.add_permission(**name, Action="lambda:InvokeFunction", Principal="s3.amazonaws.com")
         self.functions.remove_permission(**name)
 
+    def objects(self):
+        key = f"{self.caller}/{self.random.randrange(8)}"
+        body = self.random.randbytes(self.random.choice([0, 100, 5_000, 300_000]))
+        self.s3.put_object(Bucket="shared", Key=key, Body=body)
+        assert self.s3.get_object(Bucket="shared", Key=key)["Body"].read() == body
+        self.s3.copy_object(
+            Bucket="shared", Key=f"{key}-copy", CopySource={"Bucket": "shared", "Key": key}
+        )
+        if self.random.random() < 0.5:
+            self.s3.delete_object(Bucket="shared", Key=key)
+
+    def contended_object(self):
+        # Of all callers at once: whichever was last, it is whole.
+        self.s3.put_object(Bucket="shared", Key="one", Body=bytes([65 + self.caller]) * 9_000)
+        body = self.s3.get_object(Bucket="shared", Key="one")["Body"].read()
+        assert len(body) == 9_000 and len(set(body)) == 1
+
+    def parts(self):
+        name = {"Bucket": "shared", "Key": f"parts{self.caller}"}
+        upload = self.s3.create_multipart_upload(**name)["UploadId"]
+        tag = self.s3.upload_part(**name, UploadId=upload, PartNumber=1, Body=b"p" * 70_000)["ETag"]
+        if self.random.random() < 0.3:
+            self.s3.abort_multipart_upload(**name, UploadId=upload)
+            return
+        self.s3.complete_multipart_upload(
+            **name, UploadId=upload, MultipartUpload={"Parts": [{"PartNumber": 1, "ETag": tag}]}
+        )
+
+    def object_lists(self):
+        self.s3.list_objects_v2(Bucket="shared", Delimiter="/")
+        self.s3.delete_objects(
+            Bucket="shared", Delete={"Objects": [{"Key": f"{self.caller}/{n}"} for n in range(3)]}
+        )
+        self.s3.list_buckets()
+
+    def messages(self):
+        url = self.hearth.queues[self.random.choice(["plain", "ordered.fifo"])]
+        more = {}
+        if url.endswith(".fifo"):
+            self.made += 1
+            more = {
+                "MessageGroupId": str(self.random.randrange(3)),
+                "MessageDeduplicationId": f"{self.caller}-{self.made}",
+            }
+        self.sqs.send_message(QueueUrl=url, MessageBody="hello", **more)
+        for message in self.sqs.receive_message(
+            QueueUrl=url, MaxNumberOfMessages=10, WaitTimeSeconds=self.random.choice([0, 1])
+        ).get("Messages", []):
+            self.sqs.change_message_visibility(
+                QueueUrl=url, ReceiptHandle=message["ReceiptHandle"], VisibilityTimeout=30
+            )
+            self.sqs.delete_message(QueueUrl=url, ReceiptHandle=message["ReceiptHandle"])
+
+    def queues_life(self):
+        self.made += 1
+        url = self.sqs.create_queue(QueueName=f"own{self.caller}-{self.made}")["QueueUrl"]
+        self.sqs.send_message(QueueUrl=url, MessageBody="hello", DelaySeconds=1)
+        self.sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["All"])
+        self.sqs.purge_queue(QueueUrl=url)
+        self.sqs.delete_queue(QueueUrl=url)
+
+    def work(self):
+        # A mapping takes it from there.
+        self.sqs.send_message_batch(
+            QueueUrl=self.hearth.queues["work"],
+            Entries=[{"Id": str(n), "MessageBody": "{}"} for n in range(10)],
+        )
+
+    def event(self):
+        self.functions.invoke(FunctionName=self.shared(), InvocationType="Event", Payload=b"{}")
+
     def own_endpoints(self):
         assert self.hearth.get("/_hearth/metrics").status == 200
 
@@ -153,8 +226,34 @@ class Load:
 OPERATIONS = [
     "invoke", "invoke", "invoke", "life_of_a_function", "publish", "read", "identity", "users",
     "log_groups", "own_endpoints", "stream", "stream", "url", "url", "streamed_url", "layers",
-    "concurrency", "permissions",
+    "concurrency", "permissions", "objects", "objects", "objects", "contended_object", "parts",
+    "object_lists", "messages", "messages", "messages", "queues_life", "work", "event",
 ]
+
+
+def make_queues(hearth):
+    """Queues for everyone; one feeds a function, one is told of new objects."""
+    sqs = hearth.client("sqs")
+    hearth.queues = {}
+    for name, attributes in {
+        "plain": {}, "ordered.fifo": {"FifoQueue": "true"}, "work": {}, "news": {},
+    }.items():
+        hearth.queues[name] = sqs.create_queue(QueueName=name, Attributes=attributes)["QueueUrl"]
+    arn = {
+        name: sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
+        for name, url in hearth.queues.items()
+    }
+    hearth.client("lambda").create_event_source_mapping(
+        EventSourceArn=arn["work"], FunctionName="shared0", BatchSize=5
+    )
+    s3 = hearth.client("s3")
+    s3.create_bucket(Bucket="shared")
+    s3.put_bucket_notification_configuration(
+        Bucket="shared",
+        NotificationConfiguration={
+            "QueueConfigurations": [{"QueueArn": arn["news"], "Events": ["s3:ObjectCreated:*"]}]
+        },
+    )
 
 
 @pytest.mark.timeout(0)
@@ -182,6 +281,7 @@ def test_no_data_race_under_mixed_load():
             FunctionName="flows", Runtime="nodejs20.x", Role=role, Handler="f.h",
             Code={"ZipFile": package(STREAM_MJS, "f.mjs")},
         )
+        make_queues(hearth)
         hearth.urls = [
             function_url.public(hearth, client, "shared0"),
             function_url.public(hearth, client, "flows", InvokeMode="RESPONSE_STREAM"),
