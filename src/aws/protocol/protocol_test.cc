@@ -6,6 +6,7 @@
 
 #include "gen/shelf/operations.gen.h"
 
+#include <fmt/format.h>
 #include <gtest/gtest.h>
 
 namespace hearth::aws::protocol {
@@ -323,6 +324,12 @@ TEST(Query, RefusalsHaveTheirCodes) {
         code("Action=CreateShelf&ShelfName.member.1=ab"),
         "MalformedInput: ShelfName is no structure");
     EXPECT_TRUE(code("Action=CreateShelf&ShelfName=%zz").starts_with("MalformedInput"));
+    for (const char* index : {"0", "00", "2147483648", "99999999999999999999"}) {
+        EXPECT_EQ(
+            code(fmt::format("Action=CreateShelf&ShelfName=ab&Books.member.{}.Title=A", index)),
+            fmt::format("MalformedInput: {} is not a valid index", index));
+    }
+    EXPECT_EQ(code("Action=CreateShelf&ShelfName=ab&Books.member.2147483647.Title=A"), "ok");
     std::string deep = "Action=CreateShelf&ShelfName=ab&Books.member.1";
     for (int i = 0; i < 1'000; ++i) {
         deep += ".Sequel";

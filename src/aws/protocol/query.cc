@@ -9,6 +9,7 @@
 
 #include <algorithm>
 #include <charconv>
+#include <limits>
 
 namespace hearth::aws::protocol {
 namespace {
@@ -21,6 +22,8 @@ using model::TimestampFormat;
 
 // Structures that hold themselves end here; no shape that we have is that deep.
 constexpr int kDepthMax = 32;
+// A list's largest index; AWS's are signed.
+constexpr uint32_t kIndexMax = std::numeric_limits<int32_t>::max();
 
 // Parameters sorted by name, so that everything below a prefix stands together.
 class Parameters final {
@@ -55,7 +58,8 @@ class Parameters final {
     }
 
     // The numbers that stand behind "prefix.", in order, each once.
-    std::vector<uint32_t> Indexes(std::string_view prefix) const {
+    //   errors  Malformed with AWS's words for a number that counts nothing: 0, or a huge one
+    Result<std::vector<uint32_t>> Indexes(std::string_view prefix) const {
         const std::string below = std::string(prefix) + ".";
         std::vector<uint32_t> indexes;
         for (auto it = std::ranges::lower_bound(sorted_, below, {}, &Pair::first);
@@ -66,9 +70,14 @@ class Parameters final {
             const auto [end, error] =
                 std::from_chars(rest.data(), rest.data() + rest.size(), index);
             const bool whole = end == rest.data() + rest.size() || *end == '.';
-            if (error == std::errc() && whole) {
-                indexes.push_back(index);
+            if (error == std::errc::invalid_argument || !whole) {
+                continue;
             }
+            if (error != std::errc() || index == 0 || index > kIndexMax) {
+                return hearth::errors::Malformed(
+                    fmt::format("{} is not a valid index", std::string_view(rest.data(), end)));
+            }
+            indexes.push_back(index);
         }
         std::ranges::sort(indexes);
         const auto repeated = std::ranges::unique(indexes);
@@ -133,6 +142,14 @@ class Decoder final {
         return {};
     }
 
+    Result<std::vector<uint32_t>> Indexes(const std::string& items) {
+        auto indexes = parameters_.Indexes(items);
+        if (!indexes.ok()) {
+            return errors::Serialization(service_, indexes.error().message());
+        }
+        return indexes;
+    }
+
     Status List(const Shape& shape, const std::string& name, void* out, int depth) {
         const std::string items = shape.flattened ? name : name + ".member";
         // "AttributeName=All": a flat list of one needs no number.
@@ -144,7 +161,8 @@ class Decoder final {
                 shape.list->append(out),
                 depth + 1));
         }
-        for (const uint32_t index : parameters_.Indexes(items)) {
+        HEARTH_TRY(const auto indexes, Indexes(items));
+        for (const uint32_t index : indexes) {
             HEARTH_RETURN_IF_ERROR(Value(
                 *shape.value,
                 shape.value->timestamp_format,
@@ -161,7 +179,8 @@ class Decoder final {
         if (shape.flattened && parameters_.Find(fmt::format("{}.{}", name, shape.key_name))) {
             HEARTH_RETURN_IF_ERROR(Entry(shape, name, out, depth));
         }
-        for (const uint32_t index : parameters_.Indexes(items)) {
+        HEARTH_TRY(const auto indexes, Indexes(items));
+        for (const uint32_t index : indexes) {
             HEARTH_RETURN_IF_ERROR(Entry(shape, fmt::format("{}.{}", items, index), out, depth));
         }
         return {};

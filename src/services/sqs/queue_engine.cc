@@ -324,6 +324,7 @@ class Engine final : public QueueEngine, public MessageQueues {
         QueueAddress source, std::string id, MoveTask task, std::shared_ptr<Running> running);
     // One page. Returns how many moved; 0: there are no more.
     Task<Result<int64_t>> MovePage(const QueueAddress& source, const MoveTask& task, int max);
+    Task<bool> NothingToMove(const QueueAddress& source);
     Task<Status> StoreMove(const QueueAddress& source, const std::string& id, const MoveTask& task);
     Task<void> Pause(std::chrono::milliseconds duration);
     void Launch(
@@ -670,6 +671,12 @@ Task<void> Engine::Pause(std::chrono::milliseconds duration) {
     here.pauses.remove(&over);
 }
 
+// So that a task ends with its last message and not a pause later.
+Task<bool> Engine::NothingToMove(const QueueAddress& source) {
+    const auto counts = co_await Counts(source);
+    co_return counts.ok() && counts->visible == 0;
+}
+
 Task<void> Engine::RunMove(
     QueueAddress source, std::string id, MoveTask task, std::shared_ptr<Running> running) {
     int64_t recorded = task.moved;
@@ -678,8 +685,8 @@ Task<void> Engine::RunMove(
             task.status = "CANCELLED";
             break;
         }
-        const Result<int64_t> moved =
-            co_await MovePage(source, task, std::min(task.rate.value_or(kMovePage), kMovePage));
+        const int page = std::min(task.rate.value_or(kMovePage), kMovePage);
+        const Result<int64_t> moved = co_await MovePage(source, task, page);
         if (!moved.ok()) {
             if (stopping_) {
                 break;
@@ -692,7 +699,7 @@ Task<void> Engine::RunMove(
         }
         task.moved += *moved;
         running->moved = task.moved;
-        if (*moved == 0) {
+        if (*moved == 0 || ((*moved < page || task.rate) && co_await NothingToMove(source))) {
             task.status = "COMPLETED";
             break;
         }

@@ -11,6 +11,7 @@
 #include "storage/memory/memory_kv.h"
 #include "testing/fake_clock.h"
 
+#include <fmt/format.h>
 #include <gtest/gtest.h>
 
 #include <algorithm>
@@ -518,6 +519,33 @@ TEST_F(QueueEngineTest, AnAttemptThatIsMadeAgainGetsTheSameMessages) {
     EXPECT_EQ(Bodies(*TryReceive("f.fifo", request)), std::vector<std::string>{"2"});
 }
 
+TEST_F(QueueEngineTest, OfTooManyAttemptsTheOldestIsForgotten) {
+    constexpr int kAttempts = 1'001;
+    Create("f.fifo");
+    for (int i = 0; i < kAttempts; ++i) {
+        Send("f.fifo", {InGroup(std::to_string(i), "m", std::to_string(i))});
+    }
+    // The names go down while the time goes on.
+    const auto again = [this](int number) {
+        ReceiveRequest request;
+        request.attempt_id = fmt::format("{:05}", kAttempts - number);
+        return TryReceive("f.fifo", request);
+    };
+    std::vector<std::string> handles;
+    for (int i = 0; i < kAttempts; ++i) {
+        const Result<Messages> got = again(i);
+        ASSERT_TRUE(got.ok());
+        ASSERT_EQ(got->size(), 1u);
+        handles.push_back((*got)[0].receipt_handle);
+    }
+    for (const int number : {1, kAttempts / 2, kAttempts - 1}) {
+        const Result<Messages> got = again(number);
+        ASSERT_TRUE(got.ok() && got->size() == 1u) << number;
+        EXPECT_EQ((*got)[0].receipt_handle, handles[static_cast<size_t>(number)]);
+    }
+    EXPECT_TRUE(again(0)->empty());
+}
+
 TEST_F(QueueEngineTest, AQuietGroupDoesNotWaitForANoisyOne) {
     Create("q");
     for (int i = 0; i < 500; ++i) {
@@ -858,6 +886,24 @@ TEST_F(QueueEngineTest, AMoveTaskThatIsCancelledLeavesTheRest) {
             .code(),
         "ResourceNotFoundException");
     EXPECT_EQ(CountsAfterMoves("dead"), (C{4, 0, 0}));
+    EXPECT_EQ(Counts("target"), (C{1, 0, 0}));
+}
+
+TEST_F(QueueEngineTest, AMoveTaskEndsWithItsLastMessage) {
+    Create("dead");
+    Create("q", {.redrive = RedrivePolicy{Queue("dead").Arn(), 1}});
+    Create("target");
+    const QueueAddress dead = Queue("dead");
+    SendTexts("dead", 1);
+    ASSERT_TRUE(Run([&] { return engine_->StartMoveTask(dead, Queue("target").Arn(), 1); }).ok());
+    // The clock stands still, so it cannot wait for its next second.
+    std::string status = "RUNNING";
+    while (status == "RUNNING") {
+        const auto tasks = Run([&] { return engine_->ListMoveTasks(dead, 1); });
+        ASSERT_TRUE(tasks.ok() && tasks->size() == 1u);
+        status = tasks->front().status;
+    }
+    EXPECT_EQ(status, "COMPLETED");
     EXPECT_EQ(Counts("target"), (C{1, 0, 0}));
 }
 

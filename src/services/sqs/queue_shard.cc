@@ -594,8 +594,7 @@ Task<Status> QueueShard::Advance() {
         const int64_t first_ms = memory.delays.places.begin()->first.first;
         receivable_news_ = receivable_news_ || (first_ms <= now_ms && first_ms > before_ms);
     }
-    std::erase_if(
-        memory.attempts, [&](const auto& attempt) { return attempt.second.until_ms <= now_ms; });
+    DropAttempts(memory.attempts.size());
     HEARTH_CO_RETURN_IF_ERROR(co_await SweepDuplicates());
     constexpr int kStepsPerTurn = 4;
     for (int i = 0; i < kStepsPerTurn; ++i) {

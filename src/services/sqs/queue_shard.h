@@ -280,6 +280,8 @@ class QueueShard final {
         std::map<std::string, DuplicateRecord> duplicates;
         int64_t duplicates_swept = 0;
         std::map<std::string, Attempt> attempts;
+        // In order of their end; one whose id was used again since is there twice.
+        std::deque<std::pair<int64_t, std::string>> attempts_by_end;
         // Retention.
         bool sweeping = false;
         int64_t sweep_oldest_ms = 0;
@@ -391,6 +393,9 @@ class QueueShard final {
     Result<Receipt> OpenHandle(const std::string& handle) const;
     MessageQueues::Message Show(const Place& place, MessageRecord record) const;
     Task<Result<bool>> ServeAttempt(ReceiveCall& call);
+    void NoteAttempt(const ReceiveCall& call, const ReceiveCall::Messages& messages);
+    // Those that are over, and the oldest ones of too many.
+    void DropAttempts(size_t most);
     void TakeBack(const ReceiveCall& call);
     void Reset(Place& place, int64_t ready_ms);
     Task<void> ServeWaiters();

@@ -430,13 +430,30 @@ Task<void> QueueShard::Receive(ReceiveCall& call) {
         call.taken_.emplace_back(candidate.place.sequence, candidate.place.generation);
     }
     if (fifo && !request.attempt_id.empty()) {
-        if (memory_->attempts.size() >= kAttemptsMax) {
-            memory_->attempts.erase(memory_->attempts.begin());
-        }
-        memory_->attempts[request.attempt_id] = {
-            .until_ms = NowMs() + kAttemptMs, .taken = call.taken_, .messages = messages};
+        NoteAttempt(call, messages);
     }
     call.result_.emplace(std::move(messages));
+}
+
+void QueueShard::NoteAttempt(const ReceiveCall& call, const ReceiveCall::Messages& messages) {
+    DropAttempts(kAttemptsMax - 1);
+    const std::string& id = call.request.attempt_id;
+    const int64_t until_ms = NowMs() + kAttemptMs;
+    memory_->attempts[id] = {.until_ms = until_ms, .taken = call.taken_, .messages = messages};
+    memory_->attempts_by_end.emplace_back(until_ms, id);
+}
+
+void QueueShard::DropAttempts(size_t most) {
+    auto& attempts = memory_->attempts;
+    auto& by_end = memory_->attempts_by_end;
+    while (!by_end.empty() && (by_end.front().first <= NowMs() || attempts.size() > most ||
+                               by_end.size() > 2 * kAttemptsMax)) {
+        const auto found = attempts.find(by_end.front().second);
+        if (found != attempts.end() && found->second.until_ms == by_end.front().first) {
+            attempts.erase(found);
+        }
+        by_end.pop_front();
+    }
 }
 
 Task<Result<bool>> QueueShard::ServeAttempt(ReceiveCall& call) {
