@@ -55,7 +55,8 @@ class AsyncInvocations::LaneUse final {
 
     ~LaneUse() {
         // One that was refused lately is remembered: its next rest is longer, its window small.
-        if (--at_->second.users == 0 && at_->second.rests == 0) {
+        Lane& lane = at_->second;
+        if (--lane.users == 0 && (lane.rests == 0 || lane.dropped)) {
             lanes_.erase(at_);
         }
     }
@@ -145,8 +146,20 @@ Task<Status> AsyncInvocations::Accept(
 }
 
 Task<void> AsyncInvocations::Drop(FunctionKey key, std::string function_id) {
-    const Status dropped =
-        co_await service_.deps_.courier.DropLane(std::string(kEvents), LaneOf(key, function_id));
+    const std::string name = LaneOf(key, function_id);
+    const Status dropped = co_await service_.deps_.courier.DropLane(std::string(kEvents), name);
+    // Nor is it remembered that the function was refused.
+    for (int i = 0; i < service_.deps_.loops.size(); ++i) {
+        co_await rt::RunOn(service_.deps_.loops, i, [this, &name]() -> Task<void> {
+            const auto lane = Lanes().find(name);
+            if (lane != Lanes().end() && lane->second.users == 0) {
+                Lanes().erase(lane);
+            } else if (lane != Lanes().end()) {
+                lane->second.dropped = true;
+            }
+            co_return;
+        });
+    }
     if (!dropped.ok()) {
         // They are dropped one by one as their turn comes: the function they are for is gone.
         log::Warn("lambda: events of {}: {}", key.name, dropped.error().message());
@@ -316,6 +329,7 @@ Task<AsyncInvocations::Tried> AsyncInvocations::Call(const AsyncEvent& event) {
         .client_context = event.client_context,
         .trace_header = event.trace_header,
         .asynchronous = true,
+        .can_wait = true,
         .snapshot = std::move(prepared->snapshot)};
     const std::string version = prepared->resolved.function->version;
     auto result = co_await service_.invoker_->Invoke(

@@ -59,6 +59,8 @@ class AsyncInvocations final {
         // Handlers that use this, which keep it alive.
         int32_t users = 0;
         int32_t rests = 0;
+        // The function is gone, so nothing is remembered of it.
+        bool dropped = false;
         CloudClock::time_point resting_until;
         rt::Event changed;
     };

@@ -101,6 +101,8 @@ struct InvokeRequest {
     bool log_tail = false;
     // An event that was accepted before. AWS bounds how many calls a second are synchronous.
     bool asynchronous = false;
+    // Kept elsewhere meanwhile: rather refused than started where memory is short.
+    bool can_wait = false;
     // What a new environment may start from; nothing: a cold start.
     std::optional<SnapshotSource> snapshot;
     // Where a streamed answer goes (InvokeStreaming sets it); null: it is collected.

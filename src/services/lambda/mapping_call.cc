@@ -42,6 +42,7 @@ Task<Result<InvokeResult>> LambdaService::CallForMapping(
     request.trace_header = std::move(trace_header);
     request.invoked_function_arn = std::move(call.resolved.invoked_arn);
     request.snapshot = std::move(call.snapshot);
+    request.can_wait = true;
     // Who sent the message is in the header already; a queue calls nobody by itself.
     if (ExtendLineage(request.trace_header, request.invoked_function_arn, {}) >= kRecursionsMax) {
         HEARTH_CO_TRY(const auto head, co_await store_.FindHead(KeyOf(reference)));

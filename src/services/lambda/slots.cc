@@ -25,6 +25,8 @@ double Seconds(std::chrono::nanoseconds duration) {
     return std::chrono::duration<double>(duration).count();
 }
 
+constexpr uint64_t kUsualEnvironmentBytes = 64ull << 20;
+
 std::string NameKey(const AccountId& account, const Region& region, std::string_view name) {
     return fmt::format("{}/{}/{}", account.text(), region.text(), name);
 }
@@ -240,10 +242,10 @@ uint64_t Slots::HeldBytes(const Slot& slot) {
     return std::max<uint64_t>(slot.environment->own_memory_bytes(), 1ull << 20);
 }
 
-void Slots::MakeRoom(uint64_t bytes) {
+uint64_t Slots::MakeRoom(uint64_t bytes) {
     const uint64_t available = AvailableMemoryBytes();
     if (available == 0) {
-        return;
+        return std::numeric_limits<uint64_t>::max();
     }
     const auto now = steady_clock::now();
     uint64_t free = available;
@@ -269,11 +271,24 @@ void Slots::MakeRoom(uint64_t bytes) {
             }
         }
         if (victim == nullptr) {
-            return;
+            break;
         }
         free += HeldBytes(*victim);
         Discard(victim);
     }
+    return free;
+}
+
+bool Slots::MemoryForAnother(const Pool& pool) {
+    // What one holds that has run; before there is any, what the usual runtimes take.
+    uint64_t each = std::min<uint64_t>(
+        kUsualEnvironmentBytes, static_cast<uint64_t>(pool.function->memory_mb) << 20);
+    for (const auto& slot : pool.slots) {
+        each = std::max(each, slot->environment->own_memory_bytes());
+    }
+    const uint64_t bytes = each * (starting_ + 1);
+    // This call is one of those that run.
+    return running_ <= 1 || MakeRoom(bytes) >= options_.memory_reserve_bytes + bytes;
 }
 
 Task<Result<InvokeResult>> Slots::Invoke(
@@ -291,6 +306,12 @@ Task<Result<InvokeResult>> Slots::Invoke(
     Result<InvokeResult> result = InvokeResult();
     if (!allowed.ok()) {
         result = std::move(allowed).error();
+    } else if (
+        request.can_wait && pool.idle.empty() && pool.spares.empty() && !MemoryForAnother(pool)) {
+        // Whatever ends next may leave memory, of whichever function it is.
+        concurrency_.Of(function->account, function->region).watches.WaitsForShared(function->name);
+        metrics_.throttles.Add();
+        result = TooManyRequests("ConcurrentInvocationLimitExceeded");
     } else {
         const auto place =
             pool.owner->concurrency.Enter(steady_clock::now(), !request.asynchronous);
@@ -382,6 +403,15 @@ Task<Result<InvokeResult>> Slots::InvokeInPool(Pool& pool, const InvokeRequest& 
 
 Task<Result<InvokeResult>> Slots::InvokeCold(
     Pool& pool, const InvokeRequest& request, Slot*& slot, bool refused) {
+    struct Starting {
+        size_t& count;
+
+        explicit Starting(size_t& of) : count(of) { ++count; }
+
+        ~Starting() { --count; }
+    };
+
+    std::optional<Starting> starting(starting_);
     bool restores = request.snapshot.has_value();
     rt::Semaphore::Units units = co_await (restores ? restores_ : cold_starts_).Take(1);
     slot = TakeIdle(pool, true);
@@ -409,6 +439,7 @@ Task<Result<InvokeResult>> Slots::InvokeCold(
             co_return ServiceFailure(std::move(prepared).error());
         }
         if (*prepared) {
+            starting.reset();
             metrics_.prepare.Observe(Seconds(steady_clock::now() - started));
             auto result = co_await InvokeRestored(pool, request, fresh, units);
             if (result.has_value()) {
@@ -439,6 +470,7 @@ Task<Result<InvokeResult>> Slots::InvokeCold(
     const InitOutcome init = co_await environment.Init(options_.limits.init_max);
     release.Cancel();
     units.Release();
+    starting.reset();
     metrics_.init.Observe(Seconds(init.duration));
     pool.start_cost = steady_clock::now() - started;
     if (!init.ok) {

@@ -154,7 +154,11 @@ class Slots final {
     void DropPoolIfUnused(Pool& pool);
     // Idle environments go until memory suffices: spares first, then those that hold much, are
     // unused for long, and cost little to make again.
-    void MakeRoom(uint64_t bytes);
+    //   returns  the memory that is free then
+    uint64_t MakeRoom(uint64_t bytes);
+    // Whether there is memory for one more environment of this version, besides those that are
+    // being made, or nothing runs that could end and leave some.
+    bool MemoryForAnother(const Pool& pool);
     Slot* Add(Pool& pool, std::string log_stream);
 
     Task<Result<InvokeResult>> InvokeInPool(Pool& pool, const InvokeRequest& request);
@@ -205,6 +209,8 @@ class Slots final {
     size_t templates_counted_ = 0;
     uint64_t template_bytes_counted_ = 0;
     size_t running_ = 0;
+    // Of those, calls that make an environment or wait for their turn to.
+    size_t starting_ = 0;
     bool stopping_ = false;
     rt::Event changed_;
     rt::TaskGroup closing_;

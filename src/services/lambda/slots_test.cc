@@ -434,6 +434,37 @@ TEST_F(SlotsTest, IdleEnvironmentsMakeRoomForNewOnes) {
     });
 }
 
+TEST_F(SlotsTest, WhoCanWaitStartsNothingMoreWhereMemoryIsShort) {
+    options_.memory_reserve_bytes = uint64_t{1} << 60;
+    const fs::path gate = root_ / "gate";
+    const auto function = Python(fmt::format(
+        "import os, time\ndef handler(event, context):\n    while event and not "
+        "os.path.exists('{}'):\n        time.sleep(0.01)\n    return 1\n",
+        gate.string()));
+    With([&](Slots& slots) -> Task<void> {
+        const auto waiting = [&](std::string payload) {
+            InvokeRequest request = Request(std::move(payload));
+            request.can_wait = true;
+            return slots.Invoke(function, std::move(request));
+        };
+        rt::TaskGroup group;
+        // Nothing else runs whose end it could wait for.
+        group.Spawn([&]() -> Task<void> { EXPECT_TRUE((co_await waiting("1")).ok()); });
+        co_await rt::Yield();
+        const auto refused = co_await waiting("0");
+        EXPECT_FALSE(refused.ok());
+        if (!refused.ok()) {
+            EXPECT_EQ(refused.error().code(), "TooManyRequestsException");
+        }
+        EXPECT_TRUE((co_await slots.Invoke(function, Request("0"))).ok());
+        // There is an idle one now.
+        EXPECT_TRUE((co_await waiting("0")).ok());
+        std::ofstream(gate) << "open";
+        co_await group.Join();
+    });
+    EXPECT_EQ(sandbox_.made(), 2);
+}
+
 TEST_F(SlotsTest, AnEnvironmentThatDiesWhileIdleIsReplacedWithoutHarm) {
     const auto function = Python(
         "import os, threading, time\ndef die():\n    time.sleep(0.05)\n    os._exit(1)\n"
