@@ -41,6 +41,13 @@ std::uint64_t Microseconds(std::chrono::steady_clock::duration duration) {
         std::chrono::duration_cast<std::chrono::microseconds>(duration).count());
 }
 
+std::uint64_t ProcessCpuMicroseconds() {
+    timespec now = {};
+    ::clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &now);
+    return static_cast<std::uint64_t>(now.tv_sec) * 1'000'000 +
+           static_cast<std::uint64_t>(now.tv_nsec) / 1000;
+}
+
 }  // namespace
 
 Microvm::Microvm(EventLoop& loop, MicrovmOptions options, GuestMemory memory, Kvm kvm, Vm vm)
@@ -55,6 +62,7 @@ Microvm::Microvm(EventLoop& loop, MicrovmOptions options, GuestMemory memory, Kv
 Result<std::unique_ptr<Microvm>> Microvm::Start(
     const VmConfig& config, EventLoop& loop, MicrovmOptions options) {
     const Clock::time_point started = Clock::now();
+    const std::uint64_t started_cpu_us = ProcessCpuMicroseconds();
     if (!config.boot_source) {
         return errors::Malformed("no boot source");
     }
@@ -70,6 +78,7 @@ Result<std::unique_ptr<Microvm>> Microvm::Start(
     std::unique_ptr<Microvm> machine(
         new Microvm(loop, std::move(options), std::move(memory), std::move(kvm), std::move(vm)));
     machine->started_ = started;
+    machine->started_cpu_us_ = started_cpu_us;
 
     HEARTH_TRY(
         const boot::ImageFile image, boot::ImageFile::Open(config.boot_source->kernel_image_path));
@@ -143,21 +152,19 @@ Status Microvm::AddLegacyDevices(const VmConfig& config) {
 
     HEARTH_TRY(EventFd keyboard_interrupt, EventFd::Create());
     keyboard_ = std::make_shared<I8042>(std::move(keyboard_interrupt), [this] {
-        loop_.Post([this] {
-            vmmlog::Info("The guest reset its CPU");
-            End(kExitOk);
-        });
+        // A guest that repeats it must not fill the loop's queue.
+        if (!has_reset_.exchange(true)) {
+            loop_.Post([this] {
+                vmmlog::Info("The guest reset its CPU");
+                End(kExitOk);
+            });
+        }
     });
     HEARTH_RETURN_IF_ERROR(vm_.AddInterrupt(boot::kKeyboardGsi, keyboard_->interrupt()));
     HEARTH_RETURN_IF_ERROR(ports_.Insert(boot::kKeyboardPort, 5, keyboard_));
 
     if (options_.boot_timer) {
-        const auto timer = std::make_shared<BootTimer>([this] {
-            const std::uint64_t wall_us = Microseconds(Clock::now() - started_);
-            loop_.Post([wall_us] {
-                vmmlog::Info("Guest-boot-time = {:>6} us {} ms", wall_us, wall_us / 1000);
-            });
-        });
+        const auto timer = std::make_shared<BootTimer>([this] { ReportBoot(); });
         HEARTH_RETURN_IF_ERROR(mmio_.Insert(boot::kBootTimer, boot::kVirtioMmioBytes, timer));
     }
     return WatchConsole();
@@ -202,9 +209,6 @@ void Microvm::ReadConsole() {
 }
 
 void Microvm::ConsoleOutput(std::span<const std::byte> bytes) {
-    if (!has_console_output_.exchange(true, std::memory_order_relaxed)) {
-        exits_at_first_output_.store(io_exits(), std::memory_order_relaxed);
-    }
     if (console_out_ < 0) {
         return;
     }
@@ -267,6 +271,24 @@ void Microvm::ReportFirstRun(std::uint64_t wall_us) {
         kvm_.meter()->calls.load(std::memory_order_relaxed));
 }
 
+void Microvm::ReportBoot() {
+    if (has_booted_.exchange(true)) {
+        return;
+    }
+    const std::uint64_t wall_us = Microseconds(Clock::now() - started_);
+    const std::uint64_t cpu_us = ProcessCpuMicroseconds() - started_cpu_us_;
+    const std::uint64_t exits = io_exits();
+    loop_.Post([wall_us, cpu_us, exits] {
+        vmmlog::Info(
+            "Guest-boot-time = {:>6} us {} ms, {:>6} CPU us {} CPU ms",
+            wall_us,
+            wall_us / 1000,
+            cpu_us,
+            cpu_us / 1000);
+        vmmlog::Info("Guest-boot-exits = {}", exits);
+    });
+}
+
 std::uint64_t Microvm::io_exits() const {
     std::uint64_t sum = 0;
     for (const auto& vcpu : vcpus_) {
@@ -285,10 +307,7 @@ void Microvm::ReportExits() const {
         unclaimed += vcpu->counts().unclaimed.load(std::memory_order_relaxed);
     }
     vmmlog::Info(
-        "vCPU exits: {} for ports and memory, {} until the first console output, {} to no device",
-        io_exits(),
-        exits_at_first_output_.load(std::memory_order_relaxed),
-        unclaimed);
+        "vCPU exits: {} for ports and memory, {} of them to no device", io_exits(), unclaimed);
 }
 
 void Microvm::CollectMetrics() {

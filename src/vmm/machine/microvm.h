@@ -75,12 +75,14 @@ class Microvm final : public RunningMachine {
     Status AddVcpus(const VmConfig& config, const boot::LoadedKernel& kernel);
     void ConsoleOutput(std::span<const std::byte> bytes);
     void ReportFirstRun(std::uint64_t wall_us);
+    void ReportBoot();
     void ReportExits() const;
     void End(int exit_code);
 
     EventLoop& loop_;
     MicrovmOptions options_;
     Clock::time_point started_;
+    std::uint64_t started_cpu_us_ = 0;
     GuestMemory memory_;
     Kvm kvm_;
     Vm vm_;
@@ -93,9 +95,8 @@ class Microvm final : public RunningMachine {
     bool watches_console_ = false;
     std::optional<DeviceSet> devices_;
     std::vector<std::unique_ptr<VcpuThread>> vcpus_;
-    std::atomic<bool> has_console_output_ = false;
-    // Exits when the guest first wrote to its console: with a quiet kernel, its init's first word.
-    std::atomic<std::uint64_t> exits_at_first_output_ = 0;
+    std::atomic<bool> has_reset_ = false;
+    std::atomic<bool> has_booted_ = false;
     bool has_ended_ = false;
 };
 
