@@ -1,0 +1,182 @@
+#include "vmm/machine/microvm.h"
+
+#include "vmm/machine/signals.h"
+#include "vmm/machine/tiny_guest.h"
+#include "vmm/machine/tiny_kernel.h"
+
+#include <fcntl.h>
+#include <gtest/gtest.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
+#include <cstdio>
+#include <filesystem>
+#include <string>
+
+namespace hearth::vmm {
+namespace {
+
+using testing::WriteTinyKernel;
+
+// Descriptors that this process has open.
+std::size_t OpenDescriptors() {
+    std::size_t count = 0;
+    for ([[maybe_unused]] const auto& entry :
+         std::filesystem::directory_iterator("/proc/self/fd")) {
+        ++count;
+    }
+    return count;
+}
+
+std::size_t Threads() {
+    std::size_t count = 0;
+    for ([[maybe_unused]] const auto& entry :
+         std::filesystem::directory_iterator("/proc/self/task")) {
+        ++count;
+    }
+    return count;
+}
+
+class MicrovmTest : public ::testing::Test {
+  protected:
+    void SetUp() override {
+        HEARTH_SKIP_WITHOUT_KVM();
+        ASSERT_TRUE(VcpuThread::InstallKickHandler().ok());
+        ASSERT_EQ(::pipe2(console_, O_CLOEXEC), 0);
+        // So that reading what the guest said never waits.
+        ASSERT_EQ(::fcntl(console_[0], F_SETFL, O_NONBLOCK), 0);
+        directory_ =
+            std::filesystem::temp_directory_path() / ("microvm-test-" + std::to_string(::getpid()));
+        std::filesystem::create_directories(directory_);
+    }
+
+    void TearDown() override {
+        ::close(console_[0]);
+        ::close(console_[1]);
+        if (!directory_.empty()) {
+            std::filesystem::remove_all(directory_);
+        }
+    }
+
+    VmConfig Config(const std::vector<std::uint8_t>& code) {
+        VmConfig config;
+        config.machine.mem_size_mib = 16;
+        config.boot_source = BootSourceConfig{
+            .kernel_image_path = WriteTinyKernel(directory_, code),
+            .initrd_path = std::nullopt,
+            .boot_args = "quiet"};
+        return config;
+    }
+
+    MicrovmOptions Options() {
+        MicrovmOptions options;
+        options.console_out = console_[1];
+        options.ended = [this](int exit_code) {
+            exit_code_ = exit_code;
+            loop_->Stop();
+        };
+        return options;
+    }
+
+    // Runs the machine to its end and gives what it said.
+    std::string RunToEnd(const VmConfig& config) {
+        loop_ = EventLoop::Create().value();
+        exit_code_ = -1;
+        auto machine = Microvm::Start(config, *loop_, Options());
+        EXPECT_TRUE(machine.ok()) << machine.error().message();
+        if (machine.ok()) {
+            loop_->Run();
+        }
+        return Console();
+    }
+
+    std::string Console() {
+        std::string text(4096, '\0');
+        const ssize_t count = ::read(console_[0], text.data(), text.size());
+        text.resize(count > 0 ? static_cast<std::size_t>(count) : 0);
+        return text;
+    }
+
+    std::filesystem::path directory_;
+    int console_[2] = {-1, -1};
+    std::unique_ptr<EventLoop> loop_;
+    int exit_code_ = -1;
+};
+
+TEST_F(MicrovmTest, KernelSpeaksAndResets) {
+    EXPECT_EQ(RunToEnd(Config(testing::kSayHiAndReset)), "hi");
+    EXPECT_EQ(exit_code_, kExitOk);
+}
+
+TEST_F(MicrovmTest, KernelIsEnteredAsLinuxWantsIt) {
+    // The zero page is in RSI: its boot flag goes to the console, low byte first.
+    EXPECT_EQ(RunToEnd(Config(testing::kSayBootFlagAndReset)), "\x55\xaa");
+    EXPECT_EQ(exit_code_, kExitOk);
+}
+
+TEST_F(MicrovmTest, TripleFaultIsTheGuestsEnd) {
+    EXPECT_EQ(RunToEnd(Config(testing::kTripleFault)), "");
+    EXPECT_EQ(exit_code_, kExitOk);
+}
+
+TEST_F(MicrovmTest, MachineThatCannotBeBuiltLeavesNothing) {
+    loop_ = EventLoop::Create().value();
+    const std::size_t descriptors = OpenDescriptors();
+    VmConfig config = Config(testing::kSayHiAndReset);
+    config.drives.push_back({.drive_id = "gone", .path_on_host = "/nowhere/at/all"});
+    const auto machine = Microvm::Start(config, *loop_, Options());
+    ASSERT_FALSE(machine.ok());
+    EXPECT_EQ(OpenDescriptors(), descriptors);
+    EXPECT_EQ(Threads(), 1U);
+}
+
+TEST_F(MicrovmTest, ManyInARowLeaveNoDescriptorThreadOrMemory) {
+    const VmConfig config = Config(testing::kSayHiAndReset);
+    ASSERT_EQ(RunToEnd(config), "hi");
+    loop_.reset();
+    const std::size_t descriptors = OpenDescriptors();
+    rusage before = {};
+    ::getrusage(RUSAGE_SELF, &before);
+    for (int round = 0; round < 30; ++round) {
+        ASSERT_EQ(RunToEnd(config), "hi");
+        loop_.reset();
+        ASSERT_EQ(OpenDescriptors(), descriptors);
+        ASSERT_EQ(Threads(), 1U);
+    }
+    rusage after = {};
+    ::getrusage(RUSAGE_SELF, &after);
+    // The peak of one machine is the peak of thirty.
+    EXPECT_LT(after.ru_maxrss, before.ru_maxrss + 2048);
+}
+
+TEST_F(MicrovmTest, PausedMachineIsDestroyedWithoutItsGuestsHelp) {
+    loop_ = EventLoop::Create().value();
+    auto machine = Microvm::Start(Config(testing::kSpin), *loop_, Options());
+    ASSERT_TRUE(machine.ok()) << machine.error().message();
+    ASSERT_TRUE((*machine)->Pause().ok());
+    ASSERT_TRUE((*machine)->Pause().ok());
+    ASSERT_TRUE((*machine)->Resume().ok());
+    machine->reset();
+    EXPECT_EQ(Threads(), 1U);
+}
+
+TEST_F(MicrovmTest, ConsoleInputReachesTheGuest) {
+    int input[2] = {-1, -1};
+    ASSERT_EQ(::pipe2(input, O_CLOEXEC), 0);
+    ASSERT_EQ(::write(input[1], "q", 1), 1);
+    loop_ = EventLoop::Create().value();
+    MicrovmOptions options = Options();
+    options.console_in = input[0];
+    // Waits for the line status to say that there is data, says it back and resets.
+    auto machine =
+        Microvm::Start(Config(testing::kEchoOneByteAndReset), *loop_, std::move(options));
+    ASSERT_TRUE(machine.ok()) << machine.error().message();
+    loop_->Run();
+    EXPECT_EQ(Console(), "q");
+    machine->reset();
+    ::close(input[0]);
+    ::close(input[1]);
+}
+
+}  // namespace
+}  // namespace hearth::vmm

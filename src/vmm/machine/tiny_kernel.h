@@ -1,0 +1,75 @@
+#pragma once
+
+#include <elf.h>
+
+#include <cstdint>
+#include <cstring>
+#include <filesystem>
+#include <fstream>
+#include <string>
+#include <vector>
+
+// For tests: kernels of a few instructions in 64-bit code, as ELF files.
+namespace hearth::vmm::testing {
+
+inline constexpr std::uint64_t kTinyKernelAddress = 0x10'0000;
+
+// mov dx,0x3f8; mov al,'h'; out dx,al; mov al,'i'; out dx,al; mov al,0xfe; out 0x64,al; jmp self
+inline const std::vector<std::uint8_t> kSayHiAndReset = {
+    0x66, 0xba, 0xf8, 0x03, 0xb0, 'h', 0xee, 0xb0, 'i', 0xee, 0xb0, 0xfe, 0xe6, 0x64, 0xeb, 0xfe};
+
+// mov dx,0x3f8; mov al,[rsi+0x1fe]; out dx,al; mov al,[rsi+0x1ff]; out dx,al; reset as above
+inline const std::vector<std::uint8_t> kSayBootFlagAndReset = {
+    0x66, 0xba, 0xf8, 0x03, 0x8a, 0x86, 0xfe, 0x01, 0x00, 0x00, 0xee, 0x8a,
+    0x86, 0xff, 0x01, 0x00, 0x00, 0xee, 0xb0, 0xfe, 0xe6, 0x64, 0xeb, 0xfe};
+
+// ud2, with no interrupt descriptors: the exception, the double fault and so on.
+inline const std::vector<std::uint8_t> kTripleFault = {0x0f, 0x0b};
+
+// jmp self
+inline const std::vector<std::uint8_t> kSpin = {0xeb, 0xfe};
+
+// mov dx,0x3fd; again: in al,dx; test al,1; jz again; mov dx,0x3f8; in al,dx; out dx,al; reset
+inline const std::vector<std::uint8_t> kEchoOneByteAndReset = {
+    0x66, 0xba, 0xfd, 0x03, 0xec, 0xa8, 0x01, 0x74, 0xfb, 0x66, 0xba,
+    0xf8, 0x03, 0xec, 0xee, 0xb0, 0xfe, 0xe6, 0x64, 0xeb, 0xfe};
+
+inline std::vector<std::byte> TinyKernelImage(const std::vector<std::uint8_t>& code) {
+    Elf64_Ehdr header = {};
+    std::memcpy(header.e_ident, ELFMAG, SELFMAG);
+    header.e_ident[EI_CLASS] = ELFCLASS64;
+    header.e_ident[EI_DATA] = ELFDATA2LSB;
+    header.e_ident[EI_VERSION] = EV_CURRENT;
+    header.e_type = ET_EXEC;
+    header.e_machine = EM_X86_64;
+    header.e_version = EV_CURRENT;
+    header.e_entry = kTinyKernelAddress;
+    header.e_phoff = sizeof(header);
+    header.e_ehsize = sizeof(header);
+    header.e_phentsize = sizeof(Elf64_Phdr);
+    header.e_phnum = 1;
+    Elf64_Phdr segment = {};
+    segment.p_type = PT_LOAD;
+    segment.p_offset = sizeof(header) + sizeof(segment);
+    segment.p_paddr = kTinyKernelAddress;
+    segment.p_vaddr = kTinyKernelAddress;
+    segment.p_filesz = code.size();
+    segment.p_memsz = code.size();
+    std::vector<std::byte> image(segment.p_offset + code.size());
+    std::memcpy(image.data(), &header, sizeof(header));
+    std::memcpy(image.data() + sizeof(header), &segment, sizeof(segment));
+    std::memcpy(image.data() + segment.p_offset, code.data(), code.size());
+    return image;
+}
+
+inline std::string WriteTinyKernel(
+    const std::filesystem::path& directory, const std::vector<std::uint8_t>& code) {
+    const std::string path = directory / "vmlinux";
+    const std::vector<std::byte> image = TinyKernelImage(code);
+    std::ofstream file(path, std::ios::binary | std::ios::trunc);
+    file.write(
+        reinterpret_cast<const char*>(image.data()), static_cast<std::streamsize>(image.size()));
+    return path;
+}
+
+}  // namespace hearth::vmm::testing
