@@ -328,8 +328,7 @@ void VsockConnection::FlushBuffer() {
 }
 
 void VsockConnection::TellCreditIfNeeded() {
-    const std::uint32_t known_free = kBufferBytes - (forwarded_ - forwarded_told_);
-    if (known_free < kCreditThreshold) {
+    if (forwarded_ - forwarded_told_ > kBufferBytes - kCreditThreshold) {
         pending_ |= kPendingCredit;
     }
 }

@@ -33,8 +33,9 @@ class VsockConnection final {
   public:
     // What the guest may have in flight to us.
     static constexpr std::uint32_t kBufferBytes = 256 * 1024;
-    // The guest is told of free space when it knows of less than this.
-    static constexpr std::uint32_t kCreditThreshold = 4 * 1024;
+    // The guest is told of free space when it knows of less than this, so that it does not come to
+    // a halt before (Firecracker's is 4 KiB; Linux as a host uses this one).
+    static constexpr std::uint32_t kCreditThreshold = 64 * 1024;
     static constexpr std::size_t kPacketBytesMax = 64 * 1024;
     // For an answer to a request, and for an end after a shutdown.
     static constexpr std::chrono::milliseconds kPatience{2000};
