@@ -29,7 +29,8 @@ import botocore.credentials
 TESTS = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 sys.path.insert(0, TESTS)
 
-import bench_mappings  # noqa: E402  (needs the path above)
+import bench_fair_queues  # noqa: E402  (needs the path above)
+import bench_mappings  # noqa: E402  (likewise)
 import bench_s3_listing  # noqa: E402  (likewise)
 import bench_s3_objects  # noqa: E402  (likewise)
 import bench_snapshots  # noqa: E402  (needs the path above)
@@ -733,6 +734,11 @@ def bench_mappings_section(options, directory, load):
 
 def bench_sqs_section(options, directory, load):
     bench_sqs.run(sys.modules[__name__], options, directory)
+    bench_fair_queues_section(options, directory, load)
+
+
+def bench_fair_queues_section(options, directory, load):
+    bench_fair_queues.run(sys.modules[__name__], options)
 
 
 def bench_s3_listing_section(options, directory, load):
@@ -752,6 +758,7 @@ SECTIONS = {
     "snapshots": bench_snapshots_section,
     "mappings": bench_mappings_section,
     "sqs": bench_sqs_section,
+    "fair_queues": bench_fair_queues_section,
     "s3_listing": bench_s3_listing_section,
     "s3_objects": bench_s3_objects_section,
     "burst": bench_burst,
