@@ -100,7 +100,7 @@ class ApiThread final {
   private:
     explicit ApiThread(std::unique_ptr<ApiServer> server)
         : server_(std::move(server)), thread_([this] {
-              ::pthread_setname_np(::pthread_self(), "fc_api");
+              vmmlog::NameThread("fc_api");
               if (const Status served = server_->Run(); !served.ok()) {
                   vmmlog::Error("The API ended: {}", served.error().message());
               }
@@ -167,9 +167,6 @@ int Run(const CommandLine& line) {
         });
     controller_now = &controller;
     const RawTerminal terminal(STDIN_FILENO);
-    if (const Status configured = Configure(line, controller); !configured.ok()) {
-        return Fail(kExitBadConfiguration, configured.error());
-    }
     const Status watched = loop.Add(timer->fd(), EPOLLIN, [&](std::uint32_t) {
         timer->Drain();
         // Until somebody names a file this is an error, and nobody's.
@@ -188,6 +185,12 @@ int Run(const CommandLine& line) {
             return Fail(kExitGeneric, started.error());
         }
         api = std::move(*started);
+    }
+    // Behind the API's socket and thread: a machine's start closes this thread in for good, and
+    // neither could be made then. Requests wait for the loop.
+    if (const Status configured = Configure(line, controller); !configured.ok()) {
+        queue.Close();
+        return Fail(kExitBadConfiguration, configured.error());
     }
     StoreStartTimes(line);
     loop.Run();
