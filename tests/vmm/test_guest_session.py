@@ -85,6 +85,15 @@ def test_input_goes_in_and_ends(session):
     assert out == data
 
 
+def test_input_may_come_at_once(session):
+    connection = session()
+    connection.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 1 << 20)
+    data = os.urandom(100_000)
+    frames = [guest_exec.frame(guest_exec.STDIN, data[begin : begin + 20_000]) for begin in range(0, 100_000, 20_000)]
+    connection.sendall(guest_exec.request(["wc", "-c"], stdin=True) + b"".join(frames) + guest_exec.frame(guest_exec.STDIN))
+    assert guest_exec.finish(connection) == (0, b"100000\n", b"")
+
+
 def test_a_command_that_reads_nothing_does_not_hold_up_its_end(session):
     connection = session()
     connection.sendall(guest_exec.request(["true"], stdin=True))

@@ -62,7 +62,10 @@ class Monitor:
     def __init__(self, directory, configuration, *options, name="vm"):
         directory = pathlib.Path(directory)
         path = directory / f"{name}.json"
-        path.write_text(json.dumps(configuration))
+        # Apart from what the guest prints.
+        log = directory / f"{name}.log"
+        log.touch()
+        path.write_text(json.dumps({"logger": {"log_path": str(log)}, **configuration}))
         arguments = options or ("--no-api",)
         self.process = subprocess.Popen(
             [monitor_program(), *arguments, "--config-file", path], cwd=directory,

@@ -102,7 +102,7 @@ static void kick(u64 device, u16 number) { put32(device + NOTIFY, number); }
 // Whether the device has put something into the used ring. Each look is an exit, so that the device has the processor
 // meanwhile, however few processors there are.
 static int await(u64 device, struct queue* queue) {
-    for (int i = 0; i < 20000; ++i) {
+    for (int i = 0; i < 2000; ++i) {
         barrier();
         if (queue->used.index != queue->taken) {
             queue->taken = (u16)(queue->taken + 1);

@@ -59,7 +59,10 @@ class Session {
     bool ReadRequest() {
         size_t bytes = 0;
         for (;;) {
-            const ssize_t got = read(connection_, line_ + bytes, sizeof(line_) - bytes);
+            // Never more at once than the frames have room for, should they follow.
+            const size_t room = sizeof(line_) - bytes;
+            const ssize_t got =
+                read(connection_, line_ + bytes, room < sizeof(input_) ? room : sizeof(input_));
             if (got <= 0) {
                 return false;
             }
@@ -67,9 +70,6 @@ class Session {
             bytes += static_cast<size_t>(got);
             if (end != nullptr) {
                 const size_t after = static_cast<size_t>(line_ + bytes - (end + 1));
-                if (after > sizeof(input_)) {
-                    return Refuse("too much follows the request at once");
-                }
                 memcpy(input_, end + 1, after);
                 input_bytes_ = after;
                 const char* problem =
