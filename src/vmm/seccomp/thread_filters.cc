@@ -139,10 +139,6 @@ std::vector<CallRule> VmmRules() {
         Call(SYS_fstat),
         Call(SYS_newfstatat),
         Call(SYS_lseek),
-        // An io_uring for that drive, with its rings.
-        Call(SYS_io_uring_setup),
-        Call(SYS_io_uring_register),
-        CallWith(SYS_mmap, {Is(2, PROT_READ | PROT_WRITE), Is(3, MAP_SHARED | MAP_POPULATE)}),
         // The vsock device's socket file, when the machine goes.
         Call(SYS_unlink),
         // A vCPU's attention: one of the real-time signals (32 to 63).
@@ -168,6 +164,8 @@ std::vector<CallRule> VcpuRules() {
         CallWith(SYS_ioctl, {Is(1, kKvmRun)}),
         CallWith(SYS_ioctl, {Is(1, kKvmIrqLine)}),
         CallWith(SYS_timerfd_settime, {Is(1, 0)}),
+        // A reset of a disk waits, on the vCPU that wrote it, for what is in flight.
+        Call(SYS_io_uring_enter),
     };
     Append(rules, CommonRules());
     return rules;
