@@ -13,9 +13,9 @@ void Store(const std::string& group, std::string_view name, const virtio::Counte
 
 void Store(
     const std::string& group, const std::string& name, const virtio::LatencyMetrics& latency) {
-    metrics::Get(group, name + "_min_us", true).Store(latency.min_us.load());
-    metrics::Get(group, name + "_max_us", true).Store(latency.max_us.load());
-    metrics::Get(group, name + "_sum_us").Store(latency.sum_us.load());
+    metrics::Get(group, name + ".min_us", true).Store(latency.min_us.load());
+    metrics::Get(group, name + ".max_us", true).Store(latency.max_us.load());
+    metrics::Get(group, name + ".sum_us").Store(latency.sum_us.load());
 }
 
 }  // namespace

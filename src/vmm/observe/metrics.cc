@@ -12,6 +12,7 @@
 #include <chrono>
 #include <cstring>
 #include <deque>
+#include <initializer_list>
 #include <mutex>
 #include <string>
 #include <utility>
@@ -22,6 +23,65 @@ namespace {
 
 // Kinds of devices of which there may be several, each with a group of its own.
 constexpr std::string_view kKinds[] = {"block", "net", "vhost_user", "pmem"};
+
+// What every line has, counted yet or not: a reader of metrics asks for names, not for luck.
+struct KnownGroup {
+    std::string_view group;
+    std::initializer_list<std::string_view> names;
+};
+
+constexpr KnownGroup kKnown[] = {
+    {"api_server", {"process_startup_time_us", "process_startup_time_cpu_us"}},
+    {"deprecated_api", {"deprecated_http_api_calls"}},
+    {"get_api_requests",
+     {"instance_info_count",
+      "machine_cfg_count",
+      "mmds_count",
+      "vmm_version_count",
+      "hotplug_memory_count"}},
+    {"put_api_requests",
+     {"actions_count",        "actions_fails",       "boot_source_count", "boot_source_fails",
+      "drive_count",          "drive_fails",         "logger_count",      "logger_fails",
+      "machine_cfg_count",    "machine_cfg_fails",   "cpu_cfg_count",     "cpu_cfg_fails",
+      "metrics_count",        "metrics_fails",       "network_count",     "network_fails",
+      "mmds_count",           "mmds_fails",          "vsock_count",       "vsock_fails",
+      "pmem_count",           "pmem_fails",          "serial_count",      "serial_fails",
+      "hotplug_memory_count", "hotplug_memory_fails"}},
+    {"patch_api_requests",
+     {"drive_count",
+      "drive_fails",
+      "network_count",
+      "network_fails",
+      "machine_cfg_count",
+      "machine_cfg_fails",
+      "mmds_count",
+      "mmds_fails",
+      "pmem_count",
+      "pmem_fails",
+      "hotplug_memory_count",
+      "hotplug_memory_fails"}},
+    {"latencies_us", {"pause_vm", "resume_vm", "vmm_pause_vm", "vmm_resume_vm"}},
+    {"logger", {"missed_metrics_count", "metrics_fails", "missed_log_count"}},
+    {"mmds",
+     {"rx_accepted",
+      "rx_accepted_err",
+      "rx_accepted_unusual",
+      "rx_bad_eth",
+      "rx_invalid_token",
+      "rx_no_token",
+      "rx_count",
+      "tx_bytes",
+      "tx_count",
+      "tx_errors",
+      "tx_frames",
+      "connections_created",
+      "connections_destroyed"}},
+};
+
+// The groups whose values are no counts.
+bool IsStored(std::string_view group) {
+    return group == "api_server" || group == "latencies_us";
+}
 
 struct Entry {
     std::string name;
@@ -48,11 +108,6 @@ struct Registry {
 };
 
 // One per process, never destroyed: counters outlive every thread.
-Registry& TheRegistry() {
-    static Registry* const registry = new Registry;
-    return *registry;
-}
-
 Group& FindGroup(Registry& registry, std::string_view name) {
     for (auto& group : registry.groups) {
         if (group.name == name) {
@@ -60,6 +115,20 @@ Group& FindGroup(Registry& registry, std::string_view name) {
         }
     }
     return registry.groups.emplace_back(name);
+}
+
+Registry& TheRegistry() {
+    static Registry* const registry = [] {
+        auto* made = new Registry;
+        for (const auto& known : kKnown) {
+            auto& group = FindGroup(*made, known.group);
+            for (const auto name : known.names) {
+                group.entries.emplace_back(name, IsStored(known.group));
+            }
+        }
+        return made;
+    }();
+    return *registry;
 }
 
 std::uint64_t Shown(const Entry& entry) {
@@ -115,6 +184,29 @@ std::string LineOf(Registry& registry) {
     }
 
     codec::JsonWriter out;
+    // "read_agg.min_us" is member "min_us" of the object "read_agg"; such names come together.
+    std::string_view open;
+    const auto close = [&] {
+        if (!open.empty()) {
+            out.EndObject();
+            open = {};
+        }
+    };
+    const auto member = [&](std::string_view name, std::uint64_t value) {
+        const auto dot = name.find('.');
+        const auto object =
+            dot == std::string_view::npos ? std::string_view() : name.substr(0, dot);
+        if (object != open) {
+            close();
+            if (!object.empty()) {
+                out.Key(object);
+                out.BeginObject();
+                open = object;
+            }
+        }
+        out.Key(object.empty() ? name : name.substr(dot + 1));
+        out.Uint(value);
+    };
     out.BeginObject();
     out.Key("utc_timestamp_ms");
     out.Int(std::chrono::duration_cast<std::chrono::milliseconds>(
@@ -124,18 +216,18 @@ std::string LineOf(Registry& registry) {
         out.Key(group.name);
         out.BeginObject();
         for (const auto& entry : group.entries) {
-            out.Key(entry.name);
-            out.Uint(Shown(entry));
+            member(entry.name, Shown(entry));
         }
+        close();
         out.EndObject();
     }
     for (const auto& [kind, values] : sums) {
         out.Key(kind);
         out.BeginObject();
         for (const auto& [name, value] : values) {
-            out.Key(name);
-            out.Uint(value);
+            member(name, value);
         }
+        close();
         out.EndObject();
     }
     out.EndObject();

@@ -34,6 +34,10 @@ TEST(Metrics, CountersAreDifferencesAndStoredValuesStay) {
     const auto path = folder + "/metrics";
     metrics::Get("net_eth0", "tx_bytes").Add(5);
     metrics::Get("net_eth1", "tx_bytes").Add(7);
+    metrics::Get("block_a", "read_agg.min_us").Add(1);
+    metrics::Get("block_a", "read_agg.max_us").Add(2);
+    metrics::Get("block_a", "write_agg.min_us").Add(3);
+    metrics::Get("block_a", "other").Add(4);
     metrics::Get("latencies_us", "pause_vm", true).Store(3);
     EXPECT_TRUE(metrics::Flush().ok());  // nowhere to, and fine
     ASSERT_TRUE(metrics::Configure(path).ok());
@@ -53,6 +57,10 @@ TEST(Metrics, CountersAreDifferencesAndStoredValuesStay) {
     EXPECT_EQ(Value(line, "net_eth0", "tx_bytes"), 5U);
     EXPECT_EQ(Value(line, "net", "tx_bytes"), 12U);
     EXPECT_EQ(Value(line, "latencies_us", "pause_vm"), 3U);
+    EXPECT_TRUE(first.contains(
+        R"("block_a":{"read_agg":{"min_us":1,"max_us":2},"write_agg":{"min_us":3},"other":4})"));
+    // What nobody has counted yet is there too.
+    EXPECT_EQ(Value(line, "put_api_requests", "actions_count"), 0U);
     line = codec::ParseJson(second).value();
     EXPECT_EQ(Value(line, "net_eth0", "tx_bytes"), 1U);
     EXPECT_EQ(Value(line, "net", "tx_bytes"), 1U);
