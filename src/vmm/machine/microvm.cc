@@ -12,6 +12,9 @@
 
 #include <fcntl.h>
 #include <sys/epoll.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <array>
@@ -39,6 +42,18 @@ std::string CommandLine(const VmConfig& config) {
 std::uint64_t Microseconds(std::chrono::steady_clock::duration duration) {
     return static_cast<std::uint64_t>(
         std::chrono::duration_cast<std::chrono::microseconds>(duration).count());
+}
+
+// The same pipe or terminal, opened anew so that writing to it never waits: a vCPU that waits for
+// a reader cannot be paused. The flag of the descriptor that was given is shared with others and
+// left alone. Files never make a writer wait and are not opened anew: their position is shared.
+os::Fd ReopenWithoutWaiting(int fd) {
+    struct stat status = {};
+    if (::fstat(fd, &status) != 0 || (!S_ISFIFO(status.st_mode) && !S_ISCHR(status.st_mode))) {
+        return os::Fd();
+    }
+    const std::string path = fmt::format("/proc/self/fd/{}", fd);
+    return os::Fd(::open(path.c_str(), O_WRONLY | O_NONBLOCK | O_CLOEXEC | O_NOCTTY));
 }
 
 std::uint64_t ProcessCpuMicroseconds() {
@@ -72,7 +87,17 @@ Result<std::unique_ptr<Microvm>> Microvm::Start(
             "{} vCPUs; the host's limit is {}", config.machine.vcpu_count, kvm.vcpus_max()));
     }
     const auto layout = GuestMemory::Layout(config.machine.mem_size_mib * kBytesPerMib);
-    HEARTH_TRY(GuestMemory memory, GuestMemory::Create(layout));
+    HEARTH_TRY(
+        GuestMemory memory,
+        GuestMemory::Create(
+            layout,
+            config.machine.huge_pages == HugePages::k2M ? GuestMemory::Backing::kHugePages
+                                                        : GuestMemory::Backing::kSmallPages));
+    if (config.machine.huge_pages == HugePages::kTransparent) {
+        for (const GuestMemory::Region& region : memory.regions()) {
+            memory.PreferLargePages(region.start, region.bytes);
+        }
+    }
     HEARTH_TRY(Vm vm, Vm::Create(kvm));
     HEARTH_RETURN_IF_ERROR(vm.SetMemory(memory));
     std::unique_ptr<Microvm> machine(
@@ -140,6 +165,18 @@ Status Microvm::AddLegacyDevices(const VmConfig& config) {
             return errors::System("cannot open " + *config.serial->serial_out_path, errno);
         }
         console_out_ = serial_file_.get();
+    }
+    if (!serial_file_.valid() && console_out_ >= 0) {
+        serial_file_ = ReopenWithoutWaiting(console_out_);
+        console_out_ = serial_file_.valid() ? serial_file_.get() : console_out_;
+    }
+    if (config.serial && config.serial->rate_limiter) {
+        const TokenBucketConfig& bucket = *config.serial->rate_limiter;
+        console_limit_ = virtio::TokenBucket::Create(
+            {.size = bucket.size,
+             .one_time_burst = bucket.one_time_burst.value_or(0),
+             .refill_time_ms = bucket.refill_time_ms},
+            console_clock_->Now());
     }
     HEARTH_TRY(EventFd serial_interrupt, EventFd::Create());
     HEARTH_TRY(EventFd serial_room, EventFd::Create());
@@ -212,8 +249,15 @@ void Microvm::ConsoleOutput(std::span<const std::byte> bytes) {
     if (console_out_ < 0) {
         return;
     }
-    // What cannot be written now is lost, as on a real line: a guest's console never makes the
-    // monitor wait for more than one write, which the signal that pauses vCPUs interrupts.
+    if (console_limit_) {
+        static Counter& dropped = metrics::Get("uart", "rate_limiter_dropped_bytes");
+        const std::lock_guard lock(console_mutex_);
+        if (!console_limit_->Reduce(bytes.size(), console_clock_->Now()).allowed) {
+            dropped.Add(bytes.size());
+            return;
+        }
+    }
+    // What cannot be written now is lost, as on a real line: a guest's console makes nobody wait.
     static Counter& missed = metrics::Get("uart", "missed_write_count");
     static Counter& written = metrics::Get("uart", "write_count");
     if (::write(console_out_, bytes.data(), bytes.size()) < 0) {

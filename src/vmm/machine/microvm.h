@@ -1,5 +1,6 @@
 #pragma once
 
+#include "base/clock.h"
 #include "base/result.h"
 #include "vmm/api/controller.h"
 #include "vmm/boot/kernel_loader.h"
@@ -12,12 +13,14 @@
 #include "vmm/machine/device_set.h"
 #include "vmm/machine/vcpu_thread.h"
 #include "vmm/memory/guest_memory.h"
+#include "vmm/virtio/rate_limiter.h"
 
 #include <atomic>
 #include <chrono>
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <mutex>
 #include <optional>
 #include <string>
 #include <vector>
@@ -92,6 +95,9 @@ class Microvm final : public RunningMachine {
     std::shared_ptr<I8042> keyboard_;
     os::Fd serial_file_;
     int console_out_ = -1;
+    std::mutex console_mutex_;
+    std::shared_ptr<MonotonicClock> console_clock_ = MonotonicClock::System();
+    std::optional<virtio::TokenBucket> console_limit_;
     bool watches_console_ = false;
     std::optional<DeviceSet> devices_;
     std::vector<std::unique_ptr<VcpuThread>> vcpus_;

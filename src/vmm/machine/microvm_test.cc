@@ -160,6 +160,41 @@ TEST_F(MicrovmTest, PausedMachineIsDestroyedWithoutItsGuestsHelp) {
     EXPECT_EQ(Threads(), 1U);
 }
 
+TEST_F(MicrovmTest, GuestThatFloodsAConsoleNobodyReadsCanBePaused) {
+    // The pipe is full before the guest begins.
+    ASSERT_EQ(::fcntl(console_[1], F_SETFL, O_NONBLOCK), 0);
+    const std::string block(4096, '.');
+    while (::write(console_[1], block.data(), block.size()) > 0) {
+    }
+    ASSERT_EQ(::fcntl(console_[1], F_SETFL, 0), 0);
+    loop_ = EventLoop::Create().value();
+    auto machine = Microvm::Start(Config(testing::kSpeakForever), *loop_, Options());
+    ASSERT_TRUE(machine.ok()) << machine.error().message();
+    for (int round = 0; round < 50; ++round) {
+        ASSERT_TRUE((*machine)->Pause().ok());
+        ASSERT_TRUE((*machine)->Resume().ok());
+    }
+    // The descriptor that others share still waits.
+    EXPECT_EQ(::fcntl(console_[1], F_GETFL) & O_NONBLOCK, 0);
+}
+
+TEST_F(MicrovmTest, GuestThatResetsForEverFillsNoQueue) {
+    loop_ = EventLoop::Create().value();
+    int endings = 0;
+    MicrovmOptions options = Options();
+    options.ended = [&](int) {
+        ++endings;
+        loop_->Stop();
+    };
+    auto machine = Microvm::Start(Config(testing::kResetForever), *loop_, std::move(options));
+    ASSERT_TRUE(machine.ok()) << machine.error().message();
+    while ((*machine)->io_exits() < 2000) {
+        loop_->RunOnce(1);
+    }
+    loop_->Run();
+    EXPECT_EQ(endings, 1);
+}
+
 TEST_F(MicrovmTest, ConsoleInputReachesTheGuest) {
     int input[2] = {-1, -1};
     ASSERT_EQ(::pipe2(input, O_CLOEXEC), 0);

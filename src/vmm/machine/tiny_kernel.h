@@ -29,6 +29,12 @@ inline const std::vector<std::uint8_t> kTripleFault = {0x0f, 0x0b};
 // jmp self
 inline const std::vector<std::uint8_t> kSpin = {0xeb, 0xfe};
 
+// mov dx,0x3f8; again: out dx,al; jmp again
+inline const std::vector<std::uint8_t> kSpeakForever = {0x66, 0xba, 0xf8, 0x03, 0xee, 0xeb, 0xfd};
+
+// mov al,0xfe; again: out 0x64,al; jmp again
+inline const std::vector<std::uint8_t> kResetForever = {0xb0, 0xfe, 0xe6, 0x64, 0xeb, 0xfc};
+
 // mov dx,0x3fd; again: in al,dx; test al,1; jz again; mov dx,0x3f8; in al,dx; out dx,al; reset
 inline const std::vector<std::uint8_t> kEchoOneByteAndReset = {
     0x66, 0xba, 0xfd, 0x03, 0xec, 0xa8, 0x01, 0x74, 0xfb, 0x66, 0xba,

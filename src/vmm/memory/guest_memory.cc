@@ -14,7 +14,7 @@ constexpr std::size_t kPageBytes = 4096;
 constexpr std::size_t kHugePageBytes = 2 << 20;
 
 // Maps `bytes` at an address that is a multiple of kHugePageBytes.
-void* MapAligned(std::size_t bytes) {
+void* MapAligned(std::size_t bytes, GuestMemory::Backing backing) {
     const std::size_t reserved = bytes + kHugePageBytes;
     void* const place =
         ::mmap(nullptr, reserved, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
@@ -23,18 +23,27 @@ void* MapAligned(std::size_t bytes) {
     }
     const auto first = reinterpret_cast<std::uintptr_t>(place);
     const std::uintptr_t aligned = (first + kHugePageBytes - 1) / kHugePageBytes * kHugePageBytes;
-    // What is cut off stays unmapped and so is a guard against host bugs at both ends.
     if (aligned != first) {
         ::munmap(place, aligned - first);
     }
     ::munmap(reinterpret_cast<void*>(aligned + bytes), first + reserved - aligned - bytes);
-    return ::mmap(
+    // Pages that were set aside are reserved at once: a guest must not die of a missing one later.
+    const int flags = backing == GuestMemory::Backing::kHugePages
+                          ? MAP_HUGETLB | 21 << MAP_HUGE_SHIFT
+                          : MAP_NORESERVE;
+    void* const mapped = ::mmap(
         reinterpret_cast<void*>(aligned),
         bytes,
         PROT_READ | PROT_WRITE,
-        MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED,
+        MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED | flags,
         -1,
         0);
+    if (mapped == MAP_FAILED) {
+        const int error_number = errno;
+        ::munmap(reinterpret_cast<void*>(aligned), bytes);
+        errno = error_number;
+    }
+    return mapped;
 }
 
 }  // namespace
@@ -46,7 +55,7 @@ std::vector<GuestMemory::Region> GuestMemory::Layout(std::size_t bytes) {
     return {{0, kMmioGapStart}, {kMmioGapEnd, bytes - kMmioGapStart}};
 }
 
-Result<GuestMemory> GuestMemory::Create(std::span<const Region> regions) {
+Result<GuestMemory> GuestMemory::Create(std::span<const Region> regions, Backing backing) {
     std::vector<Region> sorted(regions.begin(), regions.end());
     std::ranges::sort(sorted, {}, &Region::start);
     GuestAddress end = 0;
@@ -63,7 +72,7 @@ Result<GuestMemory> GuestMemory::Create(std::span<const Region> regions) {
     }
     GuestMemory memory;
     for (const Region& region : sorted) {
-        void* const host = MapAligned(region.bytes);
+        void* const host = MapAligned(region.bytes, backing);
         if (host == MAP_FAILED) {
             return errors::System(
                 fmt::format("cannot map {} bytes of guest memory", region.bytes), errno);
@@ -138,6 +147,22 @@ bool GuestMemory::Discard(GuestAddress at, std::size_t bytes) const {
         return false;
     }
     return slice->empty() || ::madvise(slice->data(), slice->size(), MADV_DONTNEED) == 0;
+}
+
+void GuestMemory::PreferLargePages(GuestAddress at, std::size_t bytes) const {
+    for (std::size_t index = 0; index < regions_.size(); ++index) {
+        const Region& region = regions_[index];
+        if (at < region.start || at - region.start >= region.bytes || bytes < kHugePageBytes) {
+            continue;
+        }
+        const std::size_t first = (at - region.start) / kHugePageBytes * kHugePageBytes;
+        const std::size_t most = region.bytes - first;
+        const std::size_t wanted = at - region.start - first + std::min(bytes, most);
+        // Up to the end of the last large page, or of the region.
+        const std::size_t whole =
+            std::min((wanted + kHugePageBytes - 1) / kHugePageBytes * kHugePageBytes, most);
+        ::madvise(hosts_[index] + first, whole, MADV_HUGEPAGE);
+    }
 }
 
 GuestAddress GuestMemory::end() const {

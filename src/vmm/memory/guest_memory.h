@@ -37,12 +37,18 @@ class GuestMemory final {
         std::size_t bytes;
     };
 
+    enum class Backing {
+        kSmallPages,  // the kernel's choice, which is small pages unless it always takes large ones
+        kHugePages,   // 2 MiB pages that the host has set aside (hugetlbfs); they are reserved
+    };
+
     // The regions of a guest with `bytes` of memory: one, or two around the MMIO gap.
     static std::vector<Region> Layout(std::size_t bytes);
 
     // Anonymous zeroed memory that is not reserved: pages come into being when touched.
     //   errors    a region that is empty, not whole pages, or overlaps another; mmap's.
-    static Result<GuestMemory> Create(std::span<const Region> regions);
+    static Result<GuestMemory> Create(
+        std::span<const Region> regions, Backing backing = Backing::kSmallPages);
 
     GuestMemory(GuestMemory&& other) noexcept;
     GuestMemory& operator=(GuestMemory&& other) noexcept;
@@ -96,6 +102,10 @@ class GuestMemory final {
     // Gives the whole pages of [at, at + bytes) back to the host; they read as zeros afterwards.
     // False when the range is not inside of one region or is not whole pages.
     bool Discard(GuestAddress at, std::size_t bytes) const;
+
+    // What is about to be written whole is better made of the host's large pages: far fewer faults.
+    // A hint: where the host has none, nothing changes.
+    void PreferLargePages(GuestAddress at, std::size_t bytes) const;
 
     std::span<const Region> regions() const { return regions_; }
 
