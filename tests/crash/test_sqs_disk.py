@@ -11,12 +11,16 @@ MIB = 1 << 20
 BODY = "b" * 60_000
 
 
+TOLD = set()  # messages of refusals
+
+
 def attempt(call):
     """(answer, None) or (None, status); no answer counts as 503."""
     try:
         return call(), None
     except botocore.exceptions.ClientError as error:
         assert error.response["Error"]["Code"] and error.response["Error"]["Message"], error.response
+        TOLD.add(error.response["Error"]["Message"])
         return None, error.response["ResponseMetadata"]["HTTPStatusCode"]
     except botocore.exceptions.HTTPClientError:
         return None, 503
@@ -81,6 +85,7 @@ def test_a_full_disk_under_a_queue():
             if refused == 20:
                 break
         assert refused == 20, "the disk took everything"
+        assert any("no room on the disk" in message for message in TOLD), TOLD
 
         # Nothing was kept from those who read, and whatever is refused is told as such.
         for queue in (0, 1):

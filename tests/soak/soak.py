@@ -50,6 +50,10 @@ SOAKS = {
         "clones of each runtime whose random values all differ", 10_000,
         [*PYTEST, "tests/conformance/lambda_snapstart/test_unique.py"],
     ),
+    "vmm": (
+        "tiny virtual machines in a row, a hundred at once, hostile drivers", 1000,
+        [*PYTEST, "tests/vmm/test_tiny_guests.py"],
+    ),
     "tsan": (
         "mixed operations on four threads under the thread sanitizer", 5000,
         [*PYTEST, "tests/soak/test_threads.py"],
@@ -81,6 +85,10 @@ SOAKS = {
     "sqs_kill": (
         "kill -9 of the cloud while messages are sent, received, hidden, deleted and purged", 200,
         [*PYTEST, "tests/crash/test_sqs_kill.py"],
+    ),
+    "dead_letters_kill": (
+        "kill -9 of the cloud while messages become dead letters and are moved back", 100,
+        [*PYTEST, "tests/crash/test_sqs_dead_letters_kill.py"],
     ),
     "s3_power": (
         "lives of three writers of bodies, each with 40 cuts of power between any two steps", 200,

@@ -85,12 +85,23 @@ struct WireError {
     int status;
 };
 
+// The store's words for a lost answer, which the client may try again, and for a full disk: no
+// codes of AWS.
+constexpr std::string_view kLost = "Unknown";
+constexpr std::string_view kNoRoom = "NoRoom";
+constexpr const char* kDiskIsFull =
+    "There is no room on the disk of this cloud: nothing is written until there is, and what is "
+    "there can be read.";
+
+bool IsOfTheStore(const Error& error) {
+    return error.kind() == Error::Kind::kUnavailable &&
+           (error.code() == kLost || error.code() == kNoRoom);
+}
+
 // Kinds without an AWS code come from below the services. What happened there is for the log, not
 // for the client, where it could say something about others.
 WireError Translate(const Error& error, bool query) {
-    // The store's word for a lost answer is no code of AWS; the client may try again.
-    const bool lost = error.kind() == Error::Kind::kUnavailable && error.code() == "Unknown";
-    if (!error.code().empty() && error.kind() != Error::Kind::kInternal && !lost) {
+    if (!error.code().empty() && error.kind() != Error::Kind::kInternal && !IsOfTheStore(error)) {
         return {error.code(), error.message(), error.http_status()};
     }
     switch (error.kind()) {
@@ -107,7 +118,9 @@ WireError Translate(const Error& error, bool query) {
         case Error::Kind::kUnavailable:
             return {
                 query ? "ServiceUnavailable" : "ServiceUnavailableException",
-                "Service is unable to process the request. Please try again.",
+                error.code() == kNoRoom
+                    ? kDiskIsFull
+                    : "Service is unable to process the request. Please try again.",
                 503};
         case Error::Kind::kUnimplemented:
             return {query ? "NotImplemented" : "NotImplementedException", error.message(), 501};
@@ -126,8 +139,7 @@ WireError Translate(const Error& error, bool query) {
 // S3's names for the kinds that come without one. What is busy says SlowDown, at which every SDK
 // waits and tries again.
 WireError TranslateForS3(const Error& error) {
-    const bool lost = error.kind() == Error::Kind::kUnavailable && error.code() == "Unknown";
-    if (!error.code().empty() && error.kind() != Error::Kind::kInternal && !lost) {
+    if (!error.code().empty() && error.kind() != Error::Kind::kInternal && !IsOfTheStore(error)) {
         return {error.code(), error.message(), error.http_status()};
     }
     switch (error.kind()) {
@@ -141,7 +153,10 @@ WireError TranslateForS3(const Error& error) {
         case Error::Kind::kThrottled:
             return {"SlowDown", "Please reduce your request rate.", 503};
         case Error::Kind::kUnavailable:
-            return {"ServiceUnavailable", "Please reduce your request rate.", 503};
+            return {
+                "ServiceUnavailable",
+                error.code() == kNoRoom ? kDiskIsFull : "Please reduce your request rate.",
+                503};
         case Error::Kind::kUnimplemented:
             return {"NotImplemented", error.message(), 501};
         case Error::Kind::kInternal:

@@ -16,9 +16,10 @@ bool IsBatchId(std::string_view id) {
 model::BatchResultErrorEntry FailedEntry(std::string id, const Error& error) {
     model::BatchResultErrorEntry entry;
     entry.id = std::move(id);
-    // What has no code happened below, and is told to the log alone.
-    const bool ours = error.code().empty() || error.kind() == Error::Kind::kInternal;
     const aws::model::ErrorInfo* info = model::Service().FindError(error.code());
+    // What has no code, or one of the store, happened below, and is told to the log alone.
+    const bool ours = error.code().empty() || error.kind() == Error::Kind::kInternal ||
+                      (error.kind() == Error::Kind::kUnavailable && info == nullptr);
     entry.sender_fault = !ours && error.is_client_fault();
     entry.code = ours              ? std::string("InternalError")
                  : info != nullptr ? std::string(info->query_code)

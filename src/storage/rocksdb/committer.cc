@@ -135,10 +135,13 @@ void Committer::Run() {
 void Committer::CommitBatch(std::vector<Waiting*>& batch) {
     if (!failure_.empty() && !Resumed()) {
         for (Waiting* waiting : batch) {
-            waiting->result = errors::Unavailable(fmt::format(
+            const std::string text = fmt::format(
                 "the store takes no writes until {}: {}",
                 full_ ? "there is room on the disk" : "it is restarted",
-                failure_));
+                failure_);
+            // By this code the protocols tell a client what is the matter: it is who can help.
+            waiting->result = full_ ? Error(Error::Kind::kUnavailable, "NoRoom", text, 503)
+                                    : errors::Unavailable(text);
         }
         return;
     }
