@@ -3,18 +3,27 @@
 #include "testing/fake_clock.h"
 #include "vmm/virtio/fake_driver.h"
 
+#include <arpa/inet.h>
 #include <gtest/gtest.h>
+#include <linux/if_packet.h>
+#include <net/if.h>
+#include <sched.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
 #include <deque>
 #include <string>
+#include <thread>
 
 namespace hearth::vmm::virtio {
 namespace {
 
 constexpr std::uint64_t kMergeable = 1 << 15;
 constexpr std::size_t kHeader = NetDevice::kHeaderBytes;
+
+// An EtherType for experiments.
+constexpr std::uint16_t kProtocol = 0x88b5;
 
 // Takes frames that begin with 'm' and answers each with itself in capitals.
 class FakeDetour final : public FrameDetour {
@@ -286,6 +295,86 @@ TEST_F(NetTest, AResetForgetsTheFrameInHand) {
     const GuestAddress at = OfferBuffer(2000);
     driver_->Kick(0);
     EXPECT_EQ(Text(at + kHeader, 5), "comes");
+}
+
+// A real tap, in a network namespace of its own that lives as long as the thread.
+void TalkThroughATap(std::string& skipped) {
+    if (::unshare(CLONE_NEWNET) != 0) {
+        skipped = "this process may not make a network namespace";
+        return;
+    }
+    auto device = NetDevice::Create({.tap = "hearth-test0"});
+    if (!device.ok()) {
+        skipped = device.error().message();
+        return;
+    }
+    // A second device cannot have it as well.
+    EXPECT_FALSE(NetDevice::Create({.tap = "hearth-test0"}).ok());
+
+    const os::Fd wire(::socket(AF_PACKET, SOCK_RAW | SOCK_NONBLOCK | SOCK_CLOEXEC, 0));
+    ifreq request = {};
+    std::strcpy(request.ifr_name, "hearth-test0");
+    ASSERT_EQ(::ioctl(wire.get(), SIOCGIFFLAGS, &request), 0);
+    request.ifr_flags = static_cast<short>(request.ifr_flags | IFF_UP);
+    ASSERT_EQ(::ioctl(wire.get(), SIOCSIFFLAGS, &request), 0);
+    ASSERT_EQ(::ioctl(wire.get(), SIOCGIFINDEX, &request), 0);
+    sockaddr_ll address = {};
+    address.sll_family = AF_PACKET;
+    address.sll_protocol = htons(kProtocol);
+    address.sll_ifindex = request.ifr_ifindex;
+    ASSERT_EQ(::bind(wire.get(), reinterpret_cast<const sockaddr*>(&address), sizeof(address)), 0);
+
+    FakeDriver driver(*device);
+    driver.Start();
+    EXPECT_FALSE(driver.NeedsReset());
+    std::string frame(14, '\0');
+    frame.replace(0, 12, "\xff\xff\xff\xff\xff\xff\x02\x01\x01\x01\x01\x01", 12);
+    frame[12] = static_cast<char>(kProtocol >> 8);
+    frame[13] = static_cast<char>(kProtocol & 0xff);
+    frame += "through a real tap, either way; padded to what Ethernet wants at the least";
+
+    const std::string packet = std::string(kHeader, '\0') + frame;
+    driver.queues[1].Add(
+        {{driver.Put(std::as_bytes(std::span(packet))),
+          static_cast<std::uint32_t>(packet.size())}});
+    driver.Kick(1);
+    std::string received(2000, '\0');
+    ssize_t bytes = -1;
+    EXPECT_TRUE(driver.RunUntil([&] {
+        bytes = ::recv(wire.get(), received.data(), received.size(), 0);
+        return bytes > 0;
+    }));
+    EXPECT_EQ(received.substr(0, static_cast<std::size_t>(std::max<ssize_t>(bytes, 0))), frame);
+
+    // The kernel may have something of its own to say on a new interface, so the frame is looked
+    // for.
+    for (int i = 0; i < 64; ++i) {
+        const GuestAddress at = driver.Allocate(2048);
+        driver.queues[0].Add({{at, 2048, kDescWrite}});
+    }
+    driver.Kick(0);
+    ASSERT_EQ(::send(wire.get(), frame.data(), frame.size(), 0), std::ssize(frame));
+    bool found = false;
+    EXPECT_TRUE(driver.RunUntil([&] {
+        while (const auto used = driver.queues[0].Take()) {
+            const auto content = driver.memory().Slice(
+                driver.memory()
+                    .Load<FakeDescriptor>(driver.queues[0].descriptors() + used->head * 16)
+                    ->address,
+                used->bytes);
+            const std::string text(reinterpret_cast<const char*>(content->data()), content->size());
+            found = found || text.substr(kHeader) == frame;
+        }
+        return found;
+    }));
+}
+
+TEST(NetDeviceTest, RealTap) {
+    std::string skipped;
+    std::thread([&] { TalkThroughATap(skipped); }).join();
+    if (!skipped.empty()) {
+        GTEST_SKIP() << skipped;
+    }
 }
 
 TEST(NetDeviceTest, NamesOfTaps) {
