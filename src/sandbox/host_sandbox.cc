@@ -52,6 +52,15 @@ uint64_t OwnBytes(int64_t memory_mb, uint64_t template_bytes) {
     return bytes > template_bytes + kOwnBytesMin ? bytes - template_bytes : kOwnBytesMin;
 }
 
+// Which environments of one template are to tell it what memory calls use. The first calls may come
+// one after the other, long before any environment has been idle long enough to be frozen, so the
+// first two do it right after their first call. One of them may end before it has been read; a
+// third one does it when it is frozen, with all that it has used by then.
+struct Learning {
+    std::atomic<int> after_call{2};
+    std::atomic<int> frozen{1};
+};
+
 // An environment whose descriptors have come up: everything on a hot path happens here, without the
 // host.
 class HostEnvironment final : public Environment {
@@ -60,12 +69,11 @@ class HostEnvironment final : public Environment {
         HostSandbox& sandbox,
         const CreateRequest& request,
         uint64_t template_bytes,
-        std::shared_ptr<std::atomic<bool>> to_learn,
+        std::shared_ptr<Learning> learning,
         HostSandbox::Created created)
         : sandbox_(sandbox),
           id_(request.id),
-          to_learn_(std::move(to_learn)),
-          freezes_before_(request.ahead ? 1 : 0),
+          learning_(std::move(learning)),
           memory_bytes_(OwnBytes(request.memory_mb, template_bytes)),
           template_bytes_(template_bytes),
           ended_(1 + request.companions.size()) {
@@ -175,13 +183,15 @@ class HostEnvironment final : public Environment {
         return write("cpu.cfs_quota_us", std::to_string(quota_us));
     }
 
-    // It is idle: with what it holds now, calls have been answered. One that was made ahead is
-    // frozen once before its first call.
+    void Answered() override {
+        if (!std::exchange(answered_, true) && learning_ != nullptr) {
+            LearnOnce(learning_->after_call);
+        }
+    }
+
     Task<Status> Freeze() override {
-        if (freezes_before_ > 0) {
-            --freezes_before_;
-        } else if (to_learn_ != nullptr && to_learn_->exchange(false)) {
-            sandbox_.Send(EncodeId(PacketKind::kLearn, id_));
+        if (answered_ && learning_ != nullptr) {
+            LearnOnce(learning_->frozen);
         }
         co_return SetFrozen(true);
     }
@@ -207,6 +217,17 @@ class HostEnvironment final : public Environment {
     }
 
   private:
+    // Of one environment once: the host has let go of its process then.
+    void LearnOnce(std::atomic<int>& wanted) {
+        if (learned_ || wanted.load() <= 0) {
+            return;
+        }
+        if (wanted.fetch_sub(1) > 0) {
+            learned_ = true;
+            sandbox_.Send(EncodeId(PacketKind::kLearn, id_));
+        }
+    }
+
     void SetPhases(const CreateAnswer& answer) {
         const auto& phases = answer.phases;
         using std::chrono::nanoseconds;
@@ -487,9 +508,10 @@ class HostEnvironment final : public Environment {
 
     HostSandbox& sandbox_;
     uint64_t id_;
-    // Of a clone: nobody has told its template yet which memory calls use.
-    std::shared_ptr<std::atomic<bool>> to_learn_;
-    int freezes_before_;
+    // Of a clone: its template's.
+    std::shared_ptr<Learning> learning_;
+    bool answered_ = false;
+    bool learned_ = false;
     // What its own memory may be, besides the template's.
     uint64_t memory_bytes_;
     uint64_t template_bytes_;
@@ -631,14 +653,14 @@ class HostTemplate final : public Template {
     // All of an image's pages are in memory; what else is in it is small.
     uint64_t image_bytes() const { return image_bytes_; }
 
-    std::shared_ptr<std::atomic<bool>> to_learn() const { return to_learn_; }
+    std::shared_ptr<Learning> learning() const { return learning_; }
 
   private:
     HostSandbox& sandbox_;
     uint64_t id_;
     uint64_t image_bytes_;
-    // By its first environment that gets so far.
-    std::shared_ptr<std::atomic<bool>> to_learn_ = std::make_shared<std::atomic<bool>>(true);
+    // Shared with its environments, which outlive it.
+    std::shared_ptr<Learning> learning_ = std::make_shared<Learning>();
     // Its end of the control socket keeps it alive; nothing is ever read from the rest.
     HostSandbox::Created created_;
 };
@@ -648,10 +670,15 @@ Task<Result<std::unique_ptr<Environment>>> HostSandbox::Create(EnvironmentSpec s
     CreateRequest request = ToRequest(std::move(spec));
     request.template_id = from == nullptr ? 0 : from->id();
     const uint64_t template_bytes = from == nullptr ? 0 : from->image_bytes();
-    auto to_learn = from == nullptr ? nullptr : from->to_learn();
+    auto learning = from == nullptr ? nullptr : from->learning();
+    if (from != nullptr) {
+        // The saved process has its arguments and variables; nothing is started.
+        request.arguments.resize(std::min<size_t>(request.arguments.size(), 1));
+        request.environment.clear();
+    }
     HEARTH_CO_TRY(Created created, co_await Request(request, nullptr));
     co_return std::unique_ptr<Environment>(std::make_unique<HostEnvironment>(
-        *this, request, template_bytes, std::move(to_learn), std::move(created)));
+        *this, request, template_bytes, std::move(learning), std::move(created)));
 }
 
 Task<Result<std::unique_ptr<Template>>> HostSandbox::MakeTemplate(

@@ -169,6 +169,10 @@ class Environment {
     // A new TCP socket inside the environment's network, not connected yet, non-blocking: what it
     // connects to is what the function's programs would reach. The environment must not be frozen.
     virtual Task<Result<os::Fd>> MakeSocket() = 0;
+
+    // Its runtime has answered a call: what it holds in memory now is what calls use.
+    virtual void Answered() {}
+
     virtual Task<Status> Freeze() = 0;
     virtual Task<Status> Thaw() = 0;
     // Ends when the runtime has ended, by itself or by Destroy. May be called once.

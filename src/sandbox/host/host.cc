@@ -53,6 +53,9 @@ constexpr long kShrinkDelayS = 60;
 // server's address alone.
 constexpr uint32_t kSlotsMax = 16'320;
 
+// Processes of the clones of one template that are looked at.
+constexpr int kLearnedMax = 3;
+
 constexpr int64_t kMiB = 1 << 20;
 // hearth-init and the kernel's own bookkeeping are charged to the environment, too.
 constexpr int64_t kOverheadBytes = 4 * kMiB;
@@ -786,7 +789,8 @@ void Host::TemplateSaid(uint32_t index) {
     }
 }
 
-// Once for each template: clones of one image differ little in what calls touch first.
+// A few times for each template: clones of one image differ little in what calls touch first, but
+// one may end before it has been read.
 void Host::Learn(uint64_t id) {
     Slot* const clone = FindById(id);
     if (clone == nullptr || !clone->runtime.valid()) {
@@ -797,7 +801,11 @@ void Host::Learn(uint64_t id) {
     if (from == nullptr || from->control == nullptr || !from->memory_use.valid()) {
         return;
     }
-    const os::Fd memory_use = std::move(from->memory_use);
+    os::Fd last_use;
+    if (++from->learned >= kLearnedMax) {
+        last_use = std::move(from->memory_use);
+    }
+    const os::Fd& memory_use = last_use.valid() ? last_use : from->memory_use;
     auto control = os::Duplicate(from->control->fd());
     if (!control.ok()) {
         return;

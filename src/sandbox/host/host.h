@@ -72,8 +72,9 @@ struct Slot {
     os::Fd report;
     // What it was made from: clones unpack their /tmp from it.
     os::Fd image;
-    // Where to write which memory calls use.
+    // Where to write which memory calls use, while that is wanted, and how often it was asked for.
     os::Fd memory_use;
+    int learned = 0;
     uint64_t image_bytes = 0;
     // Of the pipes that take the runtime's output.
     uint64_t stdout_inode = 0;

@@ -919,6 +919,9 @@ void ExecutionEnvironment::BecomeIdle(std::function<void()> expired) {
     expired_ = std::move(expired);
     idle_since_ = steady_clock::now();
     flushed_ = false;
+    if (invocations_ == 1) {
+        sandbox_->Answered();
+    }
     // A busy environment comes through here thousands of times a second: an armed timer stays as it
     // is and looks at idle_since_ when it rings. One that was armed for the end rings too late.
     if (std::exchange(armed_for_end_, false) || !idle_timer_.armed()) {
