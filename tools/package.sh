@@ -9,7 +9,7 @@ fail() { printf 'package: %s\n' "$*" >&2; exit 1; }
 [ $# -ge 1 ] || fail "which build directory? For example: tools/package.sh build/release"
 build=$(realpath "$1")
 output=${2:-build/package}
-programs="hearth hearth-cloud hearth-host hearth-init"
+programs="hearth hearth-cloud hearth-host hearth-init hearth-vmm hearth-guest-init"
 for program in $programs; do
     [ -x "$build/$program" ] || fail "$build/$program is not there; run ./dev build release first"
 done
@@ -76,7 +76,7 @@ depends=$(
     cd "$work"
     arguments=
     for program in $programs; do
-        # hearth-init is linked statically.
+        # hearth-init and hearth-guest-init are linked statically.
         if readelf -d "tree/usr/lib/hearth/$program" | grep -q NEEDED; then
             arguments="$arguments -etree/usr/lib/hearth/$program"
         fi
@@ -103,7 +103,7 @@ Maintainer: The Hearth authors <hearth@localhost>
 Installed-Size: $size
 Depends: passwd, $depends
 Recommends: python3, python3-boto3, nodejs, nftables, passt
-Suggests: awscli
+Suggests: awscli, erofs-utils
 Section: net
 Priority: optional
 Description: serverless cloud for your own machines

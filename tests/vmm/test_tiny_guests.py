@@ -21,8 +21,8 @@ import tiny_guest
 NO_KVM = tiny_guest.why_no_kvm()
 needs_kvm = pytest.mark.skipif(NO_KVM is not None, reason=f"SKIPPED: TINY GUESTS DO NOT RUN HERE: {NO_KVM}")
 # In a row and at once; the full counts are `./dev soak vmm`'s.
-ROW = int(os.environ.get("HEARTH_VMM_ROW", "100"))
-AT_ONCE = int(os.environ.get("HEARTH_VMM_AT_ONCE", "20"))
+ROW = int(os.environ.get("HEARTH_SOAK_COUNT", "100"))
+AT_ONCE = 100 if ROW >= 1000 else 20
 DEADLINE_S = 120
 SECTOR = b"HEARTH TEST DISK"
 
@@ -327,7 +327,7 @@ def test_in_an_emulated_machine(image, tmp_path):
             shutil.copytree(source, packages / name, ignore=shutil.ignore_patterns("__pycache__"))
     done = emulated_host.run(
         payload,
-        ["sh", "-c", "HEARTH_BIN=/payload HEARTH_TINY_GUESTS=/payload/images HEARTH_VMM_ROW=20 HEARTH_VMM_AT_ONCE=10 "
+        ["sh", "-c", "HEARTH_BIN=/payload HEARTH_TINY_GUESTS=/payload/images HEARTH_SOAK_COUNT=20 "
          "exec /usr/bin/python3 -B -m pytest -q -p no:cacheprovider -rs /payload/test_tiny_guests.py"],
         overlay=overlay, programs=("ip",))
     print(done.stdout[-6000:], done.stderr[-2000:])
