@@ -78,7 +78,9 @@ void EventLoop::RunOnce(int timeout_ms) {
             wake_.Drain();
             continue;
         }
-        const auto found = watches_.find(event.data.u64);
+        // A copy: the kernel's struct is packed, and a map's find takes a reference.
+        const std::uint64_t number = event.data.u64;
+        const auto found = watches_.find(number);
         if (found == watches_.end()) {
             continue;
         }
