@@ -79,10 +79,15 @@ BalloonDevice::BalloonDevice(const BalloonOptions& options, TimerFd timer)
       timer_(std::move(timer)),
       target_pages_(options.amount_mib * kPagesPerMib),
       queue_sizes_(2, kQueueSize) {
+    if (options_.deflate_on_oom) {
+        features_ |= kFeatureDeflateOnOom;
+    }
     if (options_.stats_polling_interval_s > 0) {
+        features_ |= kFeatureStatistics;
         queue_sizes_.push_back(kQueueSize);
     }
     if (options_.free_page_reporting) {
+        features_ |= kFeatureReporting;
         queue_sizes_.push_back(kQueueSize);
     }
 }
@@ -93,20 +98,6 @@ Result<std::shared_ptr<BalloonDevice>> BalloonDevice::Create(const BalloonOption
     }
     HEARTH_TRY(TimerFd timer, TimerFd::Create());
     return std::shared_ptr<BalloonDevice>(new BalloonDevice(options, std::move(timer)));
-}
-
-std::uint64_t BalloonDevice::features() const {
-    std::uint64_t features = kCommonFeatures;
-    if (options_.deflate_on_oom) {
-        features |= kFeatureDeflateOnOom;
-    }
-    if (options_.stats_polling_interval_s > 0) {
-        features |= kFeatureStatistics;
-    }
-    if (options_.free_page_reporting) {
-        features |= kFeatureReporting;
-    }
-    return features;
 }
 
 std::span<const std::uint16_t> BalloonDevice::queue_sizes() const {
@@ -174,8 +165,8 @@ void BalloonDevice::Kick(std::uint16_t queue) {
     }
 }
 
-bool BalloonDevice::Next(std::uint16_t queue) {
-    while (true) {
+bool BalloonDevice::Next(unsigned& done, std::uint16_t queue) {
+    while (!IsTurnOver(done, queue)) {
         const auto popped = queues_[queue].Pop(chain_);
         if (!popped.ok()) {
             Add(metrics_.event_fails);
@@ -195,12 +186,14 @@ bool BalloonDevice::Next(std::uint16_t queue) {
             return false;
         }
     }
+    return false;
 }
 
 void BalloonDevice::Inflate() {
     Add(metrics_.inflate_count);
     std::vector<std::uint32_t> frames;
-    while (Next(kInflateQueue)) {
+    unsigned done = 0;
+    while (Next(done, kInflateQueue)) {
         const std::uint64_t count = chain_.readable_bytes / sizeof(std::uint32_t);
         if (chain_.readable_bytes % sizeof(std::uint32_t) != 0 || count > kFramesPerRequestMax) {
             WarnAboutGuest("balloon: {} bytes of page numbers", chain_.readable_bytes);
@@ -244,7 +237,8 @@ void BalloonDevice::DiscardPages(std::vector<std::uint32_t>& frames) {
 
 void BalloonDevice::Deflate() {
     Add(metrics_.deflate_count);
-    while (Next(kDeflateQueue)) {
+    unsigned done = 0;
+    while (Next(done, kDeflateQueue)) {
         // The guest may use the pages again; they come back, zeroed, when it touches them.
         queues_[kDeflateQueue].Push(chain_.head, 0);
     }
@@ -254,7 +248,8 @@ void BalloonDevice::Deflate() {
 void BalloonDevice::TakeStatistics() {
     const std::uint16_t queue = *statistics_queue_;
     Add(metrics_.stats_updates_count);
-    while (Next(queue)) {
+    unsigned done = 0;
+    while (Next(done, queue)) {
         if (statistics_head_) {
             // The protocol has one buffer; a second gives the first back.
             Add(metrics_.stats_update_fails);
@@ -288,7 +283,8 @@ void BalloonDevice::AskForStatistics() {
 
 void BalloonDevice::TakeReports() {
     const std::uint16_t queue = *reporting_queue_;
-    while (Next(queue)) {
+    unsigned done = 0;
+    while (Next(done, queue)) {
         Add(metrics_.free_page_report_count);
         for (const std::span<std::byte>& pages : chain_.writable) {
             const auto at = AddressOf(*memory_, pages);

@@ -50,7 +50,8 @@ class BalloonDevice final : public Device {
 
     std::uint32_t type() const override { return kDeviceBalloon; }
 
-    std::uint64_t features() const override;
+    std::uint64_t features() const override { return features_; }
+
     std::span<const std::uint16_t> queue_sizes() const override;
     void ReadConfig(std::uint64_t offset, std::span<std::byte> data) override;
     void WriteConfig(std::uint64_t offset, std::span<const std::byte> data) override;
@@ -63,8 +64,9 @@ class BalloonDevice final : public Device {
 
     Status Started() override;
 
-    // Takes the queue's next request into chain_; false when there is none, or it was a bad one.
-    bool Next(std::uint16_t queue);
+    // Takes the queue's next request into chain_; false when there is none, it was a bad one, or
+    // the turn is over. `done` counts the turn's requests.
+    bool Next(unsigned& done, std::uint16_t queue);
 
     void Inflate();
     void Deflate();
@@ -74,6 +76,7 @@ class BalloonDevice final : public Device {
     void DiscardPages(std::vector<std::uint32_t>& frames);
 
     BalloonOptions options_;
+    std::uint64_t features_ = kCommonFeatures;
     TimerFd timer_;
     std::uint32_t target_pages_ = 0;
     std::uint32_t actual_pages_ = 0;

@@ -218,7 +218,8 @@ void BlockDevice::Kick(std::uint16_t queue) {
 void BlockDevice::ProcessQueue() {
     Queue& queue = queues_[0];
     bool used_any = false;
-    while (true) {
+    unsigned done = 0;
+    while (!IsTurnOver(done, 0)) {
         const auto popped = queue.Pop(chain_);
         if (!popped.ok()) {
             Add(metrics_.event_fails);

@@ -33,6 +33,9 @@ class Interrupt {
     // The configuration space changed.
     virtual void Config() = 0;
 
+    // Has the device kicked for `queue` again, after others on the VMM thread had their turn.
+    virtual void Again(std::uint16_t queue) = 0;
+
     // The driver broke the rules: DEVICE_NEEDS_RESET is set and a configuration interrupt given.
     // The device does nothing more until it is reset.
     virtual void NeedsReset() = 0;
@@ -63,6 +66,9 @@ inline constexpr std::uint64_t kCommonFeatures =
 
 class Device {
   public:
+    // How many requests of one queue are done before others have their turn.
+    static constexpr unsigned kRequestsPerTurn = 256;
+
     virtual ~Device() = default;
     Device(const Device&) = delete;
     Device& operator=(const Device&) = delete;
@@ -127,6 +133,17 @@ class Device {
 
     // Interrupts the driver if it wants to hear of the queue's used buffers.
     void Notify(std::uint16_t queue);
+
+    // To be asked before each request of a turn, with the count of those done: true when the turn
+    // is over. A guest that refills a queue as fast as it is emptied would else have the VMM thread
+    // for itself, and its other devices and the API would wait for ever.
+    bool IsTurnOver(unsigned& done, std::uint16_t queue) {
+        if (done++ < kRequestsPerTurn) {
+            return false;
+        }
+        interrupt_->Again(queue);
+        return true;
+    }
 
     // Set while active.
     const GuestMemory* memory_ = nullptr;

@@ -49,7 +49,8 @@ void EntropyDevice::Kick(std::uint16_t queue) {
 
 void EntropyDevice::ProcessQueue() {
     Queue& queue = queues_[0];
-    while (true) {
+    unsigned turn = 0;
+    while (!IsTurnOver(turn, 0)) {
         const auto popped = queue.Pop(chain_);
         if (!popped.ok()) {
             Add(metrics_.entropy_event_fails);

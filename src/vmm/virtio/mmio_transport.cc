@@ -88,6 +88,8 @@ class MmioTransport::Trigger final : public Interrupt {
         Give(kInterruptConfig);
     }
 
+    void Again(std::uint16_t queue) override { transport_.queue_events_[queue].Signal(); }
+
     void NeedsReset() override {
         const std::uint32_t before = transport_.status_.fetch_or(kStatusNeedsReset);
         // A driver that is not ready yet must not be interrupted (virtio 1.2, 2.1.2).

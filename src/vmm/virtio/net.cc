@@ -247,7 +247,8 @@ bool NetDevice::RefillFrame() {
 }
 
 void NetDevice::ProcessRx() {
-    while (active() && queues_[kRx].open()) {
+    unsigned done = 0;
+    while (active() && queues_[kRx].open() && !IsTurnOver(done, kRx)) {
         if (rx_frame_bytes_ == 0 && !RefillFrame()) {
             break;
         }
@@ -337,7 +338,8 @@ void NetDevice::ProcessTx() {
     Queue& queue = queues_[kTx];
     bool detoured = false;
     bool used_any = false;
-    while (true) {
+    unsigned done = 0;
+    while (!IsTurnOver(done, kTx)) {
         const auto popped = queue.Pop(chain_);
         if (!popped.ok()) {
             Add(metrics_.event_fails);

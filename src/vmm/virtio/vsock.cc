@@ -86,7 +86,8 @@ void VsockDevice::Kick(std::uint16_t queue) {
 
 void VsockDevice::ProcessTx() {
     Queue& queue = queues_[kTx];
-    while (true) {
+    unsigned done = 0;
+    while (!IsTurnOver(done, kTx)) {
         const auto popped = queue.Pop(chain_);
         if (!popped.ok()) {
             Add(metrics_.tx_queue_event_fails);
@@ -111,7 +112,8 @@ void VsockDevice::ProcessTx() {
 
 void VsockDevice::ProcessRx() {
     Queue& queue = queues_[kRx];
-    while (muxer_->has_pending()) {
+    unsigned done = 0;
+    while (muxer_->has_pending() && !IsTurnOver(done, kRx)) {
         const auto popped = queue.Pop(chain_);
         if (!popped.ok()) {
             Add(metrics_.rx_queue_event_fails);
