@@ -601,7 +601,7 @@ TEST_P(HostSandboxTest, WhichMemoryCallsUseIsLearnedOnce) {
             EXPECT_TRUE((co_await (*environment)->Freeze()).ok());
             if (!ahead) {
                 // By a process of the host's, some time after.
-                for (int i = 0; i < 1000 && (learned.empty() || learned == "no such file"); ++i) {
+                for (int i = 0; i < 6000 && (learned.empty() || learned == "no such file"); ++i) {
                     co_await rt::Sleep(std::chrono::milliseconds(10));
                     std::ostringstream text;
                     text << std::ifstream(use).rdbuf();
