@@ -20,6 +20,7 @@
 #include <malloc.h>
 #include <pthread.h>
 #include <sys/epoll.h>
+#include <time.h>
 #include <unistd.h>
 
 #include <chrono>
@@ -210,6 +211,9 @@ int main(int argc, char** argv) {
     using namespace hearth;
     // One arena: each further one costs the address space and memory of a whole heap.
     ::mallopt(M_ARENA_MAX, 1);
+    // The first line of a log would read the time zone's file, and whoever writes it may be a
+    // thread that must not open files any more.
+    ::tzset();
     os::EnsureStdio();
     const auto line = vmm::ParseCommandLine(
         std::span<const char* const>(argv, static_cast<std::size_t>(argc)).subspan(1),
