@@ -157,6 +157,17 @@ def test_top(hearth, function):
     assert [entry["function"] for entry in shown["functions"]] == [function]
 
 
+def test_top_shows_deliveries(hearth, function):
+    hearth.client("lambda").invoke(FunctionName=function, InvocationType="Event", Payload=b"{}")
+
+    def delivered():
+        lines = hearth.hearth("top", "--once").stdout.splitlines()
+        rows = [line.split() for line in lines if line.startswith("lambda-async ")]
+        return rows and rows[0][1:3] == ["0", "0"] and int(rows[0][3]) > 0
+
+    hearth_up.wait_for(delivered, "a delivery that is done")
+
+
 def test_aws_runs_the_installed_client(hearth):
     shown = program(
         "aws", "sts", "get-caller-identity", "--output", "json",

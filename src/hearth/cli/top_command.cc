@@ -54,6 +54,37 @@ std::string Mean(const Series& series, const std::string& phase) {
     return at == std::string::npos ? whole : whole.substr(at + 4);
 }
 
+// A row for each kind of delivery that there was any of; empty when there was none.
+std::string DeliveryTable(const Series& series) {
+    constexpr std::string_view kPending = "hearth_courier_pending{";
+    std::vector<std::vector<std::string>> rows = {
+        {"DELIVERIES", "PENDING", "RUNNING", "DELIVERED", "RETRIED", "FAILED", "HELD", "MEAN AGE"}};
+    for (auto at = series.lower_bound(kPending);
+         at != series.end() && at->first.starts_with(kPending);
+         ++at) {
+        const std::string labels = at->first.substr(kPending.size() - 1);
+        const auto of = [&](std::string_view name) {
+            return Value(series, fmt::format("hearth_courier_{}{}", name, labels));
+        };
+        std::vector<std::string> row;
+        double sum = at->second;
+        row.push_back(labels.substr(0, labels.rfind('"')).substr(labels.find('"') + 1));
+        row.push_back(fmt::format("{:.0f}", at->second));
+        for (const std::string_view name :
+             {"running", "delivered_total", "retried_total", "failed_total", "held_total"}) {
+            row.push_back(fmt::format("{:.0f}", of(name)));
+            sum += of(name);
+        }
+        const double aged = of("age_seconds_count");
+        row.push_back(
+            aged == 0 ? "-" : fmt::format("{:.1f} ms", of("age_seconds_sum") / aged * 1000));
+        if (sum > 0) {
+            rows.push_back(std::move(row));
+        }
+    }
+    return rows.size() == 1 ? std::string() : "\n" + Table(rows);
+}
+
 std::string Text(const codec::Json& object, std::string_view name) {
     const auto* value = object.Find(name);
     if (value == nullptr || value->is_null()) {
@@ -108,7 +139,7 @@ std::string Screen(const std::string& endpoint, const Series& series, const code
          "ERRORS"}};
     const auto* functions = slots.Find("functions");
     if (functions == nullptr || functions->AsArray() == nullptr) {
-        return screen;
+        return screen + DeliveryTable(series);
     }
     for (const auto& function : *functions->AsArray()) {
         std::map<std::string, int> states;
@@ -131,7 +162,7 @@ std::string Screen(const std::string& endpoint, const Series& series, const code
              Text(function, "restores"),
              Text(function, "errors")});
     }
-    return screen + Table(rows);
+    return screen + Table(rows) + DeliveryTable(series);
 }
 
 Result<int> Top(CloudClient& cloud, const CloudOptions& options, bool once) {
@@ -144,7 +175,7 @@ Result<int> Top(CloudClient& cloud, const CloudOptions& options, bool once) {
         if (options.json) {
             codec::Json shown;
             for (const auto& [name, value] : series) {
-                if (name.starts_with("hearth_lambda_") &&
+                if ((name.starts_with("hearth_lambda_") || name.starts_with("hearth_courier_")) &&
                     name.find("_bucket{") == std::string::npos) {
                     shown.Set(name, value);
                 }
@@ -169,7 +200,8 @@ void AddTopCommand(CLI::App* app, int* exit_status) {
     CLI::App* command = AddCloudCommand(
         app,
         "top",
-        "Show the execution environments live: hits, misses, time per phase; ^C ends",
+        "Show the execution environments and deliveries live: hits, misses, time per phase; ^C "
+        "ends",
         exit_status,
         [once](CloudClient& cloud, const CloudOptions& options) {
             return Top(cloud, options, *once);

@@ -242,10 +242,10 @@ uint64_t Slots::HeldBytes(const Slot& slot) {
     return std::max<uint64_t>(slot.environment->own_memory_bytes(), 1ull << 20);
 }
 
-uint64_t Slots::MakeRoom(uint64_t bytes) {
+void Slots::MakeRoom(uint64_t bytes) {
     const uint64_t available = AvailableMemoryBytes();
     if (available == 0) {
-        return std::numeric_limits<uint64_t>::max();
+        return;
     }
     const auto now = steady_clock::now();
     uint64_t free = available;
@@ -271,24 +271,37 @@ uint64_t Slots::MakeRoom(uint64_t bytes) {
             }
         }
         if (victim == nullptr) {
-            break;
+            return;
         }
         free += HeldBytes(*victim);
         Discard(victim);
     }
-    return free;
 }
 
-bool Slots::MemoryForAnother(const Pool& pool) {
+bool Slots::MemoryForAnother(const Pool& pool) const {
+    // This call is one of those that run.
+    if (running_ <= 1) {
+        return true;
+    }
     // What one holds that has run; before there is any, what the usual runtimes take.
     uint64_t each = std::min<uint64_t>(
         kUsualEnvironmentBytes, static_cast<uint64_t>(pool.function->memory_mb) << 20);
     for (const auto& slot : pool.slots) {
         each = std::max(each, slot->environment->own_memory_bytes());
     }
-    const uint64_t bytes = each * (starting_ + 1);
-    // This call is one of those that run.
-    return running_ <= 1 || MakeRoom(bytes) >= options_.memory_reserve_bytes + bytes;
+    const uint64_t needed = options_.memory_reserve_bytes + each * (starting_ + 1);
+    uint64_t free = AvailableMemoryBytes();
+    if (free == 0 || free >= needed) {
+        return true;
+    }
+    for (const auto& [key, other] : pools_) {
+        for (const auto* list : {&other->spares, &other->idle}) {
+            for (const Slot* slot : *list) {
+                free += HeldBytes(*slot);
+            }
+        }
+    }
+    return free >= needed;
 }
 
 Task<Result<InvokeResult>> Slots::Invoke(

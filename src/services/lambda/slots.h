@@ -154,11 +154,10 @@ class Slots final {
     void DropPoolIfUnused(Pool& pool);
     // Idle environments go until memory suffices: spares first, then those that hold much, are
     // unused for long, and cost little to make again.
-    //   returns  the memory that is free then
-    uint64_t MakeRoom(uint64_t bytes);
+    void MakeRoom(uint64_t bytes);
     // Whether there is memory for one more environment of this version, besides those that are
-    // being made, or nothing runs that could end and leave some.
-    bool MemoryForAnother(const Pool& pool);
+    // being made, if idle ones go; or nothing runs that could end and leave some.
+    bool MemoryForAnother(const Pool& pool) const;
     Slot* Add(Pool& pool, std::string log_stream);
 
     Task<Result<InvokeResult>> InvokeInPool(Pool& pool, const InvokeRequest& request);
