@@ -246,3 +246,27 @@ def test_pauses_while_there_is_no_function(client, queue, recorder, mapping):
         return "Function not found" in shown.get("LastProcessingResult", "")
 
     hearth_up.wait_for(problem, "the mapping to say what is wrong")
+
+
+def test_many_queues_take_turns(client, sqs, queue, recorder, mapping):
+    """Each queue has a call before any has had many, and nobody is counted as received for waiting."""
+    count, each = 30, 4
+    function = recorder()
+    client.put_function_concurrency(FunctionName=function.name, ReservedConcurrentExecutions=2)
+    queues = [queue(VisibilityTimeout="900") for _ in range(count)]
+    for number, one in enumerate(queues):
+        sqs.send_message_batch(
+            QueueUrl=one.url,
+            Entries=[{"Id": str(n), "MessageBody": f"{number} {n}"} for n in range(each)],
+        )
+    for one in queues:
+        mapping(one, function, BatchSize=1)
+    expected = [f"{number} {n}" for number in range(count) for n in range(each)]
+    function.wait_bodies(expected)
+    records = [record for event in function.events() for record in event["Records"]]
+    assert {record["attributes"]["ApproximateReceiveCount"] for record in records} == {"1"}
+    # Events are shown by their time, which says when their call began up to a millisecond.
+    first = {}
+    for place, record in enumerate(records):
+        first.setdefault(record["body"].split()[0], place)
+    assert max(first.values()) < 2 * count, first
