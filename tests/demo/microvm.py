@@ -17,7 +17,7 @@ import time
 
 TESTS = pathlib.Path(__file__).resolve().parent.parent
 sys.path[:0] = [str(TESTS), str(TESTS / "vmm")]
-COMMAND = ["sh", "-c", "uname -a; echo; cat /proc/meminfo | head -3; echo; ps; echo; echo 'hello from a microVM'"]
+COMMAND = ["sh", "-c", "uname -a; echo; head -3 /proc/meminfo; echo; cat /proc/1/comm /proc/uptime; echo; echo 'hello from a microVM'"]
 # A million turns of a loop take a processor a millisecond, and a KVM that emulates them some seconds.
 SLOW_S = 0.25
 

@@ -3,7 +3,7 @@
 
 usage: bench.py BUILD_DIR [SECTION ...] [--seconds S] [--json FILE]
 
-Sections: gateway, invoke, cold, layers, extensions, snapshots, mappings, sqs, s3_listing, s3_objects, burst, start, idle, size, logs,
+Sections: gateway, invoke, cold, layers, extensions, snapshots, mappings, sqs, s3_listing, s3_objects, vmm, burst, start, idle, size, logs,
 stream, tls, enforce. Nothing here passes or fails by a time; docs/performance.md says what the figures were and how they are meant.
 """
 
@@ -35,6 +35,7 @@ import bench_s3_listing  # noqa: E402  (likewise)
 import bench_s3_objects  # noqa: E402  (likewise)
 import bench_snapshots  # noqa: E402  (needs the path above)
 import bench_sqs  # noqa: E402  (likewise)
+import bench_vmm  # noqa: E402  (likewise)
 import hearth_up  # noqa: E402
 
 SECONDS = 3.0
@@ -749,6 +750,10 @@ def bench_s3_objects_section(options, directory, load):
     bench_s3_objects.run(sys.modules[__name__], options, directory)
 
 
+def bench_vmm_section(options, directory, load):
+    bench_vmm.run(sys.modules[__name__], options, directory)
+
+
 SECTIONS = {
     "gateway": bench_gateway,
     "invoke": bench_invoke,
@@ -761,6 +766,7 @@ SECTIONS = {
     "fair_queues": bench_fair_queues_section,
     "s3_listing": bench_s3_listing_section,
     "s3_objects": bench_s3_objects_section,
+    "vmm": bench_vmm_section,
     "burst": bench_burst,
     "start": bench_start,
     "size": bench_size,
