@@ -269,7 +269,9 @@ class FakeDriver final {
 
     GuestAddress Put(std::span<const std::byte> bytes) {
         const GuestAddress at = Allocate(bytes.size());
-        memory_.Write(at, bytes);
+        if (!bytes.empty()) {
+            memory_.Write(at, bytes);
+        }
         return at;
     }
 
@@ -280,7 +282,9 @@ class FakeDriver final {
 
     std::vector<std::byte> Get(GuestAddress at, std::size_t bytes) {
         std::vector<std::byte> result(bytes);
-        memory_.Read(at, result);
+        if (bytes > 0) {
+            memory_.Read(at, result);
+        }
         return result;
     }
 
