@@ -35,8 +35,7 @@ Task<Result<model::PutObject::Output>> S3Service::PutObject(
     HEARTH_CO_RETURN_IF_ERROR(CheckWriteConditions(conditions));
     HEARTH_CO_TRY(
         auto request, ReadNewObject(input, *bucket, context.now, deps_.cloud_clock.Now()));
-    ObjectRecord record = std::move(request.first);
-    const std::optional<CustomerKeyOfRequest> customer_key = std::move(request.second);
+    auto& [record, customer_key] = request;
     HEARTH_CO_TRY(record.acl, AclOfRequest(input, context, *bucket, key));
     record.owner = context.account == bucket->record.account ? "" : context.account.text();
     HEARTH_CO_TRY(const UploadChecks checks, ReadUploadChecks(context));

@@ -170,6 +170,12 @@ int64_t NextSequence(WallClock::time_point now, std::optional<int64_t> newest) {
     return newest ? std::max(time, *newest + 1) : time;
 }
 
+// Whether S3Store::Release has anything to do for a version that is gone.
+bool NeedsRelease(const ObjectRecord& record) {
+    return (!record.body.empty() && !record.body_inline) || !record.restored_body.empty() ||
+           !record.parts_id.empty();
+}
+
 }  // namespace
 
 std::string S3Store::Unique() {
@@ -346,7 +352,14 @@ Task<Result<S3Store::Written>> S3Store::Put(
     ObjectRecord record,
     const std::string* inline_bytes,
     const Check& check) {
-    HEARTH_CO_TRY(auto current, co_await GetCurrent(transaction, bucket, record.key));
+    const std::string current_key = keys::Current(bucket, record.key);
+    HEARTH_CO_TRY(const auto bytes, co_await transaction.Get(current_key));
+    // Decoded here and not by GetCurrent: a record has a kilobyte of members, and each hand that it
+    // goes through moves them all.
+    std::optional<ObjectRecord> current;
+    if (bytes) {
+        HEARTH_CO_TRY(current, ObjectRecord::Decode(record.key, *bytes));
+    }
     if (check) {
         HEARTH_CO_RETURN_IF_ERROR(check(current ? &*current : nullptr));
     }
@@ -372,7 +385,9 @@ Task<Result<S3Store::Written>> S3Store::Put(
     if (current) {
         if (record.version_id == kNullVersionId && current->version_id == kNullVersionId) {
             Displace(transaction, bucket, *current);
-            written.displaced.push_back(*std::move(current));
+            if (NeedsRelease(*current)) {
+                written.displaced.push_back(*std::move(current));
+            }
         } else {
             PutOld(transaction, bucket, *current);
         }
@@ -388,7 +403,7 @@ Task<Result<S3Store::Written>> S3Store::Put(
         HEARTH_CO_TRY(const auto body, storage::StoredBody::Decode(record.body));
         bodies_.Refer(transaction, body, bucket.name + "/" + record.key);
     }
-    transaction.Put(keys::Current(bucket, record.key), record.Encode());
+    transaction.Put(current_key, record.Encode());
     written.record = std::move(record);
     co_return written;
 }
