@@ -234,6 +234,10 @@ void Vcpu::CompleteAccess() {
     run_->immediate_exit = before;
 }
 
+bool Vcpu::TellPaused() {
+    return ::ioctl(fd(), KVM_KVMCLOCK_CTRL, 0) == 0;
+}
+
 void Vcpu::RequestInterrupt() {
     std::atomic_ref(run_->immediate_exit).store(1, std::memory_order_release);
 }

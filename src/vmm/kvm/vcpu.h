@@ -66,6 +66,10 @@ class Vcpu final {
     // a point between two instructions. To be called before the state is looked at.
     void CompleteAccess();
 
+    // Tells a guest that uses the kernel's clock that it stood still, so that its watchdogs do not
+    // take the pause for a hang. False when it does not use it.
+    bool TellPaused();
+
     // Any thread: makes the next Run, or the one going on once its thread gets a signal, return
     // kInterrupted. ClearInterrupt is for the vCPU's thread.
     void RequestInterrupt();

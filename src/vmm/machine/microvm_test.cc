@@ -28,14 +28,25 @@ std::size_t OpenDescriptors() {
     return count;
 }
 
-std::size_t Threads() {
+// Waits until this thread is the only one. A thread that was joined is for a moment still in the
+// kernel's list; one that leaked is there for ever, and the test's deadline tells.
+void AwaitBeingAlone() {
     std::size_t count = 0;
-    for ([[maybe_unused]] const auto& entry :
-         std::filesystem::directory_iterator("/proc/self/task")) {
-        ++count;
-    }
-    return count;
+    do {
+        count = 0;
+        for ([[maybe_unused]] const auto& entry :
+             std::filesystem::directory_iterator("/proc/self/task")) {
+            ++count;
+        }
+    } while (count != 1);
 }
+
+#if __has_feature(address_sanitizer)
+// What was freed is kept for a while, to find who uses it still.
+constexpr long kGrowthKibMax = 64 << 10;
+#else
+constexpr long kGrowthKibMax = 2 << 10;
+#endif
 
 class MicrovmTest : public ::testing::Test {
   protected:
@@ -127,7 +138,7 @@ TEST_F(MicrovmTest, MachineThatCannotBeBuiltLeavesNothing) {
     const auto machine = Microvm::Start(config, *loop_, Options());
     ASSERT_FALSE(machine.ok());
     EXPECT_EQ(OpenDescriptors(), descriptors);
-    EXPECT_EQ(Threads(), 1U);
+    AwaitBeingAlone();
 }
 
 TEST_F(MicrovmTest, ManyInARowLeaveNoDescriptorThreadOrMemory) {
@@ -141,12 +152,12 @@ TEST_F(MicrovmTest, ManyInARowLeaveNoDescriptorThreadOrMemory) {
         ASSERT_EQ(RunToEnd(config), "hi");
         loop_.reset();
         ASSERT_EQ(OpenDescriptors(), descriptors);
-        ASSERT_EQ(Threads(), 1U);
+        AwaitBeingAlone();
     }
     rusage after = {};
     ::getrusage(RUSAGE_SELF, &after);
     // The peak of one machine is the peak of thirty.
-    EXPECT_LT(after.ru_maxrss, before.ru_maxrss + 2048);
+    EXPECT_LT(after.ru_maxrss, before.ru_maxrss + kGrowthKibMax);
 }
 
 TEST_F(MicrovmTest, PausedMachineIsDestroyedWithoutItsGuestsHelp) {
@@ -157,7 +168,7 @@ TEST_F(MicrovmTest, PausedMachineIsDestroyedWithoutItsGuestsHelp) {
     ASSERT_TRUE((*machine)->Pause().ok());
     ASSERT_TRUE((*machine)->Resume().ok());
     machine->reset();
-    EXPECT_EQ(Threads(), 1U);
+    AwaitBeingAlone();
 }
 
 TEST_F(MicrovmTest, GuestThatFloodsAConsoleNobodyReadsCanBePaused) {

@@ -86,6 +86,7 @@ bool VcpuThread::ObeyWish() {
     vcpu_.ClearInterrupt();
     if (wish_ == Wish::kPause) {
         vcpu_.CompleteAccess();
+        vcpu_.TellPaused();
         Enter(State::kPaused);
         changed_.wait(lock, [this] { return wish_ != Wish::kPause; });
     }

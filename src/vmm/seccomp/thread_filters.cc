@@ -23,6 +23,7 @@ namespace {
 
 // KVM's ioctls by number: <linux/kvm.h> belongs to vmm/kvm alone.
 constexpr std::uint32_t kKvmRun = 0xae80;
+constexpr std::uint32_t kKvmClockCtrl = 0xaead;
 constexpr std::uint32_t kKvmIrqLine = 0x4008ae61;
 constexpr std::uint32_t kKvmIrqFd = 0x4020ae76;
 constexpr std::uint32_t kKvmIoEventFd = 0x4040ae79;
@@ -162,6 +163,7 @@ std::vector<CallRule> VmmRules() {
 std::vector<CallRule> VcpuRules() {
     std::vector<CallRule> rules = {
         CallWith(SYS_ioctl, {Is(1, kKvmRun)}),
+        CallWith(SYS_ioctl, {Is(1, kKvmClockCtrl)}),  // a pause
         CallWith(SYS_ioctl, {Is(1, kKvmIrqLine)}),
         CallWith(SYS_timerfd_settime, {Is(1, 0)}),
         // A reset of a disk waits, on the vCPU that wrote it, for what is in flight.
