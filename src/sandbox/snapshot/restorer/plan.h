@@ -246,6 +246,11 @@ struct Plan {
     // What the table holds at first, as in a WorkingSetRequest, until it is set.
     uint64_t working_set_unread;
 
+    // On which processors it and its clones may run, as sched_getaffinity tells it, while a clone
+    // is made; 0 bytes: not known.
+    uint64_t processors[128];
+    uint64_t processors_bytes;
+
     // Which clone this is, in the clone.
     uint64_t serial;
 };

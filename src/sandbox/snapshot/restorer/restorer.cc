@@ -1143,12 +1143,47 @@ void CallForEntropy(const Plan* plan) {
     }
 }
 
+// The template, the clone's parent and the clone work one after the other. On one processor each
+// goes on where the one before it stops, with warm caches; else the kernel looks for an idle
+// processor for each, which is asleep, and wakes it. In a clone it ends when it begins.
+void StayOnProcessor(Plan* plan) {
+    plan->processors_bytes = 0;
+    if (plan->working_set_unread != 0) {
+        return;  // it has more to do after this clone, which should not have to wait for that
+    }
+    uint32_t processor = 0;
+    const long bytes =
+        Call(SYS_sched_getaffinity, 0, sizeof(plan->processors), Address(plan->processors));
+    plan->processors_bytes = Failed(bytes) ? 0 : static_cast<uint64_t>(bytes);
+    if (Failed(Call(SYS_getcpu, Address(&processor), 0)) ||
+        processor >= plan->processors_bytes * 8) {
+        plan->processors_bytes = 0;
+        return;
+    }
+    uint64_t here[sizeof(plan->processors) / sizeof(uint64_t)] = {};
+    here[processor / 64] = 1ULL << (processor % 64);
+    (void)Call(SYS_sched_setaffinity, 0, static_cast<long>(plan->processors_bytes), Address(here));
+}
+
+void LeaveProcessor(const Plan* plan) {
+    if (plan->processors_bytes != 0) {
+        (void)Call(
+            SYS_sched_setaffinity,
+            0,
+            static_cast<long>(plan->processors_bytes),
+            Address(plan->processors));
+    }
+}
+
 [[noreturn]] void RunClone(
     Plan* plan, const RestorerRequest& request, const ReceivedFds& received, uint64_t requested) {
     RestorerReply reply;
     FillReply(reply, plan, kReplyRestored);
     reply.times_ns[kTimeRequested] = requested;
     reply.times_ns[kTimeStarted] = Now();
+    if (request.adopted != 0) {
+        LeaveProcessor(plan);
+    }
     Join(plan, request, received);
     reply.times_ns[kTimeJoined] = Now();
     MakeDescriptors(plan, request, received);
@@ -1321,7 +1356,9 @@ void Clone(Plan* plan, const RestorerRequest& request, const ReceivedFds& receiv
     }
     Birth birth{plan, &request, &received, requested, "clone", 0, -1};
     if (request.adopted != 0) {
+        StayOnProcessor(plan);
         BearByParent(birth);
+        LeaveProcessor(plan);
     } else {
         Bear(birth);
     }
