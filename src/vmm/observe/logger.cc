@@ -8,8 +8,10 @@
 #include <pthread.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <atomic>
 #include <cerrno>
+#include <chrono>
 #include <cstring>
 #include <ctime>
 #include <mutex>
@@ -57,20 +59,23 @@ std::string_view LevelName(LogLevel level) {
     return "?";
 }
 
-// UTC, so that no file of time zones has to be read behind a system call filter.
+// UTC, and not by gmtime_r: even that reads the file of the local time zone when it is called
+// first, which a thread behind its system call filter may not.
 std::string Timestamp() {
     timespec now{};
     ::clock_gettime(CLOCK_REALTIME, &now);
-    tm parts{};
-    ::gmtime_r(&now.tv_sec, &parts);
+    const std::chrono::sys_seconds time{std::chrono::seconds(now.tv_sec)};
+    const auto day = std::chrono::floor<std::chrono::days>(time);
+    const std::chrono::year_month_day date(day);
+    const std::chrono::hh_mm_ss clock(time - day);
     return fmt::format(
         "{:04}-{:02}-{:02}T{:02}:{:02}:{:02}.{:09}",
-        parts.tm_year + 1900,
-        parts.tm_mon + 1,
-        parts.tm_mday,
-        parts.tm_hour,
-        parts.tm_min,
-        parts.tm_sec,
+        static_cast<int>(date.year()),
+        static_cast<unsigned>(date.month()),
+        static_cast<unsigned>(date.day()),
+        clock.hours().count(),
+        clock.minutes().count(),
+        clock.seconds().count(),
         now.tv_nsec);
 }
 
