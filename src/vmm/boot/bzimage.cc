@@ -76,7 +76,7 @@ Result<LoadedKernel> LoadBzImage(const GuestMemory& memory, const ImageFile& ima
             kHighMemory + kernel_bytes,
             unpacked + init_bytes));
     }
-    memory.PreferLargePages(kHighMemory, kernel_bytes);
+    memory.Populate(kHighMemory, kernel_bytes);
     if (!image.Read(start, *place)) {
         return errors::Malformed("cannot read the bzImage");
     }

@@ -64,7 +64,7 @@ Status LoadSegment(const GuestMemory& memory, const ImageFile& image, const Elf6
             segment.p_memsz,
             segment.p_paddr));
     }
-    memory.PreferLargePages(segment.p_paddr, segment.p_filesz);
+    memory.Populate(segment.p_paddr, segment.p_filesz);
     // What is behind the file's bytes is zero as all fresh memory is.
     if (!image.Read(segment.p_offset, place->first(segment.p_filesz))) {
         return errors::Malformed("the kernel image ends within a segment");

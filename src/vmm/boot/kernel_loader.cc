@@ -42,7 +42,7 @@ Result<LoadedInitrd> LoadInitrd(
             end));
     }
     const auto place = memory.Slice(start, image.bytes());
-    memory.PreferLargePages(start, image.bytes());
+    memory.Populate(start, image.bytes());
     if (!place || !image.Read(0, *place)) {
         return errors::Malformed("cannot read the initrd");
     }

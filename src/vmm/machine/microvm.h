@@ -86,6 +86,7 @@ class Microvm final : public RunningMachine {
     MicrovmOptions options_;
     Clock::time_point started_;
     std::uint64_t started_cpu_us_ = 0;
+    std::uint64_t loading_us_ = 0;
     GuestMemory memory_;
     Kvm kvm_;
     Vm vm_;

@@ -5,6 +5,11 @@
 #include <algorithm>
 #include <cerrno>
 
+// Linux 5.14; older headers do not know it, older kernels refuse it.
+#ifndef MADV_POPULATE_WRITE
+#define MADV_POPULATE_WRITE 23
+#endif
+
 namespace hearth::vmm {
 namespace {
 
@@ -149,19 +154,19 @@ bool GuestMemory::Discard(GuestAddress at, std::size_t bytes) const {
     return slice->empty() || ::madvise(slice->data(), slice->size(), MADV_DONTNEED) == 0;
 }
 
+void GuestMemory::Populate(GuestAddress at, std::size_t bytes) const {
+    const std::size_t before = at % kPageBytes;
+    const auto slice = Slice(at - before, before + bytes);
+    if (slice) {
+        // The end of a region is the end of a page: rounding up stays inside.
+        const std::size_t whole = (slice->size() + kPageBytes - 1) / kPageBytes * kPageBytes;
+        ::madvise(slice->data(), whole, MADV_POPULATE_WRITE);
+    }
+}
+
 void GuestMemory::PreferLargePages(GuestAddress at, std::size_t bytes) const {
-    for (std::size_t index = 0; index < regions_.size(); ++index) {
-        const Region& region = regions_[index];
-        if (at < region.start || at - region.start >= region.bytes || bytes < kHugePageBytes) {
-            continue;
-        }
-        const std::size_t first = (at - region.start) / kHugePageBytes * kHugePageBytes;
-        const std::size_t most = region.bytes - first;
-        const std::size_t wanted = at - region.start - first + std::min(bytes, most);
-        // Up to the end of the last large page, or of the region.
-        const std::size_t whole =
-            std::min((wanted + kHugePageBytes - 1) / kHugePageBytes * kHugePageBytes, most);
-        ::madvise(hosts_[index] + first, whole, MADV_HUGEPAGE);
+    if (const auto slice = Slice(at, bytes)) {
+        ::madvise(slice->data(), slice->size(), MADV_HUGEPAGE);
     }
 }
 

@@ -103,8 +103,12 @@ class GuestMemory final {
     // False when the range is not inside of one region or is not whole pages.
     bool Discard(GuestAddress at, std::size_t bytes) const;
 
-    // What is about to be written whole is better made of the host's large pages: far fewer faults.
-    // A hint: where the host has none, nothing changes.
+    // Makes the pages of [at, at + bytes) at once, for what is about to be written whole: one call
+    // instead of a fault per page. A hint: what cannot be made now comes with its fault.
+    void Populate(GuestAddress at, std::size_t bytes) const;
+
+    // Asks for the host's large pages (transparent ones). A hint, and not always a gain: a fault
+    // may wait while the host makes one.
     void PreferLargePages(GuestAddress at, std::size_t bytes) const;
 
     std::span<const Region> regions() const { return regions_; }

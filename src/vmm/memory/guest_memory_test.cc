@@ -75,6 +75,18 @@ TEST(GuestMemory, OrderedAccessesWantAlignment) {
     EXPECT_FALSE(memory.LoadAcquire<std::uint16_t>(0x1000));
 }
 
+TEST(GuestMemory, HintsChangeNoByteAndTakeAnyRange) {
+    const GuestMemory memory = Make({{0, 0x3000}});
+    EXPECT_TRUE(memory.Store(0x1000, std::uint64_t{1}));
+    memory.Populate(0xfff, 2);
+    memory.Populate(0x2fff, 1);
+    memory.Populate(0x2fff, 2);
+    memory.Populate(kTop, kTop);
+    memory.PreferLargePages(0, 0x3000);
+    memory.PreferLargePages(kTop, 1);
+    EXPECT_EQ(memory.Load<std::uint64_t>(0x1000), 1U);
+}
+
 TEST(GuestMemory, DiscardedPagesAreZero) {
     const GuestMemory memory = Make({{0, 0x3000}});
     EXPECT_TRUE(memory.Store(0x1000, std::uint64_t{1}));
