@@ -91,8 +91,7 @@ std::uint32_t VsockConnection::wanted_events() const {
     }
     // Readable data is waited for until it is known to be there; then the guest's buffers or its
     // credit are what is missing, and watching would only spin.
-    const bool may_read = state_ == State::kEstablished || state_ == State::kGuestAsked;
-    if (may_read && host_sends_ && guest_receives_ && guest_credit() > 0 &&
+    if (state_ == State::kEstablished && host_sends_ && guest_receives_ && guest_credit() > 0 &&
         (pending_ & kPendingData) == 0) {
         events |= EPOLLIN;
     }

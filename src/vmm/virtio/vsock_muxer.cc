@@ -142,6 +142,10 @@ void VsockMuxer::OnEvents() {
 void VsockMuxer::Accept() {
     os::Fd socket(::accept4(listener_.get(), nullptr, nullptr, SOCK_NONBLOCK | SOCK_CLOEXEC));
     if (!socket.valid()) {
+        if (errno != EAGAIN && errno != ECONNABORTED && errno != EINTR) {
+            log::Warn("vsock: {}", errors::System("accept", errno).message());
+            WatchListener(false);
+        }
         return;
     }
     if (connections_.size() + handshakes_.size() >= kConnectionsMax) {
@@ -155,6 +159,15 @@ void VsockMuxer::Accept() {
         return;
     }
     handshakes_.emplace(fd, Handshake{.socket = std::move(socket), .text = {}});
+}
+
+void VsockMuxer::WatchListener(bool watch) {
+    if (is_listener_watched_ != watch) {
+        epoll_event event = {
+            .events = watch ? std::uint32_t{EPOLLIN} : 0, .data = {.fd = listener_.get()}};
+        ::epoll_ctl(epoll_.get(), EPOLL_CTL_MOD, listener_.get(), &event);
+        is_listener_watched_ = watch;
+    }
 }
 
 void VsockMuxer::ContinueHandshake(int fd) {
@@ -171,6 +184,7 @@ void VsockMuxer::ContinueHandshake(int fd) {
         }
         if (got <= 0 || handshake.text.size() == kHandshakeBytesMax) {
             handshakes_.erase(fd);
+            WatchListener(true);
             return;
         }
         handshake.text.push_back(byte);
@@ -179,6 +193,8 @@ void VsockMuxer::ContinueHandshake(int fd) {
     os::Fd socket = std::move(handshake.socket);
     handshakes_.erase(fd);
     if (!port) {
+        socket.Close();
+        WatchListener(true);
         return;
     }
     ::epoll_ctl(epoll_.get(), EPOLL_CTL_DEL, fd, nullptr);
@@ -256,6 +272,7 @@ void VsockMuxer::Remove(const VsockKey& key) {
     keys_.erase(found->second.socket());
     host_ports_.erase(key.host_port);
     connections_.erase(found);
+    WatchListener(true);
     Add(metrics_.conns_removed);
 }
 
@@ -267,6 +284,7 @@ void VsockMuxer::Reset() {
     Add(metrics_.conns_removed, connections_.size());
     connections_.clear();
     handshakes_.clear();
+    WatchListener(true);
     timer_due_.reset();
     timer_.Disarm();
 }

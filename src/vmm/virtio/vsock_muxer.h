@@ -80,6 +80,8 @@ class VsockMuxer final {
         TimerFd timer);
 
     void Accept();
+    // A listener that cannot be accepted from (no descriptors left) would be ready for ever.
+    void WatchListener(bool watch);
     // Reads "CONNECT <port>" of a host's client; `fd` is its socket.
     void ContinueHandshake(int fd);
     void StartConnection(VsockConnection connection);
@@ -99,6 +101,7 @@ class VsockMuxer final {
     os::Fd listener_;
     TimerFd timer_;
     std::optional<MonotonicClock::time_point> timer_due_;
+    bool is_listener_watched_ = true;
     std::unordered_map<VsockKey, VsockConnection, KeyHash> connections_;
     // Both by the descriptor of their socket, which is what epoll knows.
     std::unordered_map<int, VsockKey> keys_;

@@ -7,6 +7,7 @@
 #include "vmm/virtio/vsock_packet.h"
 
 #include <gtest/gtest.h>
+#include <poll.h>
 #include <sys/socket.h>
 #include <sys/un.h>
 #include <unistd.h>
@@ -525,6 +526,48 @@ TEST_F(VsockTest, ADriversResetClosesEverything) {
     const os::Fd again = FromHost(2);
     Write(again, "x");
     EXPECT_EQ(NextOperation(), kVsockData);
+}
+
+TEST_F(VsockTest, NothingSpins) {
+    const auto is_idle = [&] {
+        driver_->Run();
+        pollfd poll_fd = {
+            .fd = device_->event_sources().front().fd, .events = POLLIN, .revents = 0};
+        return ::poll(&poll_fd, 1, 0) == 0;
+    };
+    // The guest has no buffer for the response, the host has data already, then hangs up.
+    const os::Fd listener = ListenAt(52);
+    Send(Header(kVsockRequest, 52, 1000));
+    os::Fd server = AcceptAt(listener);
+    Write(server, "early");
+    EXPECT_TRUE(is_idle());
+    server.Close();
+    EXPECT_TRUE(is_idle());
+    OfferBuffers(1);
+    EXPECT_EQ(Take()->header.operation, kVsockResponse);
+    // No buffer for the data.
+    EXPECT_TRUE(is_idle());
+    EXPECT_EQ(NextOperation(), kVsockData);
+    EXPECT_EQ(NextOperation(), kVsockShutdown);
+    EXPECT_TRUE(is_idle());
+    // A client that says half a line, and one that leaves before the guest has answered.
+    const os::Fd slow = Connect(path_);
+    Write(slow, "CONN");
+    EXPECT_TRUE(is_idle());
+    os::Fd hasty = Connect(path_);
+    Write(hasty, "CONNECT 1\n");
+    hasty.Close();
+    EXPECT_TRUE(is_idle());
+    EXPECT_EQ(NextOperation(), kVsockRequest);
+    Send(Header(kVsockResponse, last_.header.source_port, 1));
+    EXPECT_EQ(NextOperation(), kVsockReset);
+    // No credit.
+    const os::Fd client = FromHost(1);
+    VsockHeader credit = Header(kVsockCreditUpdate, host_port_, 1);
+    credit.buffer_bytes = 0;
+    Send(credit);
+    Write(client, "waits");
+    EXPECT_TRUE(is_idle());
 }
 
 TEST_F(VsockTest, ManyConnectionsTakeTurns) {
