@@ -49,18 +49,15 @@ MappingTurns::Turn::~Turn() {
     if (!called_) {
         --line.waiting;
     }
-    const bool pass_on = called_ && !used_;
     if (!line.turns.empty()) {
-        if (pass_on) {
+        if (called_ && !used_) {
             turns_.Call(line);
         }
         return;
     }
+    // Its watch passes on what it was told.
     const std::unique_ptr<Line> ended = std::move(found->second);
     turns_.lines_.erase(found);
-    if (pass_on && ended->watch) {
-        ended->watch->PassOn();
-    }
 }
 
 void MappingTurns::Turn::Refused() {
@@ -118,6 +115,9 @@ void MappingTurns::Call(Line& line) {
         std::ranges::find_if(line.turns, [](const auto& one) { return !one.second->called_; });
     if (next == line.turns.end()) {
         line.missed = true;
+        if (line.watch) {
+            line.watch->PassOn();
+        }
         return;
     }
     line.missed = false;

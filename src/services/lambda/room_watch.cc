@@ -24,9 +24,15 @@ RoomWatches::Watch::Watch(RoomWatches& watches, std::shared_ptr<State> state)
 
 RoomWatches::Watch::~Watch() {
     state_->tell = nullptr;
-    const std::lock_guard lock(watches_.mutex_);
-    watches_.watches_.erase(state_->function);
-    --watches_.count_;
+    {
+        const std::lock_guard lock(watches_.mutex_);
+        watches_.watches_.erase(state_->function);
+        --watches_.count_;
+    }
+    // It may have been told and not have heard of it.
+    if (state_->waits_for_shared) {
+        watches_.SharedRoom();
+    }
 }
 
 void RoomWatches::Watch::PassOn() {

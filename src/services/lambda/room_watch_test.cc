@@ -1,10 +1,14 @@
 #include "services/lambda/room_watch.h"
 
+#include "rt/event.h"
 #include "rt/loops.h"
+#include "rt/task_group.h"
 #include "services/lambda/concurrency.h"
 
+#include <fmt/format.h>
 #include <gtest/gtest.h>
 
+#include <atomic>
 #include <map>
 #include <memory>
 #include <optional>
@@ -107,6 +111,61 @@ TEST_F(RoomWatchTest, WhatAllShareIsOfferedInTurns) {
         watches_["b"]->PassOn();
         EXPECT_EQ(co_await Told(), Names{});
     });
+}
+
+// No hint is lost between threads: else this would wait for ever.
+TEST(RoomWatch, FunctionsOnFourLoopsShareTwoPlaces) {
+    constexpr int kLoops = 4;
+    constexpr int kCalls = 500;
+    rt::Loops loops(kLoops);
+    const AccountId account("123456789012");
+    const Region region("us-east-1");
+    ConcurrencyLimits limits(2, [](AccountId, Region) -> Task<Result<ConcurrencyLimits::Reserves>> {
+        co_return ConcurrencyLimits::Reserves{};
+    });
+    std::atomic<int> running = 0;
+    std::atomic<int> done = 0;
+    const auto work = [&](int number) -> Task<void> {
+        AccountConcurrency& shared = limits.Of(account, region);
+        const std::string name = fmt::format("f{}", number);
+        FunctionConcurrency function(limits, shared, name);
+        for (int call = 0; call < kCalls; ++call) {
+            std::optional<FunctionConcurrency::Place> place;
+            if (auto entered = function.Enter(Clock::now(), false); entered.ok()) {
+                place.emplace(*std::move(entered));
+            } else {
+                rt::Event told;
+                const auto watch =
+                    shared.watches.Add(loops, name, [&told](Clock::time_point) { told.Set(); });
+                for (;;) {
+                    auto again = function.Enter(Clock::now(), false);
+                    if (again.ok()) {
+                        place.emplace(*std::move(again));
+                        break;
+                    }
+                    co_await told.Wait();
+                    told.Reset();
+                }
+            }
+            EXPECT_LE(++running, 2);
+            for (int i = 0; i < (call + number) % 4; ++i) {
+                co_await rt::Yield();
+            }
+            --running;
+            ++done;
+        }
+    };
+    rt::BlockOn(loops, 0, [&]() -> Task<void> {
+        EXPECT_TRUE((co_await limits.Load(account, region)).ok());
+        rt::TaskGroup group;
+        for (int i = 0; i < kLoops; ++i) {
+            group.Spawn([&, i]() -> Task<void> {
+                co_await rt::RunOn(loops, i, [&, i] { return work(i); });
+            });
+        }
+        co_await group.Join();
+    });
+    EXPECT_EQ(done, kLoops * kCalls);
 }
 
 TEST_F(RoomWatchTest, CallsOfASecondComeBackAtATimeAndNotBefore) {
