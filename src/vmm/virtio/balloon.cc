@@ -305,7 +305,11 @@ Status BalloonDevice::UpdateAmount(std::uint32_t amount_mib) {
         return errors::Malformed("too many pages");
     }
     if (!active()) {
-        return Error(Error::Kind::kConflict, "", "the guest has not activated the balloon", 400);
+        return Error(
+            Error::Kind::kConflict,
+            "",
+            "Device is inactive, check if balloon driver is enabled in guest kernel.",
+            400);
     }
     options_.amount_mib = amount_mib;
     target_pages_ = amount_mib * kPagesPerMib;
