@@ -15,7 +15,7 @@ needs_kvm = pytest.mark.skipif(NO_KVM is not None, reason=f"SKIPPED: THE COST OF
 # From opening /dev/kvm to the first KVM_RUN, for one vCPU and no virtio device, system call filters included. Locks
 # between the two threads come and go (futex) and are not counted; two or three calls race with the first KVM_RUN.
 # May only fall.
-SYSTEM_CALLS_MAX = 70
+SYSTEM_CALLS_MAX = 63
 # Beside the guest's memory, the binary and its libraries included. A static build is about half of this.
 MONITOR_KIB_MAX = 5 * 1024
 

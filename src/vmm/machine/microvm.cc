@@ -82,7 +82,8 @@ Result<std::unique_ptr<Microvm>> Microvm::Start(
         return errors::Malformed("no boot source");
     }
     HEARTH_TRY(Kvm kvm, Kvm::Open());
-    if (static_cast<int>(config.machine.vcpu_count) > kvm.vcpus_max()) {
+    if (config.machine.vcpu_count > 1 &&
+        static_cast<int>(config.machine.vcpu_count) > kvm.vcpus_max()) {
         return errors::Malformed(fmt::format(
             "{} vCPUs; the host's limit is {}", config.machine.vcpu_count, kvm.vcpus_max()));
     }

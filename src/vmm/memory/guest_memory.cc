@@ -15,6 +15,9 @@ namespace {
 
 constexpr std::size_t kPageBytes = 4096;
 
+// For less, the call costs more than the faults.
+constexpr std::size_t kPopulateBytesMin = 64 << 10;
+
 // A large page of the host: a region that begins at one can use them.
 constexpr std::size_t kHugePageBytes = 2 << 20;
 
@@ -157,7 +160,7 @@ bool GuestMemory::Discard(GuestAddress at, std::size_t bytes) const {
 void GuestMemory::Populate(GuestAddress at, std::size_t bytes) const {
     const std::size_t before = at % kPageBytes;
     const auto slice = Slice(at - before, before + bytes);
-    if (slice) {
+    if (slice && bytes >= kPopulateBytesMin) {
         // The end of a region is the end of a page: rounding up stays inside.
         const std::size_t whole = (slice->size() + kPageBytes - 1) / kPageBytes * kPageBytes;
         ::madvise(slice->data(), whole, MADV_POPULATE_WRITE);

@@ -76,11 +76,11 @@ TEST(GuestMemory, OrderedAccessesWantAlignment) {
 }
 
 TEST(GuestMemory, HintsChangeNoByteAndTakeAnyRange) {
-    const GuestMemory memory = Make({{0, 0x3000}});
+    const GuestMemory memory = Make({{0, 0x30000}});
     EXPECT_TRUE(memory.Store(0x1000, std::uint64_t{1}));
-    memory.Populate(0xfff, 2);
-    memory.Populate(0x2fff, 1);
-    memory.Populate(0x2fff, 2);
+    memory.Populate(0xfff, 0x10000);
+    memory.Populate(0x1ffff, 0x10001);
+    memory.Populate(0x2ffff, 0x10000);
     memory.Populate(kTop, kTop);
     memory.PreferLargePages(0, 0x3000);
     memory.PreferLargePages(kTop, 1);
