@@ -564,9 +564,21 @@ TEST_P(HostSandboxTest, ASavedRuntimeGoesOnInOthers) {
     });
 }
 
+// A process of the host's writes it, some time after it was asked to.
+Task<std::string> WaitForLearned(const std::string& path) {
+    std::string learned;
+    for (int i = 0; i < 6000 && !learned.starts_with("HWS2"); ++i) {
+        co_await rt::Sleep(std::chrono::milliseconds(10));
+        std::ostringstream text;
+        text << std::ifstream(path).rdbuf();
+        learned = text.str();
+    }
+    co_return learned;
+}
+
 // What one environment's calls used is told to those made ahead of theirs; a file that says
 // something else is no harm.
-TEST_P(HostSandboxTest, WhichMemoryCallsUseIsLearnedOnce) {
+TEST_P(HostSandboxTest, WhichMemoryCallsUseIsLearned) {
     if (std::string(GetParam()) == "none") {
         GTEST_SKIP() << "nothing to save without namespaces";
     }
@@ -580,7 +592,6 @@ TEST_P(HostSandboxTest, WhichMemoryCallsUseIsLearnedOnce) {
         };
         co_await SaveInto(image, spec());
         std::ofstream(use) << "no such file";
-        std::string learned;
         for (const bool ahead : {false, true, true}) {
             SavedImage saved{
                 .image = os::Fd(::open(image.c_str(), O_RDONLY | O_CLOEXEC)),
@@ -598,17 +609,54 @@ TEST_P(HostSandboxTest, WhichMemoryCallsUseIsLearnedOnce) {
             EXPECT_EQ(::send(ends[0].get(), "event", 5, MSG_NOSIGNAL), 5);
             char answer[100];
             EXPECT_GT(::recv(ends[0].get(), answer, sizeof(answer), 0), 0);
-            EXPECT_TRUE((co_await (*environment)->Freeze()).ok());
             if (!ahead) {
-                // By a process of the host's, some time after.
-                for (int i = 0; i < 6000 && (learned.empty() || learned == "no such file"); ++i) {
-                    co_await rt::Sleep(std::chrono::milliseconds(10));
-                    std::ostringstream text;
-                    text << std::ifstream(use).rdbuf();
-                    learned = text.str();
-                }
+                (*environment)->Answered();
+                const std::string learned = co_await WaitForLearned(use);
                 EXPECT_TRUE(learned.starts_with("HWS2")) << learned.size();
             }
+            EXPECT_TRUE((co_await (*environment)->Freeze()).ok());
+            EXPECT_TRUE((co_await (*environment)->Destroy()).ok());
+        }
+    });
+}
+
+// Calls in a row end their environments before any is frozen, so the first two of a template are
+// looked at after their first call; the third one when it is frozen.
+TEST_P(HostSandboxTest, WhichMemoryCallsUseIsLearnedOfThree) {
+    if (std::string(GetParam()) == "none") {
+        GTEST_SKIP() << "nothing to save without namespaces";
+    }
+    Run([&]() -> Task<void> {
+        const std::string image = data_ + "/image";
+        const std::string use = image + ".use";
+        EnvironmentSpec spec = Shell("");
+        spec.argv = {"/usr/bin/python3", "-S", "-c", kWaitingRuntime};
+        co_await SaveInto(image, spec);
+        std::ofstream(use) << "";
+        SavedImage saved{
+            .image = os::Fd(::open(image.c_str(), O_RDONLY | O_CLOEXEC)),
+            .memory_use = os::Fd(::open(use.c_str(), O_RDWR | O_CLOEXEC))};
+        auto made = co_await sandbox_->MakeTemplate(spec, std::move(saved));
+        CHECK(made.ok(), "{}", made.error().message());
+        for (const bool frozen : {false, false, true}) {
+            EnvironmentSpec clone = spec;
+            clone.from = made->get();
+            clone.connections = 1;
+            auto environment = co_await sandbox_->Create(std::move(clone));
+            CHECK(environment.ok(), "{}", environment.error().message());
+            auto ends = (*environment)->TakeConnections();
+            CHECK(ends.size() == 1);
+            EXPECT_EQ(::send(ends[0].get(), "event", 5, MSG_NOSIGNAL), 5);
+            char answer[100];
+            EXPECT_GT(::recv(ends[0].get(), answer, sizeof(answer), 0), 0);
+            // Of the one before.
+            EXPECT_EQ(::truncate(use.c_str(), 0), 0);
+            (*environment)->Answered();
+            if (frozen) {
+                EXPECT_TRUE((co_await (*environment)->Freeze()).ok());
+            }
+            const std::string learned = co_await WaitForLearned(use);
+            EXPECT_TRUE(learned.starts_with("HWS2")) << learned.size();
             EXPECT_TRUE((co_await (*environment)->Destroy()).ok());
         }
     });

@@ -770,6 +770,9 @@ void Host::TemplateSaid(uint32_t index) {
                 if (holding->memory_use.valid() && slot.state == Slot::State::kAssigned &&
                     slot.from == holding->id && slot.serial == (*event)->serial) {
                     slot.runtime = std::move((*event)->pidfd);
+                    if (slot.to_learn) {
+                        Learn(slot.id);
+                    }
                     break;
                 }
             }
@@ -793,7 +796,12 @@ void Host::TemplateSaid(uint32_t index) {
 // one may end before it has been read.
 void Host::Learn(uint64_t id) {
     Slot* const clone = FindById(id);
-    if (clone == nullptr || !clone->runtime.valid()) {
+    if (clone == nullptr) {
+        return;
+    }
+    if (!clone->runtime.valid()) {
+        // It has answered before its template said that it is there.
+        clone->to_learn = true;
         return;
     }
     const os::Fd runtime = std::move(clone->runtime);

@@ -62,10 +62,11 @@ struct Slot {
 
     std::unique_ptr<Pending> pending;
     // Of a clone: the environment of its template, the template's number for it, and its process
-    // while there is something to learn of it.
+    // while there is something to learn of it, and whether that was asked for before it was known.
     uint64_t from = 0;
     uint64_t serial = 0;
     os::Fd runtime;
+    bool to_learn = false;
     // Of an environment that holds a template: its process, and what it says when it cannot be one.
     pid_t template_pid = -1;
     std::unique_ptr<snapshot::TemplateControl> control;
