@@ -4,7 +4,8 @@
 usage: bench.py BUILD_DIR [SECTION ...] [--seconds S] [--json FILE]
 
 Sections: gateway, invoke, cold, layers, extensions, snapshots, mappings, sqs, fair_queues, s3_listing, s3_objects, vmm,
-burst, start, idle, size, logs, stream, tls, enforce. Nothing here passes or fails by a time; docs/performance.md says what the figures were and how they are meant.
+burst, start, idle, size, logs, stream, tls, enforce. Nothing here passes or fails by a time; docs/performance.md says what
+the figures were and how they are meant.
 """
 
 import argparse
