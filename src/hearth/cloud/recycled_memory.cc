@@ -71,6 +71,12 @@ size_t ListOf(size_t usable) {
     return list < kLists ? list : kLists;
 }
 
+// What a piece of the list counts for; what malloc added to it is not looked up.
+size_t BytesOf(size_t list) {
+    return list < kSmallLists ? kSmallBytesMin + list * kSmallStep
+                              : (list - kSmallLists + kLargeFirst) * kLargeStep;
+}
+
 // At the end of a thread, after its thread_local objects where there are keys made before; what is
 // let go of still later goes straight to malloc.
 void EndThread(void*) {
@@ -113,27 +119,25 @@ void* Take(size_t bytes) {
     const size_t list = ListFor(bytes);
     if (Piece* const piece = lists.first[list]; piece != nullptr) {
         lists.first[list] = piece->next;
-        lists.bytes -= ::malloc_usable_size(piece);
+        lists.bytes -= BytesOf(list);
         return piece;
     }
-    return std::malloc(
-        list < kSmallLists ? bytes : (list - kSmallLists + kLargeFirst) * kLargeStep);
+    return std::malloc(list < kSmallLists ? bytes : BytesOf(list));
 }
 
 void Give(void* piece) {
     if (piece == nullptr) {
         return;
     }
-    const size_t usable = ::malloc_usable_size(piece);
-    const size_t list = ListOf(usable);
-    if (list == kLists || lists.bytes + usable > kThreadBytesMax || !Begin()) {
+    const size_t list = ListOf(::malloc_usable_size(piece));
+    if (list == kLists || lists.bytes + BytesOf(list) > kThreadBytesMax || !Begin()) {
         FreeNow(piece);
         return;
     }
     auto* const kept = static_cast<Piece*>(piece);
     kept->next = lists.first[list];
     lists.first[list] = kept;
-    lists.bytes += usable;
+    lists.bytes += BytesOf(list);
 }
 
 size_t KeptBytes() {
