@@ -67,17 +67,15 @@ Result<LoadedKernel> LoadBzImage(const GuestMemory& memory, const ImageFile& ima
         return errors::Malformed("the bzImage ends within its setup header");
     }
     const std::uint64_t kernel_bytes = image.bytes() - start;
-    const auto place = memory.Slice(kHighMemory, kernel_bytes);
     // The kernel unpacks itself at the preferred address or above and uses init_bytes there.
     const GuestAddress unpacked = std::max(kHighMemory, preferred_address);
-    if (!place || !memory.Slice(unpacked, init_bytes)) {
+    if (!memory.Slice(kHighMemory, kernel_bytes) || !memory.Slice(unpacked, init_bytes)) {
         return errors::Malformed(fmt::format(
             "the kernel needs memory up to {:#x}, and up to {:#x} while it unpacks",
             kHighMemory + kernel_bytes,
             unpacked + init_bytes));
     }
-    memory.Populate(kHighMemory, kernel_bytes);
-    if (!image.Read(start, *place)) {
+    if (!image.Place(memory, kHighMemory, start, kernel_bytes)) {
         return errors::Malformed("cannot read the bzImage");
     }
     kernel.entry = kHighMemory + kEntry64;

@@ -57,16 +57,14 @@ Status LoadSegment(const GuestMemory& memory, const ImageFile& image, const Elf6
         return errors::Malformed(
             fmt::format("a segment of the kernel is at {:#x}, below 1 MiB", segment.p_paddr));
     }
-    const auto place = memory.Slice(segment.p_paddr, segment.p_memsz);
-    if (!place) {
+    if (!memory.Slice(segment.p_paddr, segment.p_memsz)) {
         return errors::Malformed(fmt::format(
             "a segment of the kernel needs {} bytes at {:#x}, where the guest has no memory",
             segment.p_memsz,
             segment.p_paddr));
     }
-    memory.Populate(segment.p_paddr, segment.p_filesz);
     // What is behind the file's bytes is zero as all fresh memory is.
-    if (!image.Read(segment.p_offset, place->first(segment.p_filesz))) {
+    if (!image.Place(memory, segment.p_paddr, segment.p_offset, segment.p_filesz)) {
         return errors::Malformed("the kernel image ends within a segment");
     }
     return {};

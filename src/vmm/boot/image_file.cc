@@ -7,8 +7,16 @@
 #include <cstring>
 
 namespace hearth::vmm::boot {
+namespace {
 
-Result<ImageFile> ImageFile::Open(const std::string& path) {
+constexpr std::uint64_t kPageBytes = 4096;
+
+// Less is copied sooner than it is mapped and held.
+constexpr std::uint64_t kMapBytesMin = 1 << 20;
+
+}  // namespace
+
+Result<ImageFile> ImageFile::Open(const std::string& path, const Hold& hold) {
     ImageFile image;
     image.file_ = os::Fd(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
     struct stat status = {};
@@ -17,6 +25,13 @@ Result<ImageFile> ImageFile::Open(const std::string& path) {
     }
     if (!S_ISREG(status.st_mode)) {
         return errors::Malformed(path + " is not a regular file");
+    }
+    if (hold && status.st_size >= static_cast<off_t>(kMapBytesMin) && hold(image.file_.get())) {
+        image.is_held_ = true;
+        // The file may have changed until now.
+        if (::fstat(image.file_.get(), &status) != 0) {
+            return errors::System("cannot look at " + path, errno);
+        }
     }
     image.bytes_ = static_cast<std::uint64_t>(status.st_size);
     return image;
@@ -52,6 +67,24 @@ bool ImageFile::Read(std::uint64_t offset, std::span<std::byte> into) const {
         offset += static_cast<std::uint64_t>(count);
     }
     return true;
+}
+
+bool ImageFile::Place(
+    const GuestMemory& memory, GuestAddress at, std::uint64_t offset, std::uint64_t bytes) const {
+    const auto place = memory.Slice(at, bytes);
+    if (!place || offset > bytes_ || bytes > bytes_ - offset) {
+        return false;
+    }
+    // Where pages of the file can be pages of the guest; its first and last bytes may share theirs.
+    const std::uint64_t before = (kPageBytes - at % kPageBytes) % kPageBytes;
+    const bool fits = is_held_ && bytes >= kMapBytesMin && (offset + before) % kPageBytes == 0;
+    const std::uint64_t whole = fits ? (bytes - before) / kPageBytes * kPageBytes : 0;
+    if (fits && memory.MapFile(at + before, whole, file_.get(), offset + before)) {
+        return Read(offset, place->first(before)) &&
+               Read(offset + before + whole, place->subspan(before + whole));
+    }
+    memory.Populate(at, bytes);
+    return Read(offset, *place);
 }
 
 }  // namespace hearth::vmm::boot

@@ -41,9 +41,7 @@ Result<LoadedInitrd> LoadInitrd(
             kernel.end,
             end));
     }
-    const auto place = memory.Slice(start, image.bytes());
-    memory.Populate(start, image.bytes());
-    if (!place || !image.Read(0, *place)) {
+    if (!image.Place(memory, start, 0, image.bytes())) {
         return errors::Malformed("cannot read the initrd");
     }
     return LoadedInitrd{start, image.bytes()};

@@ -177,6 +177,13 @@ Status DeviceSet::UpdateNetworkInterface(const NetworkInterfaceUpdate& update) {
     return {};
 }
 
+void DeviceSet::Drain() const {
+    // All others are done with the guest's memory when they return.
+    for (const auto& [id, drive] : drives_) {
+        drive->Drain();
+    }
+}
+
 void DeviceSet::CollectMetrics() const {
     if (balloon_ != nullptr) {
         StoreMetrics(balloon_->metrics());

@@ -49,6 +49,10 @@ class DeviceSet final {
     Status UpdateDrive(const DriveUpdate& update);
     Status UpdateNetworkInterface(const NetworkInterfaceUpdate& update);
 
+    // Afterwards the kernel reads and writes no memory of the guest until a device is driven again.
+    // vCPUs stand still.
+    void Drain() const;
+
     // Null where the machine has none.
     virtio::BalloonDevice* balloon() const { return balloon_.get(); }
 

@@ -3,16 +3,16 @@
 #include "vmm/boot/acpi.h"
 #include "vmm/boot/boot_params.h"
 #include "vmm/boot/cpu_state.h"
-#include "vmm/boot/image_file.h"
 #include "vmm/boot/layout.h"
+#include "vmm/event/file_lease.h"
 #include "vmm/legacy/boot_timer.h"
 #include "vmm/machine/signals.h"
 #include "vmm/observe/logger.h"
 #include "vmm/observe/metrics.h"
+#include "vmm/observe/reopen.h"
 
 #include <fcntl.h>
 #include <sys/epoll.h>
-#include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -42,18 +42,6 @@ std::string CommandLine(const VmConfig& config) {
 std::uint64_t Microseconds(std::chrono::steady_clock::duration duration) {
     return static_cast<std::uint64_t>(
         std::chrono::duration_cast<std::chrono::microseconds>(duration).count());
-}
-
-// The same pipe or terminal, opened anew so that writing to it never waits: a vCPU that waits for
-// a reader cannot be paused. The flag of the descriptor that was given is shared with others and
-// left alone. Files never make a writer wait and are not opened anew: their position is shared.
-os::Fd ReopenWithoutWaiting(int fd) {
-    struct stat status = {};
-    if (::fstat(fd, &status) != 0 || (!S_ISFIFO(status.st_mode) && !S_ISCHR(status.st_mode))) {
-        return os::Fd();
-    }
-    const std::string path = fmt::format("/proc/self/fd/{}", fd);
-    return os::Fd(::open(path.c_str(), O_WRONLY | O_NONBLOCK | O_CLOEXEC | O_NOCTTY));
 }
 
 std::uint64_t ProcessCpuMicroseconds() {
@@ -107,15 +95,9 @@ Result<std::unique_ptr<Microvm>> Microvm::Start(
     machine->started_cpu_us_ = started_cpu_us;
 
     const Clock::time_point loading = Clock::now();
-    HEARTH_TRY(
-        const boot::ImageFile image, boot::ImageFile::Open(config.boot_source->kernel_image_path));
-    HEARTH_TRY(const boot::LoadedKernel kernel, boot::LoadKernel(machine->memory_, image));
+    boot::LoadedKernel kernel;
     std::optional<boot::LoadedInitrd> initrd;
-    if (config.boot_source->initrd_path) {
-        HEARTH_TRY(
-            const boot::ImageFile file, boot::ImageFile::Open(*config.boot_source->initrd_path));
-        HEARTH_TRY(initrd, boot::LoadInitrd(machine->memory_, kernel, file));
-    }
+    HEARTH_RETURN_IF_ERROR(machine->LoadImages(config, kernel, initrd));
     machine->loading_us_ = Microseconds(Clock::now() - loading);
     HEARTH_RETURN_IF_ERROR(machine->AddLegacyDevices(config));
     auto devices = DeviceSet::Create(
@@ -154,7 +136,59 @@ Microvm::~Microvm() {
     if (serial_ != nullptr) {
         loop_.Remove(serial_->room().fd());
     }
+    if (!held_files_.empty()) {
+        loop_.Remove(file_lease::Wanted().fd());
+    }
     devices_.reset();
+}
+
+Status Microvm::LoadImages(
+    const VmConfig& config, boot::LoadedKernel& kernel, std::optional<boot::LoadedInitrd>& initrd) {
+    // Pages of a file are small ones.
+    const boot::ImageFile::Hold hold = config.machine.huge_pages == HugePages::kNone
+                                           ? boot::ImageFile::Hold(file_lease::Take)
+                                           : nullptr;
+    HEARTH_TRY(
+        boot::ImageFile image, boot::ImageFile::Open(config.boot_source->kernel_image_path, hold));
+    HEARTH_TRY(kernel, boot::LoadKernel(memory_, image));
+    const std::size_t kernel_file_bytes = memory_.file_bytes();
+    if (kernel_file_bytes > 0) {
+        held_files_.push_back(std::move(image));
+    }
+    if (config.boot_source->initrd_path) {
+        HEARTH_TRY(
+            boot::ImageFile file, boot::ImageFile::Open(*config.boot_source->initrd_path, hold));
+        HEARTH_TRY(initrd, boot::LoadInitrd(memory_, kernel, file));
+        if (memory_.file_bytes() > kernel_file_bytes) {
+            held_files_.push_back(std::move(file));
+        }
+    }
+    if (held_files_.empty()) {
+        return {};
+    }
+    return loop_.Add(file_lease::Wanted().fd(), EPOLLIN, [this](std::uint32_t) { LetGoOfFiles(); });
+}
+
+void Microvm::LetGoOfFiles() {
+    file_lease::Wanted().Drain();
+    const Clock::time_point started = Clock::now();
+    StopVcpus();
+    devices_->Drain();
+    const Status detached = memory_.DetachFiles();
+    if (!detached.ok()) {
+        // Whoever changes the file waits until this process has ended.
+        vmmlog::Error("{}", detached.error().message());
+        End(kExitGeneric);
+        return;
+    }
+    loop_.Remove(file_lease::Wanted().fd());
+    held_files_.clear();
+    if (!is_paused_) {
+        RunVcpus();
+    }
+    vmmlog::Info(
+        "Somebody changes the file of the kernel or initrd: the machine took a copy in {} us",
+        Microseconds(Clock::now() - started));
 }
 
 Status Microvm::AddLegacyDevices(const VmConfig& config) {
@@ -385,20 +419,30 @@ void Microvm::End(int exit_code) {
     }
 }
 
-Status Microvm::Pause() {
+void Microvm::StopVcpus() {
     for (const auto& vcpu : vcpus_) {
         vcpu->RequestPause();
     }
     for (const auto& vcpu : vcpus_) {
         vcpu->AwaitPaused();
     }
+}
+
+void Microvm::RunVcpus() {
+    for (const auto& vcpu : vcpus_) {
+        vcpu->RequestRun();
+    }
+}
+
+Status Microvm::Pause() {
+    is_paused_ = true;
+    StopVcpus();
     return {};
 }
 
 Status Microvm::Resume() {
-    for (const auto& vcpu : vcpus_) {
-        vcpu->RequestRun();
-    }
+    is_paused_ = false;
+    RunVcpus();
     return {};
 }
 

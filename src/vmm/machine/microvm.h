@@ -3,6 +3,7 @@
 #include "base/clock.h"
 #include "base/result.h"
 #include "vmm/api/controller.h"
+#include "vmm/boot/image_file.h"
 #include "vmm/boot/kernel_loader.h"
 #include "vmm/config/config.h"
 #include "vmm/event/bus.h"
@@ -72,6 +73,14 @@ class Microvm final : public RunningMachine {
 
     Microvm(EventLoop& loop, MicrovmOptions options, GuestMemory memory, Kvm kvm, Vm vm);
 
+    Status LoadImages(
+        const VmConfig& config,
+        boot::LoadedKernel& kernel,
+        std::optional<boot::LoadedInitrd>& initrd);
+    // The files that the guest's memory shares pages with are about to change.
+    void LetGoOfFiles();
+    void StopVcpus();
+    void RunVcpus();
     Status AddLegacyDevices(const VmConfig& config);
     Status WatchConsole();
     void ReadConsole();
@@ -88,6 +97,9 @@ class Microvm final : public RunningMachine {
     std::uint64_t started_cpu_us_ = 0;
     std::uint64_t loading_us_ = 0;
     GuestMemory memory_;
+    // Whose pages the guest's memory shares.
+    std::vector<boot::ImageFile> held_files_;
+    bool is_paused_ = false;
     Kvm kvm_;
     Vm vm_;
     Bus ports_;

@@ -6,6 +6,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
+#include <memory>
 #include <optional>
 #include <span>
 #include <type_traits>
@@ -29,7 +30,8 @@ inline constexpr GuestAddress kMmioGapEnd = 0x1'0000'0000;
 // that is checked must be a copy: Load and Read copy, each once. A span of Slice may change while
 // it is read; hand it to system calls, never decide by it twice.
 //
-// Thread-safe: nothing here changes after Create but the guest's bytes.
+// Thread-safe: nothing here changes after Create but the guest's bytes, and which of them still are
+// a file's.
 class GuestMemory final {
   public:
     struct Region {
@@ -99,6 +101,20 @@ class GuestMemory final {
         return true;
     }
 
+    // Shows the file's bytes from `offset` on as the guest's, without a copy: all machines of a
+    // file share its pages until they write to them. A machine's writes stay its own. As long as
+    // pages are shared, nobody may change the file (see event/file_lease.h). False, with nothing
+    // changed, where that is not possible: no whole pages, large pages, or the host refuses. The
+    // caller copies then.
+    bool MapFile(GuestAddress at, std::size_t bytes, int fd, std::uint64_t offset) const;
+
+    // Copies what is still a file's, which may change afterwards. Bytes that anybody writes
+    // meanwhile, a vCPU or a device, are lost: the machine stands still.
+    Status DetachFiles() const;
+
+    // How much has been mapped from files.
+    std::size_t file_bytes() const;
+
     // Gives the whole pages of [at, at + bytes) back to the host; they read as zeros afterwards.
     // False when the range is not inside of one region or is not whole pages.
     bool Discard(GuestAddress at, std::size_t bytes) const;
@@ -123,7 +139,9 @@ class GuestMemory final {
     std::size_t bytes() const;
 
   private:
-    GuestMemory() = default;
+    GuestMemory();
+
+    struct Files;
 
     template <class T>
     T* Integer(GuestAddress at) const {
@@ -137,9 +155,13 @@ class GuestMemory final {
 
     void Unmap();
 
+    // What Discard does, where pages are a file's: giving those back would show the file again.
+    void ZeroFilePages(std::byte* host, std::size_t bytes) const;
+
     // Both ascending by address.
     std::vector<Region> regions_;
     std::vector<std::byte*> hosts_;
+    std::unique_ptr<Files> files_;
 };
 
 }  // namespace hearth::vmm

@@ -36,6 +36,10 @@ constexpr std::byte kStatusUnsupported{2};
 constexpr std::size_t kHeaderBytes = 16;
 constexpr std::size_t kIdBytes = 20;
 
+// A request may be of 4 GiB. Each of these counts as one more of a turn's requests, so that others
+// are not kept waiting for the time of a terabyte.
+constexpr std::uint32_t kBytesPerPartOfTurn = 1 << 20;
+
 // Data buffers of one request: the queue less header and status.
 constexpr std::uint32_t kSegmentsMax = BlockDevice::kQueueSize - 2;
 
@@ -149,6 +153,13 @@ Status BlockDevice::UpdatePath(const std::string& path) {
     return {};
 }
 
+void BlockDevice::Drain() {
+    const std::lock_guard lock(mutex());
+    completions_.clear();
+    engine_->Drain(completions_);
+    FinishAll();
+}
+
 void BlockDevice::UpdateLimits(const RateLimiterUpdate& update) {
     const std::lock_guard lock(mutex());
     limiter_.Update(update);
@@ -180,6 +191,8 @@ std::vector<EventSource> BlockDevice::event_sources() {
                                completions_.clear();
                                engine_->Reap(completions_);
                                FinishAll();
+                               // What the kernel did not take before, if there was such.
+                               engine_->Flush();
                                if (std::exchange(is_engine_full_, false) && active() &&
                                    !limiter_.blocked()) {
                                    ProcessQueue();
@@ -244,6 +257,8 @@ void BlockDevice::ProcessQueue() {
             break;
         }
         used_any = true;
+        // Large requests take larger parts of the turn.
+        done += requests_[chain_.head].data_bytes / kBytesPerPartOfTurn;
     }
     engine_->Flush();
     if (!used_any) {

@@ -51,6 +51,10 @@ class BlockDevice final : public Device {
 
     void UpdateLimits(const RateLimiterUpdate& update);
 
+    // Waits for what is in flight and finishes it: the kernel knows no address of the guest then.
+    // VMM thread; vCPUs stand still. Takes the mutex.
+    void Drain();
+
     const BlockMetrics& metrics() const { return metrics_; }
 
     std::uint32_t type() const override { return kDeviceBlock; }
