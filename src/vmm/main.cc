@@ -130,6 +130,7 @@ void StoreStartTimes(const CommandLine& line) {
 
 int Run(const CommandLine& line) {
     vmmlog::SetInstanceId(line.id);
+    vmmlog::NeverWaitForStandardOutput();
     if (const Status logged = vmmlog::Configure(line.logger); !logged.ok()) {
         return Fail(kExitGeneric, logged.error());
     }

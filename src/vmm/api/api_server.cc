@@ -97,14 +97,29 @@ struct ApiServer::State {
     std::unique_ptr<EventLoop> loop;
     std::map<int, Connection> connections;
 
+    bool is_listener_watched = true;
+
     void Close(int fd) {
         loop->Remove(fd);
         connections.erase(fd);
+        WatchListener(true);
+    }
+
+    // Where no descriptor is left for a client it waits in the listener, which would be ready for
+    // ever; a connection that ends leaves one.
+    void WatchListener(bool watch) {
+        if (is_listener_watched != watch &&
+            loop->Modify(listener.get(), watch ? std::uint32_t{EPOLLIN} : 0).ok()) {
+            is_listener_watched = watch;
+        }
     }
 
     void Accept() {
         os::Fd fd(::accept4(listener.get(), nullptr, nullptr, SOCK_NONBLOCK | SOCK_CLOEXEC));
         if (!fd.valid()) {
+            if (!connections.empty() && (errno == EMFILE || errno == ENFILE)) {
+                WatchListener(false);
+            }
             return;
         }
         if (connections.size() >= kHttpConnectionsMax) {

@@ -196,5 +196,18 @@ TEST(BootTimer, HearsOnlyTheMagicByte) {
     EXPECT_EQ(booted, 1);
 }
 
+TEST_F(SerialTest, InputGoesOnAfterALoopFilledTheFifo) {
+    Out(serial_, 4, 0x10);
+    for (std::size_t i = 0; i < Serial::kInputBytesMax; ++i) {
+        Out(serial_, 0, 'x');
+    }
+    Out(serial_, 4, 0);
+    EXPECT_EQ(serial_.input_room(), 0U);
+    for (std::size_t i = 0; i < Serial::kInputBytesMax; ++i) {
+        In(serial_, 0);
+    }
+    EXPECT_EQ(serial_.room().Drain(), 1U) << "whoever waits with input hears of it";
+}
+
 }  // namespace
 }  // namespace hearth::vmm

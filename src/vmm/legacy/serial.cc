@@ -146,6 +146,8 @@ void Serial::WriteRegister(std::uint64_t offset, std::uint8_t value) {
                 if ((modem_control_ & kModemLoop) != 0) {
                     if (input_.size() < kInputBytesMax) {
                         input_.push_back(value);
+                        // What the host has to say waits, and must hear when it no longer has to.
+                        was_full_ = input_.size() == kInputBytesMax;
                         is_receiver_cause_ = true;
                         Signal();
                     }

@@ -99,7 +99,8 @@ struct MmdsStack::State {
     void Receive(const Ipv4Address& peer, const TcpSegment& segment) {
         const std::uint64_t now_ns = now();
         const auto found = std::ranges::find_if(connections, [&](const auto& connection) {
-            return connection->peer() == peer && connection->peer_port() == segment.source_port;
+            return connection->peer() == peer && connection->peer_port() == segment.source_port &&
+                   segment.destination_port == kPort;
         });
         if (found != connections.end()) {
             (*found)->Receive(

@@ -381,5 +381,18 @@ TEST_F(MmdsStackTest, SurvivesRandomFrames) {
     EXPECT_GT(taken, 1'000U);
 }
 
+TEST_F(MmdsStackTest, AnotherPortIsAnotherConnection) {
+    Connect();
+    auto segment = Segment(TcpSegment::kAck | TcpSegment::kPsh, "GET /a HTTP/1.1\r\n\r\n");
+    segment.destination_port = 81;
+    ASSERT_TRUE(Send(segment));
+    const auto answer = Receive();
+    ASSERT_TRUE(answer);
+    EXPECT_EQ(answer->flags, TcpSegment::kRst);
+    EXPECT_EQ(answer->source_port, 81);
+    Say("GET /a HTTP/1.1\r\n\r\n");
+    EXPECT_TRUE(Hear().ends_with("short"));
+}
+
 }  // namespace
 }  // namespace hearth::vmm

@@ -3,6 +3,7 @@
 #include "os/fd.h"
 #include "vmm/config/faults.h"
 #include "vmm/observe/metrics.h"
+#include "vmm/observe/reopen.h"
 
 #include <fcntl.h>
 #include <pthread.h>
@@ -26,7 +27,8 @@ constexpr std::size_t kLineBytesMax = 4096;
 struct State {
     std::mutex mutex;
     std::string instance_id;
-    os::Fd file;  // none: standard output
+    os::Fd file;             // none: standard output
+    os::Fd standard_output;  // the same pipe or terminal without waiting; none: by its number
     bool show_level = false;
     bool show_origin = false;
 };
@@ -100,6 +102,13 @@ void NameThread(std::string_view name) {
     ::pthread_setname_np(::pthread_self(), thread_name);
 }
 
+void NeverWaitForStandardOutput() {
+    os::Fd reopened = ReopenWithoutWaiting(STDOUT_FILENO);
+    auto& state = TheState();
+    const std::lock_guard lock(state.mutex);
+    state.standard_output = std::move(reopened);
+}
+
 Status Configure(const LoggerConfig& config) {
     os::Fd file;
     if (config.log_path) {
@@ -149,7 +158,9 @@ void Write(LogLevel level, std::string_view text, const std::source_location& wh
     }
     line.resize(std::min(line.size(), kLineBytesMax - 1));
     line += '\n';
-    const int fd = state.file.valid() ? state.file.get() : STDOUT_FILENO;
+    const int fd = state.file.valid()              ? state.file.get()
+                   : state.standard_output.valid() ? state.standard_output.get()
+                                                   : STDOUT_FILENO;
     ssize_t written = 0;
     do {
         written = ::write(fd, line.data(), line.size());

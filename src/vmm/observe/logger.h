@@ -10,15 +10,19 @@
 
 // The monitor's log, as Firecracker writes it: one line per event,
 //   2026-01-31T10:00:00.123456789 [id:thread:LEVEL:file:line] text
-// to standard output, a file or a named pipe; the time is UTC. To a file or a named pipe, a line
-// that cannot be written at once is dropped and counted (metrics: logger.missed_log_count): no
-// reader of a pipe can stop a guest.
+// to standard output, a file or a named pipe; the time is UTC. A line that cannot be written at
+// once is dropped and counted (metrics: logger.missed_log_count): no reader of a pipe can stop the
+// monitor, although its guest can fill the pipe.
 namespace hearth::vmm::vmmlog {
 
 void SetInstanceId(std::string_view id);
 
 // The calling thread's name, in the log and in the kernel. Before its system call filter.
 void NameThread(std::string_view name);
+
+// Has lines to standard output wait for nobody from now on, where it is a pipe or a terminal. Until
+// then, and where it is a socket, they wait. Before any system call filter.
+void NeverWaitForStandardOutput();
 
 // What is set changes, the rest stays. Opens log_path for appending, never waiting for a reader.
 Status Configure(const LoggerConfig& config);

@@ -1,4 +1,5 @@
 #include "codec/json/json.h"
+#include "os/fd.h"
 #include "vmm/observe/logger.h"
 #include "vmm/observe/metrics.h"
 
@@ -66,6 +67,28 @@ TEST(Metrics, CountersAreDifferencesAndStoredValuesStay) {
     EXPECT_EQ(Value(line, "net", "tx_bytes"), 1U);
     EXPECT_EQ(Value(line, "latencies_us", "pause_vm"), 3U);
     std::filesystem::remove_all(folder);
+}
+
+// Before a test names a file: the log goes to standard output until then.
+TEST(Logger, AFullPipeAsStandardOutputNeverBlocks) {
+    int ends[2];
+    ASSERT_EQ(::pipe2(ends, O_CLOEXEC), 0);
+    const os::Fd reader(ends[0]);
+    const os::Fd writer(ends[1]);
+    const os::Fd before(::fcntl(STDOUT_FILENO, F_DUPFD_CLOEXEC, 0));
+    auto& missed = metrics::Get("logger", "missed_log_count");
+    const auto missed_before = missed.Load();
+    ASSERT_EQ(::dup2(writer.get(), STDOUT_FILENO), STDOUT_FILENO);
+    vmmlog::NeverWaitForStandardOutput();
+    const std::string text(1'000, 'x');
+    for (int i = 0; i < 200; ++i) {
+        vmmlog::Info("{}", text);
+    }
+    const int flags = ::fcntl(STDOUT_FILENO, F_GETFL);
+    ASSERT_EQ(::dup2(before.get(), STDOUT_FILENO), STDOUT_FILENO);
+    vmmlog::NeverWaitForStandardOutput();
+    EXPECT_GT(missed.Load(), missed_before + 50);
+    EXPECT_EQ(flags & O_NONBLOCK, 0) << "others write to it, too";
 }
 
 TEST(Logger, WritesLinesAsConfigured) {

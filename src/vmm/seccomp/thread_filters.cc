@@ -46,6 +46,12 @@ ArgumentRule Is(unsigned index, std::uint32_t value) {
     return ArgumentRule{.index = index, .mask = ~0U, .value = value};
 }
 
+// Signals go to our own threads only: what takes a thread over shall not reach its neighbours'
+// processes, which run as the same user.
+ArgumentRule IsThisProcess(unsigned index) {
+    return Is(index, static_cast<std::uint32_t>(::getpid()));
+}
+
 // None of these bits.
 ArgumentRule Without(unsigned index, std::uint32_t bits) {
     return ArgumentRule{.index = index, .mask = bits, .value = 0};
@@ -86,7 +92,7 @@ std::vector<CallRule> CommonRules() {
         CallWith(SYS_rt_sigaction, {Is(0, SIGABRT)}),
         Call(SYS_getpid),
         Call(SYS_gettid),
-        CallWith(SYS_tgkill, {Is(2, SIGABRT)}),
+        CallWith(SYS_tgkill, {IsThisProcess(0), Is(2, SIGABRT)}),
         Call(SYS_exit),
         Call(SYS_exit_group),
     };
@@ -149,7 +155,8 @@ std::vector<CallRule> VmmRules() {
         // The vsock device's socket file, when the machine goes.
         Call(SYS_unlink),
         // A vCPU's attention: one of the real-time signals (32 to 63).
-        CallWith(SYS_tgkill, {ArgumentRule{.index = 2, .mask = ~31U, .value = 32}}),
+        CallWith(
+            SYS_tgkill, {IsThisProcess(0), ArgumentRule{.index = 2, .mask = ~31U, .value = 32}}),
     };
     for (const std::uint32_t request :
          {kKvmIrqLine,

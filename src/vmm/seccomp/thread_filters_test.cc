@@ -66,6 +66,9 @@ TEST(ThreadFilters, StopWhatNoThreadNeeds) {
         [] { ::syscall(SYS_ptrace, 0, 0, 0, 0); },
         [] { ::syscall(SYS_kill, 1, 0); },
         [] { ::syscall(SYS_tgkill, ::getpid(), ::getpid(), SIGKILL); },
+        // Another process; there is no thread of that number, in case nobody stops it.
+        [] { ::syscall(SYS_tgkill, 1, 0x3fff'ffff, SIGABRT); },
+        [] { ::syscall(SYS_tgkill, 1, 0x3fff'ffff, SIGRTMIN); },
         [] {
             ::syscall(
                 SYS_mmap, nullptr, 4096, PROT_READ | PROT_EXEC, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);

@@ -1,9 +1,10 @@
 #include "base/check.h"
-#include "base/log.h"
 #include "vmm/event/event_fd.h"
 #include "vmm/virtio/block_engine.h"
+#include "vmm/virtio/guest_log.h"
 
 #include <linux/io_uring.h>
+#include <sched.h>
 #include <sys/mman.h>
 #include <sys/syscall.h>
 #include <sys/uio.h>
@@ -180,7 +181,7 @@ class AsyncEngine final : public BlockEngine {
                     continue;
                 }
                 // The kernel is short of something; the next Flush or Drain tries again.
-                log::Warn("{}", errors::System("io_uring_enter", errno).message());
+                WarnAboutGuest("{}", errors::System("io_uring_enter", errno).message());
                 return;
             }
             queued_ -= static_cast<unsigned>(taken);
@@ -199,6 +200,12 @@ class AsyncEngine final : public BlockEngine {
             TakeCompletions(into);
             if (in_flight_ == 0 && queued_ == 0) {
                 return;
+            }
+            // With nothing in flight there is nothing to wait for: what the kernel had no memory
+            // for is handed over again.
+            if (in_flight_ == 0) {
+                ::sched_yield();
+                continue;
             }
             if (Enter(ring_.get(), 0, 1, IORING_ENTER_GETEVENTS) < 0 && errno != EINTR &&
                 errno != EAGAIN && errno != EBUSY) {

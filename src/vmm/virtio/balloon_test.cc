@@ -153,5 +153,18 @@ TEST_F(BalloonTest, QueuesOfFeaturesNotTakenDoNotCount) {
     EXPECT_TRUE(IsEmpty(800));
 }
 
+TEST_F(BalloonTest, MorePagesAtOnceThanAnybodyNames) {
+    Make({});
+    Fill(800);
+    const std::vector<std::uint32_t> frames(1025, 800);
+    driver_->queues[kInflate].Add({{driver_->Put(std::as_bytes(std::span(frames))), 1025 * 4}});
+    driver_->queues[kInflate].Add({{driver_->Put(std::as_bytes(std::span(frames))), 4}});
+    EXPECT_FALSE(IsEmpty(800));
+    driver_->Kick(kInflate);
+    EXPECT_TRUE(driver_->queues[kInflate].Take());
+    EXPECT_TRUE(driver_->queues[kInflate].Take());
+    EXPECT_TRUE(IsEmpty(800)) << "the second request was as it should be";
+}
+
 }  // namespace
 }  // namespace hearth::vmm::virtio

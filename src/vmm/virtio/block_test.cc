@@ -336,5 +336,34 @@ TEST(BlockDeviceTest, WhatIsNoDiskIsRefused) {
     EXPECT_FALSE(BlockDevice::Create({.path = "/dev/null"}).ok());
 }
 
+// Reads of 300 MiB each: others have their turn between them.
+TEST(Block, ATurnIsCountedInBytesToo) {
+    constexpr std::uint32_t kPieceBytes = 3 << 20;
+    constexpr std::size_t kPieces = 100;
+    const os::Fd file(::memfd_create("disk", MFD_CLOEXEC));
+    ASSERT_EQ(::ftruncate(file.get(), kPieces * kPieceBytes), 0);
+    FakeDriver driver(
+        *BlockDevice::Create({.path = "/proc/self/fd/" + std::to_string(file.get())}));
+    driver.Start();
+    for (int i = 0; i < 2; ++i) {
+        std::vector<FakeDescriptor> chain = {{driver.PutValue(Header{}), 16}};
+        chain.resize(
+            1 + kPieces, {FakeDriver::kMemoryBytes - kPieceBytes, kPieceBytes, kDescWrite});
+        chain.push_back({driver.PutValue<std::uint8_t>(0xee), 1, kDescWrite});
+        // Behind the headers, or the data would overwrite them.
+        chain[1].address = FakeDriver::kData + 4096;
+        for (auto& piece : std::span(chain).subspan(1, kPieces)) {
+            piece.address = FakeDriver::kMemoryBytes - kPieceBytes;
+        }
+        driver.queues[0].Add(chain);
+    }
+    driver.Write(MmioTransport::kQueueNotify, 0);
+    driver.loop().RunOnce(0);
+    EXPECT_EQ(driver.queues[0].used_index(), 1);
+    driver.Run();
+    EXPECT_EQ(driver.queues[0].used_index(), 2);
+    EXPECT_EQ(driver.queues[0].Take()->bytes, kPieces * kPieceBytes + 1);
+}
+
 }  // namespace
 }  // namespace hearth::vmm::virtio

@@ -268,7 +268,16 @@ bool NetDevice::Deliver(std::span<const std::byte> frame) {
     std::size_t done = 0;
     // Where the header's buffer count goes, once it is known: the header may be split.
     std::array<std::byte*, 2> count_bytes{};
+    // Buffers looked at, useless ones too. A guest that fills the queue as fast as it is emptied
+    // would else keep the VMM thread here for ever.
+    unsigned tried = 0;
     while (done < frame.size()) {
+        if (tried++ == queue.size()) {
+            Add(metrics_.rx_fails);
+            WarnAboutGuest("net: a frame of {} bytes has no room in a whole queue", frame.size());
+            queue.UndoPops(count);
+            return true;
+        }
         const auto popped = queue.Pop(chain_);
         if (!popped.ok()) {
             Add(metrics_.event_fails);
@@ -439,7 +448,11 @@ void NetDevice::ArmDetour() {
     if (options_.detour == nullptr) {
         return;
     }
-    const auto deadline = options_.detour->NextDeadline();
+    // While a frame waits for room or for the limiter, the next one is asked for behind it: a clock
+    // would only ring again and again until the guest offers a buffer, which may be never.
+    const bool may_ask =
+        rx_frame_bytes_ == 0 && active() && queues_[kRx].open() && !rx_limiter_.blocked();
+    const auto deadline = may_ask ? options_.detour->NextDeadline() : std::nullopt;
     if (!deadline) {
         detour_timer_.Disarm();
         return;

@@ -15,6 +15,7 @@
 #include <deque>
 #include <string>
 #include <thread>
+#include <utility>
 
 namespace hearth::vmm::virtio {
 namespace {
@@ -380,6 +381,77 @@ TEST(NetDeviceTest, RealTap) {
 TEST(NetDeviceTest, NamesOfTaps) {
     EXPECT_FALSE(NetDevice::Create({.tap = ""}).ok());
     EXPECT_FALSE(NetDevice::Create({.tap = "a-name-of-sixteen"}).ok());
+}
+
+TEST_F(NetTest, AFrameLargerThanTheQueueIsLostAndStopsNobody) {
+    Make({});
+    for (int i = 0; i < NetDevice::kQueueSize; ++i) {
+        OfferBuffer(kHeader);
+    }
+    driver_->Kick(0);
+    Send(std::string(NetDevice::kQueueSize * kHeader, 'x'));
+    EXPECT_FALSE(driver_->queues[0].Take());
+    EXPECT_EQ(device_->metrics().rx_fails, 1U);
+    Send("y");
+    EXPECT_EQ(driver_->queues[0].Take()->bytes, kHeader);
+    EXPECT_EQ(driver_->queues[0].Take()->bytes, 1U);
+}
+
+// A vCPU that offers useless buffers as fast as they are given back: the VMM thread goes on.
+TEST_F(NetTest, UselessBuffersThatNeverEndKeepNobody) {
+    Make({});
+    FakeQueue& queue = driver_->queues[0];
+    const GuestMemory& memory = driver_->memory();
+    const GuestAddress buffer = driver_->Allocate(4);
+    for (std::uint16_t i = 0; i < queue.size(); ++i) {
+        queue.SetDescriptor(i, {buffer, 4, kDescWrite, 0});
+        memory.Store<std::uint16_t>(queue.available() + 4 + i * 2, i);
+    }
+    queue.SetIndex(128);
+    const std::jthread guest([&](const std::stop_token& stop) {
+        while (!stop.stop_requested()) {
+            const auto used = *memory.LoadAcquire<std::uint16_t>(queue.used() + 2);
+            memory.StoreRelease<std::uint16_t>(
+                queue.available() + 2, static_cast<std::uint16_t>(used + 128));
+        }
+    });
+    for (int i = 0; i < 20; ++i) {
+        Send("a frame that goes nowhere");
+    }
+    EXPECT_GT(device_->metrics().rx_fails, 0U);
+}
+
+// Has one frame, and a clock that would ring at once.
+class DueDetour final : public FrameDetour {
+  public:
+    bool Take(std::span<const std::byte>) override { return true; }
+
+    std::vector<std::byte> Next() override {
+        return std::exchange(frame_, std::vector<std::byte>());
+    }
+
+    std::optional<std::uint64_t> NextDeadline() const override {
+        ++asked;
+        return 1;
+    }
+
+    mutable int asked = 0;
+
+  private:
+    std::vector<std::byte> frame_ = std::vector<std::byte>(60);
+};
+
+TEST_F(NetTest, AFrameThatWaitsForRoomLeavesTheClockAlone) {
+    const auto detour = std::make_shared<DueDetour>();
+    Make({.detour = detour});
+    Transmit("for the service");
+    driver_->Run();
+    // Without a buffer nothing can be done about what is due: a clock would ring for ever.
+    EXPECT_EQ(detour->asked, 0);
+    OfferBuffer(2000);
+    driver_->Kick(0);
+    EXPECT_EQ(driver_->queues[0].Take()->bytes, kHeader + 60);
+    EXPECT_GT(detour->asked, 0);
 }
 
 }  // namespace

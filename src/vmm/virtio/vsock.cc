@@ -34,6 +34,10 @@ std::size_t VsockDevice::connection_count() const {
     return muxer_->connection_count();
 }
 
+std::size_t VsockDevice::buffered_bytes() const {
+    return muxer_->buffered_bytes();
+}
+
 std::uint64_t VsockDevice::features() const {
     return kCommonFeatures;
 }

@@ -43,6 +43,9 @@ class VsockDevice final : public Device {
     // For tests: how many connections there are.
     std::size_t connection_count() const;
 
+    // For tests: what the guest sent and the host did not read.
+    std::size_t buffered_bytes() const;
+
     std::uint32_t type() const override { return kDeviceVsock; }
 
     std::uint64_t features() const override;

@@ -75,7 +75,12 @@ void VsockConnection::Kill() {
     state_ = State::kKilled;
     pending_ = kPendingReset;
     deadline_.reset();
-    buffer_.clear();
+    DropBuffer();
+}
+
+void VsockConnection::DropBuffer() {
+    // The memory goes too: most connections never need it.
+    std::string().swap(buffer_);
     written_ = 0;
 }
 
@@ -185,8 +190,7 @@ bool VsockConnection::SendData(
     if (is_closed) {
         state_ = State::kClosing;
         deadline_ = now + kPatience;
-        buffer_.clear();
-        written_ = 0;
+        DropBuffer();
     } else if (!guest_sends_ && buffer_.empty()) {
         pending_ |= kPendingReset;
     }
@@ -316,9 +320,7 @@ void VsockConnection::FlushBuffer() {
         Add(metrics_->tx_bytes_count, static_cast<std::uint64_t>(sent));
     }
     if (written_ == buffer_.size()) {
-        // The memory goes too: most connections never need it.
-        std::string().swap(buffer_);
-        written_ = 0;
+        DropBuffer();
         if (!guest_sends_) {
             FinishWriting();
         }

@@ -85,9 +85,14 @@ class VsockConnection final {
     // When it is to be killed for waiting too long.
     std::optional<MonotonicClock::time_point> deadline() const { return deadline_; }
 
-    // For the muxer: whether it is in the list of connections with packets, and what is watched.
+    // What the guest sent and the socket did not take yet.
+    std::size_t buffered_bytes() const { return buffer_.size(); }
+
+    // For the muxer: whether it is in the list of connections with packets, what is watched, and
+    // how many of the buffered bytes are in its sum.
     bool is_listed = false;
     std::uint32_t watched_events = 0;
+    std::size_t counted_bytes = 0;
 
   private:
     VsockConnection(
@@ -112,6 +117,7 @@ class VsockConnection final {
     void ReceiveShutdown(std::uint32_t flags, MonotonicClock::time_point now);
     bool SendData(VsockHeader& header, const Chain& chain, MonotonicClock::time_point now);
     void FlushBuffer();
+    void DropBuffer();
     // After the last byte of the guest went out.
     void FinishWriting();
     void TellCreditIfNeeded();

@@ -4,6 +4,7 @@
 #include "vmm/virtio/guest_log.h"
 
 #include <sys/epoll.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/un.h>
 #include <unistd.h>
@@ -14,6 +15,7 @@
 #include <cerrno>
 #include <charconv>
 #include <cstring>
+#include <limits>
 #include <utility>
 
 namespace hearth::vmm::virtio {
@@ -33,6 +35,16 @@ Result<sockaddr_un> Address(const std::string& path) {
     }
     std::memcpy(address.sun_path, path.data(), path.size());
     return address;
+}
+
+// Asked for at the start: a system call filter may forbid it later.
+int DescriptorsMax() {
+    rlimit limit = {};
+    if (::getrlimit(RLIMIT_NOFILE, &limit) != 0 ||
+        limit.rlim_cur > static_cast<rlim_t>(std::numeric_limits<int>::max())) {
+        return std::numeric_limits<int>::max();
+    }
+    return static_cast<int>(limit.rlim_cur) - VsockMuxer::kDescriptorsReserved;
 }
 
 // The port in "CONNECT <port>", in any case and with any blanks.
@@ -75,7 +87,8 @@ VsockMuxer::VsockMuxer(
       clock_(std::move(clock)),
       epoll_(std::move(epoll)),
       listener_(std::move(listener)),
-      timer_(std::move(timer)) {}
+      timer_(std::move(timer)),
+      descriptors_max_(DescriptorsMax()) {}
 
 VsockMuxer::~VsockMuxer() {
     ::unlink(uds_path_.c_str());
@@ -148,8 +161,8 @@ void VsockMuxer::Accept() {
         }
         return;
     }
-    if (connections_.size() + handshakes_.size() >= kConnectionsMax) {
-        log::Warn("vsock: {} connections are the limit", kConnectionsMax);
+    if (IsFull(socket)) {
+        WarnAboutGuest("vsock: {} connections are the limit", connections_.size());
         return;
     }
     const int fd = socket.get();
@@ -159,6 +172,12 @@ void VsockMuxer::Accept() {
         return;
     }
     handshakes_.emplace(fd, Handshake{.socket = std::move(socket), .text = {}});
+}
+
+bool VsockMuxer::IsFull(const os::Fd& socket) const {
+    // The kernel gives out the lowest free number, so a high one says how many are taken.
+    return connections_.size() + handshakes_.size() >= kConnectionsMax ||
+           socket.get() >= descriptors_max_;
 }
 
 void VsockMuxer::WatchListener(bool watch) {
@@ -225,6 +244,14 @@ void VsockMuxer::StartConnection(VsockConnection connection) {
 }
 
 void VsockMuxer::Settle(VsockConnection& connection) {
+    buffered_bytes_ += connection.buffered_bytes() - connection.counted_bytes;
+    if (buffered_bytes_ > kBufferedBytesMax &&
+        connection.buffered_bytes() > connection.counted_bytes) {
+        WarnAboutGuest("vsock: {} bytes wait for sockets of the host", buffered_bytes_);
+        buffered_bytes_ -= connection.buffered_bytes();
+        connection.Kill();
+    }
+    connection.counted_bytes = connection.buffered_bytes();
     if (connection.has_pending() && !connection.is_listed) {
         connection.is_listed = true;
         listed_.push_back(connection.key());
@@ -269,6 +296,7 @@ void VsockMuxer::Remove(const VsockKey& key) {
     if (found->second.is_listed) {
         std::erase(listed_, key);
     }
+    buffered_bytes_ -= found->second.counted_bytes;
     keys_.erase(found->second.socket());
     host_ports_.erase(key.host_port);
     connections_.erase(found);
@@ -283,6 +311,7 @@ void VsockMuxer::Reset() {
     host_ports_.clear();
     Add(metrics_.conns_removed, connections_.size());
     connections_.clear();
+    buffered_bytes_ = 0;
     handshakes_.clear();
     WatchListener(true);
     timer_due_.reset();
@@ -347,8 +376,7 @@ void VsockMuxer::AcceptGuest(const VsockHeader& header) {
     const VsockKey key = {.host_port = header.destination_port, .guest_port = header.source_port};
     const auto address = Address(fmt::format("{}_{}", uds_path_, key.host_port));
     os::Fd socket(::socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0));
-    if (connections_.size() + handshakes_.size() >= kConnectionsMax || !address.ok() ||
-        !socket.valid() ||
+    if (!address.ok() || !socket.valid() || IsFull(socket) ||
         ::connect(
             socket.get(), reinterpret_cast<const sockaddr*>(&*address), sizeof(sockaddr_un)) != 0) {
         return OweReset(key.host_port, key.guest_port);

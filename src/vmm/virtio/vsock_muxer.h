@@ -22,6 +22,11 @@ class VsockMuxer final {
   public:
     static constexpr std::size_t kConnectionsMax = 1023;
     static constexpr std::size_t kResetsMax = 256;
+    // What sockets of the host do not take, of all connections together: a guest that talks to many
+    // who do not listen must not take the host's memory. Who goes beyond loses that connection.
+    static constexpr std::size_t kBufferedBytesMax = 32 << 20;
+    // Descriptors that connections leave to the rest of the process: its API, disks that change.
+    static constexpr int kDescriptorsReserved = 64;
     // Host ports of connections that the host began: up to twice this.
     static constexpr std::uint32_t kFirstHostPort = 1U << 30;
 
@@ -56,6 +61,8 @@ class VsockMuxer final {
 
     std::size_t connection_count() const { return connections_.size(); }
 
+    std::size_t buffered_bytes() const { return buffered_bytes_; }
+
   private:
     struct KeyHash final {
         std::size_t operator()(const VsockKey& key) const {
@@ -80,6 +87,8 @@ class VsockMuxer final {
         TimerFd timer);
 
     void Accept();
+    // Whether one more connection, which has this socket, is too much.
+    bool IsFull(const os::Fd& socket) const;
     // A listener that cannot be accepted from (no descriptors left) would be ready for ever.
     void WatchListener(bool watch);
     // Reads "CONNECT <port>" of a host's client; `fd` is its socket.
@@ -88,7 +97,8 @@ class VsockMuxer final {
     void AcceptGuest(const VsockHeader& header);
     void OweReset(std::uint32_t host_port, std::uint32_t guest_port);
     void Remove(const VsockKey& key);
-    // To be called after each change of a connection: lists it, watches its socket, sets the timer.
+    // To be called after each change of a connection: lists it, watches its socket, sets the timer,
+    // counts its bytes.
     void Settle(VsockConnection& connection);
     void Expire();
     std::uint32_t NextHostPort(std::uint32_t guest_port);
@@ -102,6 +112,9 @@ class VsockMuxer final {
     TimerFd timer_;
     std::optional<MonotonicClock::time_point> timer_due_;
     bool is_listener_watched_ = true;
+    // Descriptors from this number on are not for connections.
+    int descriptors_max_;
+    std::size_t buffered_bytes_ = 0;
     std::unordered_map<VsockKey, VsockConnection, KeyHash> connections_;
     // Both by the descriptor of their socket, which is what epoll knows.
     std::unordered_map<int, VsockKey> keys_;

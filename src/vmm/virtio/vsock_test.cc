@@ -8,6 +8,7 @@
 
 #include <gtest/gtest.h>
 #include <poll.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/un.h>
 #include <unistd.h>
@@ -582,6 +583,73 @@ TEST_F(VsockTest, ManyConnectionsTakeTurns) {
         order += last_.header.source_port == first_port ? 'a' : 'b';
     }
     EXPECT_EQ(order, "ababab");
+}
+
+// Each keeps to its credit, but together they are too many for the host's memory.
+TEST_F(VsockTest, ManyWhoseHostsDoNotRead) {
+    const os::Fd listener = ListenAt(50);
+    const std::string data(VsockConnection::kPacketBytesMax, 'x');
+    constexpr int kConnections = 400;
+    int sent = 0;
+    for (; sent < kConnections && device_->buffered_bytes() + VsockConnection::kBufferBytes <
+                                      VsockMuxer::kBufferedBytesMax;
+         ++sent) {
+        const std::uint32_t port = 1000 + static_cast<std::uint32_t>(sent);
+        Send(Header(kVsockRequest, 50, port));
+        while (NextOperation() != kVsockResponse) {
+        }
+        for (int i = 0; i < 6; ++i) {
+            Send(Header(kVsockData, 50, port), data);
+        }
+    }
+    ASSERT_LT(sent, kConnections);
+    // The next ones: their connections end, none before.
+    EXPECT_EQ(device_->connection_count(), static_cast<std::size_t>(sent));
+    int operation = 0;
+    for (std::uint32_t port = 2000; port < 2020 && operation != kVsockReset; ++port) {
+        Send(Header(kVsockRequest, 50, port));
+        for (int i = 0; i < 6; ++i) {
+            while ((operation = NextOperation()) != 0 && operation != kVsockReset) {
+            }
+            if (operation == kVsockReset) {
+                EXPECT_GE(last_.header.destination_port, 2000U);
+                break;
+            }
+            Send(Header(kVsockData, 50, port), data);
+        }
+    }
+    EXPECT_EQ(operation, kVsockReset);
+    EXPECT_LE(device_->buffered_bytes(), VsockMuxer::kBufferedBytesMax);
+    driver_->SetStatus(0);
+    driver_->Run();
+    EXPECT_EQ(device_->buffered_bytes(), 0U);
+}
+
+TEST_F(VsockTest, ConnectionsLeaveDescriptorsToOthers) {
+    driver_.reset();
+    device_.reset();
+    rlimit before = {};
+    ASSERT_EQ(::getrlimit(RLIMIT_NOFILE, &before), 0);
+    const int lowest = os::Fd(::dup(STDIN_FILENO)).get();
+    rlimit limit = before;
+    limit.rlim_cur = static_cast<rlim_t>(lowest) + 32 + VsockMuxer::kDescriptorsReserved;
+    ASSERT_EQ(::setrlimit(RLIMIT_NOFILE, &limit), 0);
+    device_ = *VsockDevice::Create({.guest_cid = kCid, .uds_path = path_}, clock_);
+    driver_.emplace(device_);
+    Start();
+    const os::Fd listener = ListenAt(50);
+    for (std::uint32_t port = 1; port <= 60; ++port) {
+        Send(Header(kVsockRequest, 50, port));
+        NextOperation();
+    }
+    EXPECT_GT(device_->connection_count(), 0U);
+    EXPECT_LT(device_->connection_count(), 32U);
+    std::vector<os::Fd> others;
+    for (int i = 0; i < VsockMuxer::kDescriptorsReserved / 2; ++i) {
+        others.emplace_back(::dup(STDIN_FILENO));
+        EXPECT_TRUE(others.back().valid());
+    }
+    ASSERT_EQ(::setrlimit(RLIMIT_NOFILE, &before), 0);
 }
 
 }  // namespace
