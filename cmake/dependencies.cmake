@@ -14,6 +14,7 @@ find_package(PkgConfig REQUIRED)
 pkg_check_modules(SECCOMP REQUIRED IMPORTED_TARGET libseccomp)
 pkg_check_modules(CAP REQUIRED IMPORTED_TARGET libcap)
 pkg_check_modules(RE2 REQUIRED IMPORTED_TARGET re2)
+pkg_check_modules(TCMALLOC REQUIRED IMPORTED_TARGET libtcmalloc_minimal)
 find_package(prometheus-cpp REQUIRED COMPONENTS core)
 # The Debian interpreter by full path: a shim of a version manager may be gone in another environment.
 set(Python3_EXECUTABLE /usr/bin/python3)

@@ -4,13 +4,13 @@
 #include "base/log.h"
 #include "http/connection.h"
 #include "http/deadline_queue.h"
+#include "os/free_memory.h"
 #include "rt/event.h"
 #include "rt/fd_watch.h"
 #include "rt/task_group.h"
 #include "rt/timer.h"
 
 #include <fcntl.h>
-#include <malloc.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
 
@@ -227,7 +227,7 @@ class Server::Impl final : public std::enable_shared_from_this<Impl> {
             // After a burst the process becomes small again; nothing else would ever give the
             // memory back.
             if (std::exchange(place.connections_peak, 0) >= kBurstConnections) {
-                (void)::malloc_trim(0);
+                os::ReturnFreeMemory();
             }
             if (place.stopping) {
                 place.empty.Set();

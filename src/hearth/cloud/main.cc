@@ -4,8 +4,8 @@
 #include "hearth/cloud/cloud.h"
 #include "hearth/cloud/options.h"
 #include "os/file.h"
+#include "os/free_memory.h"
 
-#include <malloc.h>
 #include <pthread.h>
 #include <signal.h>
 #include <sys/prctl.h>
@@ -59,8 +59,6 @@ int Main(int argc, char** argv) {
     prctl(PR_SET_PDEATHSIG, SIGKILL);
     // Secrets are in this process's memory: no core files, no ptrace by the same user.
     prctl(PR_SET_DUMPABLE, 0);
-    // An arena per thread would hold memory that another thread could use.
-    mallopt(M_ARENA_MAX, 2);
     const sigset_t stop_signals = BlockStopSignals();
     RaiseOpenFilesLimit();
 
@@ -77,6 +75,8 @@ int Main(int argc, char** argv) {
         return started.error().kind() == Error::Kind::kUnavailable ? kExitTryAgain : kExitHopeless;
     }
     SayReady(ready_fd);
+    // A start uses more than what follows needs.
+    os::ReturnFreeMemory();
     siginfo_t info{};
     while (sigwaitinfo(&stop_signals, &info) < 0 && errno == EINTR) {
     }
