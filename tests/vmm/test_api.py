@@ -145,9 +145,19 @@ def test_what_is_not_supported_says_so(api):
         ("PUT", "/snapshot/load", {"snapshot_path": "a", "mem_file_path": "b"}),
         ("PATCH", "/balloon/hinting/start", {}),
         ("PUT", "/machine-config", {"vcpu_count": 1, "mem_size_mib": 1, "cpu_template": "T2"}),
-        ("PUT", "/machine-config", {"vcpu_count": 1, "mem_size_mib": 2, "huge_pages": "2M"}),
     ]:
         assert api.fault(method, path, body).startswith("The requested operation is not supported: ")
+
+
+def test_huge_pages_are_a_choice(api):
+    machine = {"vcpu_count": 1, "mem_size_mib": 8}
+    for pages in ("2M", "Transparent", "None"):
+        api.put("/machine-config", {**machine, "huge_pages": pages})
+        assert api.get("/machine-config")["huge_pages"] == pages
+    api.patch("/machine-config", {"huge_pages": "2M"})
+    assert api.get("/machine-config")["huge_pages"] == "2M"
+    assert api.fault("PATCH", "/machine-config", {"mem_size_mib": 7}) == (
+        "Machine config error: The memory size (MiB) is either 0, or not a multiple of the configured page size.")
 
 
 def test_deprecated_fields_are_marked(api):

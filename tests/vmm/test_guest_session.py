@@ -111,7 +111,8 @@ def test_much_output_is_whole(session):
 
 def test_signals_reach_the_command(session):
     connection = session()
-    connection.sendall(guest_exec.request(["sh", "-c", "trap 'echo caught; exit 9' USR1; echo up; while :; do read x; done"], stdin=True))
+    script = "trap 'echo caught; exit 9' USR1; echo up; while :; do read x; done"
+    connection.sendall(guest_exec.request(["sh", "-c", script], stdin=True))
     assert guest_exec.read_frame(connection) == (guest_exec.STDOUT, b"up\n")
     connection.sendall(guest_exec.frame(guest_exec.SIGNAL, bytes([signal.SIGUSR1])))
     connection.sendall(guest_exec.frame(guest_exec.STDIN, b"\n"))

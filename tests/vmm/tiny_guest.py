@@ -38,7 +38,7 @@ def build(name, directory):
     """The guest as an ELF kernel."""
     image = pathlib.Path(directory) / f"{name}.elf"
     subprocess.run(
-        ["clang-19", "-std=c17", "-O2", "-ffreestanding", "-nostdlib", "-static", "-fno-pic", "-fno-pie", 
+        ["clang-19", "-std=c17", "-O2", "-ffreestanding", "-nostdlib", "-static", "-fno-pic", "-fno-pie",
          "-mno-red-zone", "-mgeneral-regs-only", "-fno-stack-protector", "-fuse-ld=lld", "-Wall", "-Wextra",
          "-Wno-unused-function", "-Wl,--image-base=0x200000", "-Wl,-e,_start", "-Wl,--build-id=none",
          "-o", image, HERE / "tiny" / f"{name}.c"],

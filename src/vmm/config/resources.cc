@@ -59,9 +59,6 @@ Status Resources::Set(const MachineConfigUpdate& update) {
     if (next.track_dirty_pages) {
         return faults::NotSupported("track_dirty_pages: there are no snapshots yet.");
     }
-    if (next.huge_pages != HugePages::kNone) {
-        return faults::NotSupported("huge_pages other than \"None\".");
-    }
     if (config_.balloon && next.mem_size_mib < config_.balloon->amount_mib) {
         return faults::Bad(
             "Machine config error: The memory size (MiB) is smaller than the previously set "

@@ -224,5 +224,106 @@ TEST_F(MicrovmTest, ConsoleInputReachesTheGuest) {
     ::close(input[1]);
 }
 
+// A machine whose kernel shares its pages with a file that somebody changes.
+class SharedKernelTest : public MicrovmTest {
+  protected:
+    void SetUp() override {
+        MicrovmTest::SetUp();
+        if (IsSkipped()) {
+            return;
+        }
+        config_ = Config(testing::kSpin);
+        path_ = testing::WriteImage(
+            directory_, testing::LargeKernelImage(testing::kTellTaleAndReset, 'o'));
+        ASSERT_EQ(::pipe2(input_, O_CLOEXEC), 0);
+        loop_ = EventLoop::Create().value();
+    }
+
+    void TearDown() override {
+        ::close(input_[0]);
+        ::close(input_[1]);
+        MicrovmTest::TearDown();
+    }
+
+    Result<std::unique_ptr<Microvm>> Start() {
+        MicrovmOptions options = Options();
+        options.console_in = input_[0];
+        return Microvm::Start(config_, *loop_, std::move(options));
+    }
+
+    // The byte that the guest finds in its kernel now, far behind the code.
+    std::string TellTale() {
+        EXPECT_EQ(::write(input_[1], "?", 1), 1);
+        loop_->Run();
+        return Console();
+    }
+
+    // Opens the file as soon as the machine has let go of it, and empties it.
+    void Truncate() {
+        int fd = ::open(path_.c_str(), O_WRONLY | O_CLOEXEC | O_NONBLOCK);
+        if (fd >= 0) {
+            ::close(fd);
+            GTEST_SKIP() << "NOT TESTED: no leases on files of " << directory_;
+        }
+        while (fd < 0) {
+            ASSERT_EQ(errno, EWOULDBLOCK);
+            loop_->RunOnce(10);
+            fd = ::open(path_.c_str(), O_WRONLY | O_CLOEXEC | O_NONBLOCK);
+        }
+        EXPECT_EQ(::ftruncate(fd, 0), 0);
+        ::close(fd);
+    }
+
+    VmConfig config_;
+    std::string path_;
+    int input_[2] = {-1, -1};
+};
+
+TEST_F(SharedKernelTest, MachineKeepsItsKernelWhenTheFileChanges) {
+    const auto machine = Start();
+    ASSERT_TRUE(machine.ok()) << machine.error().message();
+    Truncate();
+    EXPECT_EQ(TellTale(), "o");
+    EXPECT_EQ(exit_code_, kExitOk);
+}
+
+TEST_F(SharedKernelTest, PausedMachineKeepsItAndStaysPaused) {
+    const auto machine = Start();
+    ASSERT_TRUE(machine.ok()) << machine.error().message();
+    ASSERT_TRUE((*machine)->Pause().ok());
+    Truncate();
+    EXPECT_EQ(Console(), "");
+    ASSERT_TRUE((*machine)->Resume().ok());
+    EXPECT_EQ(TellTale(), "o");
+}
+
+TEST_F(SharedKernelTest, FileThatSomebodyHasOpenForWritingIsCopied) {
+    const int fd = ::open(path_.c_str(), O_WRONLY | O_CLOEXEC);
+    ASSERT_GE(fd, 0);
+    const auto machine = Start();
+    ASSERT_TRUE(machine.ok()) << machine.error().message();
+    EXPECT_EQ(::ftruncate(fd, 0), 0);
+    ::close(fd);
+    EXPECT_EQ(TellTale(), "o");
+}
+
+TEST_F(SharedKernelTest, MachinesAfterOneAnotherLeaveNoLeaseOrDescriptor) {
+    std::size_t descriptors = 0;
+    for (int round = 0; round < 5; ++round) {
+        {
+            const auto machine = Start();
+            ASSERT_TRUE(machine.ok()) << machine.error().message();
+            EXPECT_EQ(TellTale(), "o");
+        }
+        loop_ = EventLoop::Create().value();
+        // The first has made the event that all share.
+        descriptors = round == 0 ? OpenDescriptors() : descriptors;
+        EXPECT_EQ(OpenDescriptors(), descriptors);
+        const int fd = ::open(path_.c_str(), O_WRONLY | O_CLOEXEC | O_NONBLOCK);
+        EXPECT_GE(fd, 0);
+        ::close(fd);
+    }
+}
+
 }  // namespace
 }  // namespace hearth::vmm

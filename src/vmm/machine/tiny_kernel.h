@@ -40,6 +40,12 @@ inline const std::vector<std::uint8_t> kEchoOneByteAndReset = {
     0x66, 0xba, 0xfd, 0x03, 0xec, 0xa8, 0x01, 0x74, 0xfb, 0x66, 0xba,
     0xf8, 0x03, 0xec, 0xee, 0xb0, 0xfe, 0xe6, 0x64, 0xeb, 0xfe};
 
+// Waits for a byte at the serial port, says the one at kTellTaleAddress and resets.
+inline constexpr std::uint64_t kTellTaleAddress = 0x25'0000;
+inline const std::vector<std::uint8_t> kTellTaleAndReset = {
+    0x66, 0xba, 0xfd, 0x03, 0xec, 0xa8, 0x01, 0x74, 0xfb, 0x66, 0xba, 0xf8, 0x03, 0xec,
+    0x8a, 0x04, 0x25, 0x00, 0x00, 0x25, 0x00, 0xee, 0xb0, 0xfe, 0xe6, 0x64, 0xeb, 0xfe};
+
 inline std::vector<std::byte> TinyKernelImage(const std::vector<std::uint8_t>& code) {
     Elf64_Ehdr header = {};
     std::memcpy(header.e_ident, ELFMAG, SELFMAG);
@@ -68,14 +74,36 @@ inline std::vector<std::byte> TinyKernelImage(const std::vector<std::uint8_t>& c
     return image;
 }
 
-inline std::string WriteTinyKernel(
-    const std::filesystem::path& directory, const std::vector<std::uint8_t>& code) {
+// The same with two MiB behind the code, in whole pages of the file: one that is worth mapping.
+inline std::vector<std::byte> LargeKernelImage(
+    const std::vector<std::uint8_t>& code, char tell_tale) {
+    constexpr std::size_t kContent = 4096;
+    constexpr std::size_t kContentBytes = (2 << 20) + 100;
+    std::vector<std::byte> image = TinyKernelImage(code);
+    image.resize(kContent + kContentBytes);
+    std::memcpy(image.data() + kContent, code.data(), code.size());
+    image[kContent + kTellTaleAddress - kTinyKernelAddress] = static_cast<std::byte>(tell_tale);
+    Elf64_Phdr segment = {};
+    std::memcpy(&segment, image.data() + sizeof(Elf64_Ehdr), sizeof(segment));
+    segment.p_offset = kContent;
+    segment.p_filesz = kContentBytes;
+    segment.p_memsz = kContentBytes;
+    std::memcpy(image.data() + sizeof(Elf64_Ehdr), &segment, sizeof(segment));
+    return image;
+}
+
+inline std::string WriteImage(
+    const std::filesystem::path& directory, const std::vector<std::byte>& image) {
     const std::string path = directory / "vmlinux";
-    const std::vector<std::byte> image = TinyKernelImage(code);
     std::ofstream file(path, std::ios::binary | std::ios::trunc);
     file.write(
         reinterpret_cast<const char*>(image.data()), static_cast<std::streamsize>(image.size()));
     return path;
+}
+
+inline std::string WriteTinyKernel(
+    const std::filesystem::path& directory, const std::vector<std::uint8_t>& code) {
+    return WriteImage(directory, TinyKernelImage(code));
 }
 
 }  // namespace hearth::vmm::testing

@@ -74,7 +74,7 @@ struct GuestMemory::Files {
     };
 
     mutable std::mutex mutex;
-    bool is_allowed = false;
+    bool is_huge = false;
     std::vector<Range> ranges;
     std::size_t mapped_bytes = 0;
     unsigned pieces = 0;
@@ -129,7 +129,7 @@ Result<GuestMemory> GuestMemory::Create(std::span<const Region> regions, Backing
         end = region.start + region.bytes;
     }
     GuestMemory memory;
-    memory.files_->is_allowed = backing == Backing::kSmallPages;
+    memory.files_->is_huge = backing == Backing::kHugePages;
     for (const Region& region : sorted) {
         void* const host = MapAligned(region.bytes, backing);
         if (host == MAP_FAILED) {
@@ -216,11 +216,25 @@ bool GuestMemory::Discard(GuestAddress at, std::size_t bytes) const {
     if (slice->empty()) {
         return true;
     }
+    if (files_->is_huge) {
+        return ZeroHugePages(*slice);
+    }
     if (::madvise(slice->data(), slice->size(), MADV_DONTNEED) != 0) {
         return false;
     }
     ZeroFilePages(slice->data(), slice->size());
     return true;
+}
+
+bool GuestMemory::ZeroHugePages(std::span<std::byte> range) {
+    // A region begins at a huge page, of the guest's and of the host's.
+    const std::size_t into = reinterpret_cast<std::uintptr_t>(range.data()) % kHugePageBytes;
+    const std::size_t before = std::min((kHugePageBytes - into) % kHugePageBytes, range.size());
+    const std::span inner = range.subspan(before);
+    const std::size_t whole = inner.size() / kHugePageBytes * kHugePageBytes;
+    std::ranges::fill(range.first(before), std::byte{0});
+    std::ranges::fill(inner.subspan(whole), std::byte{0});
+    return whole == 0 || ::madvise(inner.data(), whole, MADV_DONTNEED) == 0;
 }
 
 bool GuestMemory::MapFile(GuestAddress at, std::size_t bytes, int fd, std::uint64_t offset) const {
@@ -229,7 +243,7 @@ bool GuestMemory::MapFile(GuestAddress at, std::size_t bytes, int fd, std::uint6
     }
     const auto slice = Slice(at, bytes);
     const std::lock_guard lock(files_->mutex);
-    if (!slice || !files_->is_allowed) {
+    if (!slice || files_->is_huge) {
         return false;
     }
     void* const mapped = ::mmap(

@@ -116,7 +116,8 @@ class GuestMemory final {
     std::size_t file_bytes() const;
 
     // Gives the whole pages of [at, at + bytes) back to the host; they read as zeros afterwards.
-    // False when the range is not inside of one region or is not whole pages.
+    // Of huge pages only whole ones go back; what is less is filled with zeros. False when the
+    // range is not inside of one region or is not whole (small) pages.
     bool Discard(GuestAddress at, std::size_t bytes) const;
 
     // Makes the pages of [at, at + bytes) at once, for what is about to be written whole: one call
@@ -154,6 +155,9 @@ class GuestMemory final {
     }
 
     void Unmap();
+
+    // What Discard does where pages are huge: the kernel's rounding has changed over time.
+    static bool ZeroHugePages(std::span<std::byte> range);
 
     // What Discard does, where pages are a file's: giving those back would show the file again.
     void ZeroFilePages(std::byte* host, std::size_t bytes) const;

@@ -1,4 +1,5 @@
-// The same wrongs against every queue of every device there is; then what is special about a device.
+// The same wrongs against every queue of every device there is; then what is special about a
+// device.
 #include "virtio.h"
 
 static struct queue queues[8];
@@ -10,6 +11,7 @@ static u16 number;
 static u16 queue_count;
 
 static void begin(void) {
+    looks = FEW_LOOKS;
     reset_device(device);
     begin_device(device, F_INDIRECT | F_EVENT_INDEX);
     for (u16 i = 0; i < queue_count; ++i) {
@@ -25,7 +27,8 @@ static void attack(const char* name) {
         (void)get32(device + STATUS);
     }
     reset_device(device);
-    const int lives = get32(device + STATUS) == 0 && get32(device + MAGIC) == 0x74726976 && begin_device(device, 0);
+    const int lives = get32(device + STATUS) == 0 && get32(device + MAGIC) == 0x74726976 &&
+                      begin_device(device, 0);
     say(lives ? "survived " : "DEAD ");
     say_number(get32(device + DEVICE_ID));
     say("/");
@@ -101,6 +104,7 @@ static void attack_queue(void) {
 static void attack_entropy(void) {
     queue = &queues[0];
     begin();
+    looks = MANY_LOOKS;
     memset(data, 0, 64);
     put_desc(queue, 0, data, 64, WRITE, 0);
     offer(queue, 0);
@@ -117,7 +121,8 @@ static void attack_entropy(void) {
 static void attack_balloon(void) {
     begin();
     u32* pages = (u32*)data;
-    static const u32 kPages[] = {0xffffffff, 0, 1, 0x80000000, 0xd0000, 0x7ff, 0x800, 2047, 2047, 2047};
+    static const u32 kPages[] = {
+        0xffffffff, 0, 1, 0x80000000, 0xd0000, 0x7ff, 0x800, 2047, 2047, 2047};
     for (number = 0; number < 2; ++number) {
         queue = &queues[number];
         memcpy(pages, kPages, sizeof(kPages));

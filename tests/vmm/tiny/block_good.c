@@ -1,8 +1,15 @@
-// Reads the disk's first sectors and tells what is there; writes one when the disk takes it, and reads it again.
+// Reads the disk's first sectors and tells what is there; writes one when the disk takes it, and
+// reads it again.
 #include "virtio.h"
 
 static struct queue queue;
-static struct { u32 type; u32 reserved; u64 sector; } header;
+
+static struct {
+    u32 type;
+    u32 reserved;
+    u64 sector;
+} header;
+
 static u8 data[512];
 static volatile u8 status;
 
@@ -19,6 +26,7 @@ static int transfer(u64 device, u32 type, u64 sector, u16 flags) {
 }
 
 void guest(void) {
+    looks = MANY_LOOKS;
     const u64 device = find_device(BLOCK, 0);
     if (!device) {
         say("no disk\n");

@@ -1,14 +1,22 @@
-// Everything a driver must not do to a disk. After each attack the device is reset and read: it must be as before.
+// Everything a driver must not do to a disk. After each attack the device is reset and read: it
+// must be as before.
 #include "virtio.h"
 
 static struct queue queue;
 static struct desc table[64] __attribute__((aligned(PAGE)));
-static struct { u32 type; u32 reserved; u64 sector; } header;
+
+static struct {
+    u32 type;
+    u32 reserved;
+    u64 sector;
+} header;
+
 static u8 data[4096] __attribute__((aligned(PAGE)));
 static volatile u8 status;
 static u64 device;
 
 static void begin(void) {
+    looks = FEW_LOOKS;
     reset_device(device);
     begin_device(device, F_EVENT_INDEX | F_INDIRECT);
     add_queue(device, 0, &queue);
@@ -22,6 +30,7 @@ static void begin(void) {
 // Whether the disk still reads as it should.
 static int lives(void) {
     begin();
+    looks = MANY_LOOKS;
     memset(data, 0, 512);
     put_desc(&queue, 0, &header, 16, NEXT, 1);
     put_desc(&queue, 1, data, 512, NEXT | WRITE, 2);

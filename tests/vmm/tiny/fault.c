@@ -2,7 +2,11 @@
 #include "tiny.h"
 
 void guest(void) {
-    static struct { u16 limit; u64 base; } __attribute__((packed)) none;
+    static struct {
+        u16 limit;
+        u64 base;
+    } __attribute__((packed)) none;
+
     say("faulting\n");
     __asm__ volatile("lidt %0; ud2" ::"m"(none));
 }

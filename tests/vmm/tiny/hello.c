@@ -1,4 +1,6 @@
 // Prints and ends.
 #include "tiny.h"
 
-void guest(void) { say("hello from a tiny guest\n"); }
+void guest(void) {
+    say("hello from a tiny guest\n");
+}

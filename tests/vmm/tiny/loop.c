@@ -1,4 +1,5 @@
-// Two million instructions between two lines: how fast this machine's KVM is, without believing any flag.
+// Two million instructions between two lines: how fast this machine's KVM is, without believing any
+// flag.
 #include "tiny.h"
 
 void guest(void) {

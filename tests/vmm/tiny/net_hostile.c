@@ -1,7 +1,9 @@
-// Frames that no network has, most of them for the metadata service that answers inside of the monitor.
+// Frames that no network has, most of them for the metadata service that answers inside of the
+// monitor.
 #include "virtio.h"
 
 enum { RX, TX };
+
 enum { HEADER = 12, METADATA = 0xa9fea9fe, OWN = 0xac100002 };
 
 static struct queue queues[2];
@@ -10,6 +12,7 @@ static u8 sent[65536 + PAGE] __attribute__((aligned(PAGE)));
 static u64 device;
 
 static void begin(void) {
+    looks = FEW_LOOKS;
     reset_device(device);
     begin_device(device, F_EVENT_INDEX);
     add_queue(device, RX, &queues[RX]);
@@ -68,6 +71,7 @@ static int ask_who(void) {
 // Whether the metadata service still answers who it is.
 static int lives(void) {
     begin();
+    looks = MANY_LOOKS;
     if (!ask_who()) {
         return 0;
     }
@@ -103,7 +107,8 @@ static u32 sum(const u8* bytes, u32 size, u32 seed) {
     return seed;
 }
 
-// A TCP segment for the metadata service with right check sums, unless it is spoiled later. Returns its bytes.
+// A TCP segment for the metadata service with right check sums, unless it is spoiled later. Returns
+// its bytes.
 static u32 tcp(u32 source_port, u32 sequence, u32 acknowledged, u8 flags, u8 words, u32 payload) {
     u8* ip = ethernet(0x800);
     const u32 segment = words * 4 + payload;

@@ -1,4 +1,5 @@
-// Touches every port and device page at every width and wherever nothing is; every answer is fine, an end is not.
+// Touches every port and device page at every width and wherever nothing is; every answer is fine,
+// an end is not.
 #include "virtio.h"
 
 void guest(void) {

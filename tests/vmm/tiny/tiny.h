@@ -1,6 +1,6 @@
-// What a tiny guest is made of: a few hundred bytes of C that the monitor boots like a kernel, in 64-bit mode, with
-// one processor and interrupts off. It prints to the serial port and ends the machine through the keyboard controller.
-// One guest is one file; build it with tiny_guest.py.
+// What a tiny guest is made of: a few hundred bytes of C that the monitor boots like a kernel, in
+// 64-bit mode, with one processor and interrupts off. It prints to the serial port and ends the
+// machine through the keyboard controller. One guest is one file; build it with tiny_guest.py.
 #pragma once
 
 typedef unsigned char u8;
@@ -13,7 +13,9 @@ typedef unsigned long u64;
 #define MMIO_FIRST 0xd0000000ul
 #define MMIO_SLOTS 32
 
-static inline void outb(u16 port, u8 value) { __asm__ volatile("outb %0, %1" ::"a"(value), "Nd"(port)); }
+static inline void outb(u16 port, u8 value) {
+    __asm__ volatile("outb %0, %1" ::"a"(value), "Nd"(port));
+}
 
 static inline u8 inb(u16 port) {
     u8 value;
@@ -21,7 +23,9 @@ static inline u8 inb(u16 port) {
     return value;
 }
 
-static inline void barrier(void) { __asm__ volatile("mfence" ::: "memory"); }
+static inline void barrier(void) {
+    __asm__ volatile("mfence" ::: "memory");
+}
 
 static void say(const char* text) {
     for (; *text; ++text) {
@@ -91,8 +95,13 @@ static void map_devices(void) {
     __asm__ volatile("mov %0, %%cr3" ::"r"(root) : "memory");
 }
 
-static inline u32 get32(u64 address) { return *(volatile u32*)address; }
-static inline void put32(u64 address, u32 value) { *(volatile u32*)address = value; }
+static inline u32 get32(u64 address) {
+    return *(volatile u32*)address;
+}
+
+static inline void put32(u64 address, u32 value) {
+    *(volatile u32*)address = value;
+}
 
 void guest(void);
 

@@ -1,4 +1,5 @@
-// An honest connection to the host's port 77, packets that nobody should send, and the honest one again.
+// An honest connection to the host's port 77, packets that nobody should send, and the honest one
+// again.
 #include "virtio.h"
 
 struct packet {
@@ -9,6 +10,7 @@ struct packet {
 } __attribute__((packed));
 
 enum { RX, TX, EVENT, HOST = 2 };
+
 enum { REQUEST = 1, RESPONSE, RESET, SHUTDOWN, RW, CREDIT_UPDATE, CREDIT_REQUEST };
 
 static struct queue queues[3];
@@ -19,6 +21,7 @@ static u64 own_cid;
 static u32 port = 5000;
 
 static void begin(void) {
+    looks = FEW_LOOKS;
     reset_device(device);
     begin_device(device, F_EVENT_INDEX);
     for (u16 i = 0; i < 3; ++i) {
@@ -71,6 +74,7 @@ static u16 receive(void) {
 
 static int honest(void) {
     begin();
+    looks = MANY_LOOKS;
     ++port;
     if (!send(REQUEST, 77, 0, 0) || receive() != RESPONSE) {
         return 0;
@@ -82,6 +86,7 @@ static int honest(void) {
 static void attack(const char* name) {
     ++port;
     // A packet for a port where nobody listens is refused, so the device works.
+    looks = MANY_LOOKS;
     const int lives = send(REQUEST, 4711, 0, 0) && receive() == RESET;
     line(lives ? "survived " : "DEAD ", name);
     begin();
