@@ -7,6 +7,7 @@ import http.client
 import json
 import os
 import pathlib
+import random
 import shutil
 import signal
 import socket
@@ -23,6 +24,7 @@ needs_kvm = pytest.mark.skipif(NO_KVM is not None, reason=f"SKIPPED: TINY GUESTS
 # In a row and at once; the full counts are `./dev soak vmm`'s.
 ROW = int(os.environ.get("HEARTH_SOAK_COUNT", "100"))
 AT_ONCE = 100 if ROW >= 1000 else 20
+KILLS = 50 if ROW >= 1000 else 20
 DEADLINE_S = 120
 SECTOR = b"HEARTH TEST DISK"
 
@@ -251,19 +253,31 @@ def test_many_at_once_are_all_alike_and_a_kill_leaves_nothing(image, monitors, t
 
 
 @needs_kvm
-def test_a_kill_at_any_point_leaves_no_process(image, monitors, tmp_path):
-    """Kills after ever longer times since the start, so that each step of it is met."""
-    configuration = tiny_guest.config(image("spin"), drives=[drive(disk(tmp_path))], entropy={})
-    for number in range(20):
-        monitor = monitors(tmp_path, configuration)
+def test_a_kill_at_any_point_leaves_nothing(image, monitors, tmp_path, tap):
+    """At random times since the start. What stays are the sockets, which a monitor that is killed cannot remove."""
+    seed = int(os.environ.get("HEARTH_SEED", "0")) or random.SystemRandom().randrange(2**32)
+    print(f"seed {seed}")
+    instants = random.Random(seed)
+    configuration = tiny_guest.config(
+        image("spin"), drives=[drive(disk(tmp_path), io_engine="Async")], entropy={},
+        vsock={"guest_cid": 3, "uds_path": str(tmp_path / "v.sock")})
+    configuration["network-interfaces"] = [{"iface_id": "eth0", "host_dev_name": tap}]
+    files = {"disk.img", "vm.json", "vm.log", "v.sock", "api.sock"}
+    for _ in range(KILLS):
+        monitor = monitors(tmp_path, configuration, "--api-sock", str(tmp_path / "api.sock"))
         try:
-            monitor.process.wait(number * 0.004)
+            monitor.process.wait(instants.uniform(0, 0.1))
         except subprocess.TimeoutExpired:
             pass
         assert monitor.kill()[0] == -signal.SIGKILL
         assert not os.path.exists(f"/proc/{monitor.pid}")
-    # And the next one starts as ever.
-    monitor = monitors(tmp_path, configuration)
+        assert processes_in(tmp_path) == []
+        assert {file.name for file in tmp_path.iterdir()} <= files
+        # Whoever starts the next one takes away the sockets of the last.
+        for name in ("v.sock", "api.sock"):
+            (tmp_path / name).unlink(missing_ok=True)
+    # The tap, the disk and all else are free for the next one.
+    monitor = monitors(tmp_path, configuration, "--api-sock", str(tmp_path / "api.sock"))
     monitor.await_line("spinning\n")
 
 
