@@ -3,6 +3,7 @@
 Where this machine has none, they run in an emulated machine that has (test_in_an_emulated_machine).
 """
 
+import fcntl
 import http.client
 import json
 import os
@@ -279,6 +280,31 @@ def test_a_kill_at_any_point_leaves_nothing(image, monitors, tmp_path, tap):
     # The tap, the disk and all else are free for the next one.
     monitor = monitors(tmp_path, configuration, "--api-sock", str(tmp_path / "api.sock"))
     monitor.await_line("spinning\n")
+
+
+@needs_kvm
+@pytest.mark.parametrize("engine", ["Sync", "Async"])
+def test_a_guest_keeps_its_kernel_when_the_file_changes(image, monitors, tmp_path, engine):
+    """Behind the filters of the monitor's threads."""
+    kernel = tmp_path / "large.elf"
+    shutil.copy(image("large"), kernel)
+    with open(kernel, "rb") as file:
+        try:
+            fcntl.fcntl(file, fcntl.F_SETLEASE, fcntl.F_RDLCK)
+        except OSError as error:
+            pytest.skip(f"SKIPPED: NO FILE WAS CHANGED: there are no leases on files here: {error.strerror}")
+    monitor = monitors(tmp_path, tiny_guest.config(kernel, drives=[drive(disk(tmp_path), io_engine=engine)]))
+    monitor.await_line("kept o\n")
+    # Waits until the monitor has taken its copy.
+    kernel.write_bytes(b"something else")
+    # More than the pipe can hold from before.
+    for _ in range(20_000):
+        monitor.await_line("kept o\n")
+        if monitor.seen > 100_000:
+            break
+    assert monitor.process.poll() is None
+    assert "took a copy" in (tmp_path / "vm.log").read_text()
+    monitor.kill()
 
 
 @needs_kvm

@@ -72,6 +72,8 @@ class Monitor:
             stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, start_new_session=True,
         )
         self.pid = self.process.pid
+        # Bytes that await_line has read.
+        self.seen = 0
 
     def finish(self, timeout=DEADLINE_S):
         """Exit status, output, errors."""
@@ -95,6 +97,7 @@ class Monitor:
                     error = self.process.stderr.read()
                     raise AssertionError(f"the monitor ended before {wanted!r}: {seen[-2000:]!r} {error[-2000:]!r}")
                 seen += piece
+                self.seen += len(piece)
         finally:
             timer.cancel()
         return seen.decode(errors="replace")
