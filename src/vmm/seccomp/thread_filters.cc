@@ -248,6 +248,10 @@ Status InstallBadSystemCallHandler() {
     return {};
 }
 
+std::vector<sock_filter> ThreadFilterProgram(ThreadKind kind) {
+    return CompileFilter(RulesOf(kind));
+}
+
 Status InstallThreadFilter(ThreadKind kind) {
 #if HEARTH_SANITIZED
     // The sanitizers call what they like, so all is allowed, but for the call of the proof in the
@@ -262,9 +266,8 @@ Status InstallThreadFilter(ThreadKind kind) {
         BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_getppid, 0, 1),
         BPF_STMT(BPF_RET | BPF_K, kProofAction),
         BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW)};
-    static_cast<void>(&RulesOf);
 #else
-    auto program = CompileFilter(RulesOf(kind));
+    auto program = ThreadFilterProgram(kind);
 #endif
     const sock_fprog description{
         .len = static_cast<unsigned short>(program.size()), .filter = program.data()};
