@@ -142,8 +142,7 @@ Status Keeper::Prepare() {
     HEARTH_TRY(data_, DataDirectory::Open(options_.data, privileged_, cloud_user_));
     HEARTH_TRY(
         tiers_,
-        TierDirectories::Open(
-            options_.tier, data_->path(), data_->fd(), privileged_, cloud_user_));
+        TierDirectories::Open(options_.tier, data_->path(), data_->fd(), privileged_, cloud_user_));
     HEARTH_TRY(listener_, Listen(options_.bind, options_.port));
     options_.port = LocalPort(listener_.get());
     if (!options_.master_key_file.empty()) {

@@ -111,8 +111,8 @@ class RuntimeApi final {
     // time to touch what a call will need.
     bool waiting_for_restore() const { return restoring_ != nullptr; }
 
-    // It waits in /invocation/next?rehearse instead: it knows events that nobody sent, whose request
-    // id is "rehearsal", and does with the first one what it takes.
+    // It waits in /invocation/next?rehearse instead: it knows events that nobody sent, whose
+    // request id is "rehearsal", and does with the first one what it takes.
     bool rehearses() const { return rehearses_; }
 
     // `rehearse`: what waits in /invocation/next is given such an event, when no call waits for it.

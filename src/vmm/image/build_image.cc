@@ -23,8 +23,8 @@ namespace fs = std::filesystem;
 constexpr size_t kNameBytesMax = 64;
 constexpr size_t kFileBytesMax = 512U << 20U;
 
-// Debian's kernels have the drivers of virtual devices as modules. PCI: so that an image boots under
-// other monitors, too.
+// Debian's kernels have the drivers of virtual devices as modules. PCI: so that an image boots
+// under other monitors, too.
 const std::vector<std::string> kModules = {
     "virtio_mmio",
     "virtio_pci",
